@@ -1,0 +1,129 @@
+"""The X-ray camera: a point source and a flat detector.
+
+Frame: origin at the source, +x along increasing columns, +y along increasing rows, +z from the
+source to the detector, millimetres.  Pixels are (column, row) with centres at whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """Geometry of one X-ray projection.
+
+    Args:
+        source_to_detector_mm: distance from the source to the detector plane.
+        rows, columns: image size in pixels.
+        pixel_spacing_mm: (row spacing, column spacing) at the detector, DICOM's order.
+        principal_point_px: (column, row) where the optical axis meets the detector;
+            the image centre if left out.
+    """
+
+    source_to_detector_mm: float
+    rows: int
+    columns: int
+    pixel_spacing_mm: tuple[float, float]
+    principal_point_px: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "columns"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or int(value) != value or value < 1:
+                raise InputError(f"camera {name} must be a whole number of at least 1, got {value!r}")
+            object.__setattr__(self, name, int(value))
+        if len(self.pixel_spacing_mm) != 2:
+            raise InputError(
+                "camera pixel_spacing_mm must be [row spacing, column spacing], "
+                f"got {self.pixel_spacing_mm!r}"
+            )
+        lengths = {
+            "source_to_detector_mm": (self.source_to_detector_mm,),
+            "pixel_spacing_mm": self.pixel_spacing_mm,
+        }
+        for name, values in lengths.items():
+            if not all(math.isfinite(v) and v > 0 for v in values):
+                raise InputError(
+                    f"camera {name} must be positive and finite, got {getattr(self, name)!r}"
+                )
+        point = self.principal_point_px
+        if point is None:
+            point = ((self.columns - 1) / 2, (self.rows - 1) / 2)
+        if len(point) != 2 or not all(math.isfinite(v) for v in point):
+            raise InputError(
+                f"camera principal_point_px must be two finite numbers [column, row], got {point!r}"
+            )
+        object.__setattr__(self, "principal_point_px", (float(point[0]), float(point[1])))
+        spacing = self.pixel_spacing_mm
+        object.__setattr__(self, "pixel_spacing_mm", (float(spacing[0]), float(spacing[1])))
+        object.__setattr__(self, "source_to_detector_mm", float(self.source_to_detector_mm))
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """The principal point (column, row), never None."""
+        assert self.principal_point_px is not None  # set in __post_init__
+        return self.principal_point_px
+
+    @property
+    def intrinsic_matrix(self) -> Tensor:
+        """[3,3] float64 matrix K: pixel ~ K @ p_camera."""
+        row_spacing, column_spacing = self.pixel_spacing_mm
+        column, row = self.centre_px
+        return torch.tensor(
+            [
+                [self.source_to_detector_mm / column_spacing, 0.0, column],
+                [0.0, self.source_to_detector_mm / row_spacing, row],
+                [0.0, 0.0, 1.0],
+            ],
+            dtype=torch.float64,
+        )
+
+    def resized(self, rows: int, columns: int) -> Camera:
+        """The same detector area sampled by another number of pixels."""
+        row_scale, column_scale = self.rows / rows, self.columns / columns
+        column, row = self.centre_px
+        return Camera(
+            source_to_detector_mm=self.source_to_detector_mm,
+            rows=rows,
+            columns=columns,
+            pixel_spacing_mm=(
+                self.pixel_spacing_mm[0] * row_scale,
+                self.pixel_spacing_mm[1] * column_scale,
+            ),
+            principal_point_px=(
+                (column + 0.5) / column_scale - 0.5,
+                (row + 0.5) / row_scale - 0.5,
+            ),
+        )
+
+    def project(self, points_camera: Tensor) -> Tensor:
+        """Pixels (column, row) [...,2] of points [...,3] in the camera frame, mm.
+
+        Points at or behind the source have no projection and come out as NaN.
+        """
+        x, y, z = points_camera.unbind(-1)
+        row_spacing, column_spacing = self.pixel_spacing_mm
+        column, row = self.centre_px
+        depth = torch.where(z > 0, z, torch.nan)
+        return torch.stack(
+            (
+                self.source_to_detector_mm / column_spacing * x / depth + column,
+                self.source_to_detector_mm / row_spacing * y / depth + row,
+            ),
+            dim=-1,
+        )
+
+    def detector_points(self, pixels: Tensor) -> Tensor:
+        """Points [...,3] on the detector plane (camera frame, mm) of pixels (column, row) [...,2]."""
+        row_spacing, column_spacing = self.pixel_spacing_mm
+        column, row = self.centre_px
+        x = (pixels[..., 0] - column) * column_spacing
+        y = (pixels[..., 1] - row) * row_spacing
+        return torch.stack((x, y, torch.full_like(x, self.source_to_detector_mm)), dim=-1)

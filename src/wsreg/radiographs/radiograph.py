@@ -1,0 +1,42 @@
+"""An X-ray in memory: log-converted intensities, which pixels to trust, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.carm import CArmAngles
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Radiograph:
+    """One X-ray, ready for registration.
+
+    Args:
+        image: [H,W] float32, attenuation: proportional to the line integral, so bone is bright
+            and air is dark; rows and columns as in the camera frame (any flip is undone).
+        mask: [H,W] bool, False where pixels carry no anatomy (collimator, burnt-in text).
+        camera: its geometry where known.
+        angles: C-arm angles from the header where known.
+        notes: sentences saying what was found, assumed, overridden or missing.
+        name: what to call it in outputs (the file's stem).
+    """
+
+    image: Tensor
+    mask: Tensor
+    camera: Camera | None = None
+    angles: CArmAngles | None = None
+    notes: tuple[str, ...] = ()
+    name: str = "xray"
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 2:
+            raise InputError(f"radiograph image must be [H,W], got {list(self.image.shape)}")
+        if self.mask.shape != self.image.shape:
+            raise InputError(
+                f"radiograph mask must have the image's shape {list(self.image.shape)}, "
+                f"got {list(self.mask.shape)}"
+            )

@@ -1,0 +1,100 @@
+"""A CT in memory: Hounsfield units on a voxel grid, where that grid lies, and its labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+
+WATER_ATTENUATION_PER_MM = 0.02
+"""Linear attenuation of water near 65 keV, the effective energy of a common C-arm spectrum."""
+
+AIR_HU = -900.0
+"""At or below this a voxel counts as air and attenuates nothing: scanner noise in air is no signal."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Volume:
+    """A CT volume.  Compared and hashed by identity, so that prepared forms can be cached for it.
+
+    Args:
+        hu: [D,H,W] = (z,y,x) Hounsfield units, int16 or float32.
+        ct_from_voxel: [4,4] float64 affine, voxel index (x,y,z) -> LPS patient millimetres.
+        labels: [D,H,W] uint8 or int16 label of each voxel (0 is background), or None.
+        label_names: name of each label value.
+    """
+
+    hu: Tensor
+    ct_from_voxel: Tensor
+    labels: Tensor | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3 or 0 in self.hu.shape:
+            raise InputError(f"volume hu must be [D,H,W] and not empty, got {list(self.hu.shape)}")
+        affine = torch.as_tensor(self.ct_from_voxel, dtype=torch.float64)
+        if affine.shape != (4, 4) or not bool(torch.isfinite(affine).all()):
+            raise InputError("volume ct_from_voxel must be a finite 4x4 matrix")
+        if abs(float(torch.linalg.det(affine[:3, :3]))) < 1e-9:
+            raise InputError("volume ct_from_voxel must be invertible, its determinant is 0")
+        object.__setattr__(self, "ct_from_voxel", affine)
+        if self.labels is not None and self.labels.shape != self.hu.shape:
+            raise InputError(
+                f"volume labels must have the CT's shape {list(self.hu.shape)}, "
+                f"got {list(self.labels.shape)}"
+            )
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size along (x,y,z) of the grid."""
+        x, y, z = torch.linalg.norm(self.ct_from_voxel[:3, :3], dim=0).tolist()
+        return x, y, z
+
+    @property
+    def centre_mm(self) -> Tensor:
+        """[3] float64: the centre of the grid in CT coordinates (LPS mm), the usual pivot."""
+        depth, height, width = self.hu.shape
+        index = torch.tensor(
+            [(width - 1) / 2, (height - 1) / 2, (depth - 1) / 2], dtype=torch.float64
+        )
+        return self.ct_from_voxel[:3, :3] @ index + self.ct_from_voxel[:3, 3]
+
+    @property
+    def corners_mm(self) -> Tensor:
+        """[8,3] float64: the outer corners of the grid in CT coordinates (LPS mm)."""
+        depth, height, width = self.hu.shape
+        ends = [torch.tensor([-0.5, n - 0.5], dtype=torch.float64) for n in (width, height, depth)]
+        index = torch.cartesian_prod(*ends)
+        return index @ self.ct_from_voxel[:3, :3].T + self.ct_from_voxel[:3, 3]
+
+    @cached_property
+    def attenuation(self) -> Tensor:
+        """[D,H,W] float32 linear attenuation in 1/mm."""
+        hu = self.hu.to(torch.float32)
+        scaled = (hu + 1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
+        return scaled.masked_fill_(hu <= AIR_HU, 0.0)
+
+    def label_values(self) -> tuple[int, ...]:
+        """The label values present, without background."""
+        if self.labels is None:
+            return ()
+        return tuple(int(v) for v in torch.unique(self.labels).tolist() if v != 0)
+
+    def restricted_to(self, labels: Iterable[int]) -> Volume:
+        """The same CT with everything outside the given labels turned into air."""
+        wanted = tuple(labels)
+        missing = sorted(set(wanted) - set(self.label_values()))
+        if not wanted or missing:
+            raise InputError(
+                f"labels must name labels of the volume {list(self.label_values())}, "
+                f"got {list(wanted)}"
+            )
+        assert self.labels is not None
+        keep = torch.isin(self.labels, torch.tensor(wanted, dtype=self.labels.dtype))
+        return dataclasses.replace(self, hu=torch.where(keep, self.hu, -1000))
