@@ -16,7 +16,7 @@ WATER_ATTENUATION_PER_MM = 0.02
 """Linear attenuation of water near 65 keV, the effective energy of a common C-arm spectrum."""
 
 AIR_HU = -900.0
-"""At or below this a voxel counts as air and attenuates nothing: scanner noise in air is no signal."""
+"""What counts as air in a scanned CT: noise up to here is no signal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,12 +28,14 @@ class Volume:
         ct_from_voxel: [4,4] float64 affine, voxel index (x,y,z) -> LPS patient millimetres.
         labels: [D,H,W] uint8 or int16 label of each voxel (0 is background), or None.
         label_names: name of each label value.
+        air_hu: voxels at or below this attenuate nothing.
     """
 
     hu: Tensor
     ct_from_voxel: Tensor
     labels: Tensor | None = None
     label_names: Mapping[int, str] = field(default_factory=dict)
+    air_hu: float = AIR_HU
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:
@@ -76,9 +78,9 @@ class Volume:
     @cached_property
     def attenuation(self) -> Tensor:
         """[D,H,W] float32 linear attenuation in 1/mm."""
-        hu = self.hu.to(torch.float32)
-        scaled = (hu + 1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
-        return scaled.masked_fill_(hu <= AIR_HU, 0.0)
+        hu = self.hu.to(torch.float32, copy=True)
+        scaled = hu.add_(1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
+        return scaled.masked_fill_(self.hu <= self.air_hu, 0.0)
 
     def label_values(self) -> tuple[int, ...]:
         """The label values present, without background."""
