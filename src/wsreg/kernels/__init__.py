@@ -1,0 +1,1 @@
+"""CPU kernels over plain arrays; they know nothing of volumes, cameras or poses."""

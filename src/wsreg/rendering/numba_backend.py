@@ -1,0 +1,140 @@
+"""The CPU renderer: prepares grids once for each volume, then calls the march."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.kernels.march import march_image, march_labels
+from wsreg.kernels.simd import LANES
+from wsreg.rendering.plane_grid import PlaneGrid, attenuation_grid, label_grid
+from wsreg.rendering.rays import (
+    PlaneAxes,
+    RayGeometry,
+    first_plane,
+    plane_axes,
+    plane_stride,
+    ray_geometry,
+)
+from wsreg.volumes.volume import Volume
+
+Rois = tuple[tuple[int, ...], ...]
+
+_grids: WeakKeyDictionary[Volume, dict[tuple[PlaneAxes, Rois | None], PlaneGrid]] = (
+    WeakKeyDictionary()
+)
+
+
+def _grid_for(volume: Volume, axes: PlaneAxes, rois: Rois | None) -> PlaneGrid:
+    prepared = _grids.setdefault(volume, {})
+    key = (axes, rois)
+    if key not in prepared:
+        if rois is None:
+            prepared[key] = attenuation_grid(volume.attenuation.numpy(), axes)
+        else:
+            assert volume.labels is not None
+            prepared[key] = label_grid(volume.labels.numpy(), rois, axes)
+    return prepared[key]
+
+
+def _march_arguments(
+    grid: PlaneGrid, axes: PlaneAxes, stride: int, rays: RayGeometry, chosen: Tensor, camera: Camera
+) -> tuple[Any, ...]:
+    """What both marches take after their grid, in the grid's (u, v, w) order with its border."""
+    order = [axes.u, axes.v, axes.w]
+    border = torch.tensor([2.0, 2.0, 0.0], dtype=torch.float64)
+    source = rays.source[chosen][:, order] + border
+    row_spacing, column_spacing = camera.pixel_spacing_mm
+    column, row = camera.centre_px
+    detector = (
+        -column * column_spacing,
+        column_spacing,
+        -row * row_spacing,
+        row_spacing,
+        camera.source_to_detector_mm,
+    )
+    return (
+        stride,
+        first_plane(int(grid.shape[2]), stride),
+        source.numpy(),
+        np.ascontiguousarray(rays.linear[chosen][:, order].numpy()),
+        np.ascontiguousarray(rays.source_by_pose[chosen][..., order].numpy()),
+        np.ascontiguousarray(rays.linear_by_pose[chosen][:, :, order].numpy()),
+        rays.leaves_gap,
+        detector,
+        camera.rows,
+        camera.columns,
+    )
+
+
+def _image_pass(
+    grid: PlaneGrid, arguments: tuple[Any, ...], poses: int, camera: Camera, derivatives: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    padded = -(-camera.columns // LANES) * LANES
+    image = np.empty((poses, camera.rows, padded), np.float32)
+    jacobian = np.empty((poses if derivatives else 0, 6, camera.rows, padded), np.float32)
+    march_image(
+        grid.values, grid.shape, grid.occupancy, grid.scale, *arguments, image, jacobian
+    )
+    return image[..., : camera.columns], jacobian[..., : camera.columns]
+
+
+def _label_pass(
+    grid: PlaneGrid,
+    arguments: tuple[Any, ...],
+    poses: int,
+    rois: Rois,
+    camera: Camera,
+    derivatives: bool,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    size = (len(rois), camera.rows, camera.columns)
+    image = np.empty((poses, *size), np.float32)
+    jacobian = np.empty((poses if derivatives else 0, size[0], 6, *size[1:]), np.float32)
+    march_labels(grid.values, grid.shape, grid.occupancy, *arguments, image, jacobian)
+    return image, jacobian
+
+
+def render_numba(
+    volume: Volume,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    rois: Rois,
+    step_mm: float | None,
+    pivot_mm: Tensor,
+    derivatives: bool,
+) -> tuple[Tensor, Tensor]:
+    """(image [B,1+R,H,W], jacobian [B,1+R,H,W,6] or empty), float32, for poses [B,4,4]."""
+    rays = ray_geometry(camera_from_ct, volume.ct_from_voxel, pivot_mm, camera, volume.corners_mm)
+    count, channels = len(camera_from_ct), 1 + len(rois)
+    image = torch.empty((count, channels, camera.rows, camera.columns))
+    jacobian = torch.empty(
+        (count if derivatives else 0, channels, 6, camera.rows, camera.columns)
+    )
+    settings = [
+        (axes, plane_stride(step_mm, axes, linear))
+        for linear in rays.linear
+        for axes in (plane_axes(linear, volume.ct_from_voxel),)
+    ]
+    for axes, stride in sorted(set(settings), key=str):
+        chosen = torch.tensor([n for n, s in enumerate(settings) if s == (axes, stride)])
+        grid = _grid_for(volume, axes, None)
+        arguments = _march_arguments(grid, axes, stride, rays, chosen, camera)
+        values, changes = _image_pass(grid, arguments, len(chosen), camera, derivatives)
+        image[chosen, 0] = torch.from_numpy(values)
+        if derivatives:
+            jacobian[chosen, 0] = torch.from_numpy(changes)
+        if rois:
+            labels = _grid_for(volume, axes, rois)
+            values, changes = _label_pass(
+                labels, arguments, len(chosen), rois, camera, derivatives
+            )
+            image[chosen, 1:] = torch.from_numpy(values)
+            if derivatives:
+                jacobian[chosen, 1:] = torch.from_numpy(changes)
+    return image, jacobian.movedim(2, -1)

@@ -1,0 +1,90 @@
+"""A volume laid out for the march: planes one after another, 16-bit values, empty space known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsreg.kernels.march import BLOCK, CELL, PAD
+from wsreg.rendering.rays import PlaneAxes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlaneGrid:
+    """Flat [w][v][u] values with a border of zeros around u and v.
+
+    Args:
+        values: uint16 or uint8, one element longer than the grid (values are read in pairs).
+        shape: [3] int64 sizes along (u, v, w), borders included.
+        occupancy: [blocks, cells_v+1, cells_u+1] int32 summed-area tables of non-zero voxels.
+        scale: what one unit of ``values`` stands for.
+    """
+
+    values: NDArray[np.uint16] | NDArray[np.uint8]
+    shape: NDArray[np.int64]
+    occupancy: NDArray[np.int32]
+    scale: float
+
+
+def _bordered(planes: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
+    depth, height, width = planes.shape
+    size = depth * (height + 2 * PAD) * (width + 2 * PAD)
+    flat = np.zeros(size + 1, dtype)
+    grid = flat[:-1].reshape(depth, height + 2 * PAD, width + 2 * PAD)
+    grid[:, PAD:-PAD, PAD:-PAD] = planes
+    return flat
+
+
+def _occupancy(grid: NDArray[np.generic]) -> NDArray[np.int32]:
+    """Summed-area tables of which cells hold anything, for every block of planes."""
+    depth, height, width = grid.shape
+    rows, columns = -(-height // CELL), -(-width // CELL)
+    tables = np.zeros((-(-depth // BLOCK), rows + 1, columns + 1), np.int32)
+    row_starts, column_starts = np.arange(rows) * CELL, np.arange(columns) * CELL
+    for block in range(len(tables)):
+        any_plane = grid[block * BLOCK : (block + 1) * BLOCK].any(axis=0)
+        cells = np.logical_or.reduceat(any_plane, row_starts, axis=0)
+        cells = np.logical_or.reduceat(cells, column_starts, axis=1)
+        tables[block, 1:, 1:] = cells.cumsum(0).cumsum(1)
+    return tables
+
+
+def _along(volume: NDArray[np.generic], axes: PlaneAxes) -> NDArray[np.generic]:
+    """View of [D,H,W] as [w,v,u]; array axes are voxel axes (2, 1, 0)."""
+    return volume.transpose(2 - axes.w, 2 - axes.v, 2 - axes.u)
+
+
+def _grid(planes: NDArray[np.generic], dtype: type[np.generic], scale: float) -> PlaneGrid:
+    values = _bordered(planes, dtype)
+    depth, height, width = planes.shape
+    shape = np.array([width + 2 * PAD, height + 2 * PAD, depth], np.int64)
+    return PlaneGrid(
+        values=values,  # type: ignore[arg-type]
+        shape=shape,
+        occupancy=_occupancy(values[:-1].reshape(shape[::-1])),
+        scale=scale,
+    )
+
+
+def attenuation_grid(attenuation: NDArray[np.float32], axes: PlaneAxes) -> PlaneGrid:
+    """16-bit attenuation: the largest value becomes 65535, so rounding is 8e-6 of it."""
+    scale = max(float(attenuation.max()), 1e-12) / 65535.0
+    planes = _along(attenuation, axes)
+    quantised = np.empty(planes.shape, np.uint16)
+    for k in range(len(planes)):  # plane by plane: no float copy of the volume
+        quantised[k] = np.rint(planes[k] * np.float32(1.0 / scale))
+    return _grid(quantised, np.uint16, scale)
+
+
+def label_grid(
+    labels: NDArray[np.generic], rois: tuple[tuple[int, ...], ...], axes: PlaneAxes
+) -> PlaneGrid:
+    """Channel number + 1 of each voxel; ``rois`` gives the label values of each channel."""
+    lookup = np.zeros(int(labels.max()) + 1, np.uint8)
+    for channel, members in enumerate(rois):
+        for label in members:
+            if 0 <= label < len(lookup):
+                lookup[label] = channel + 1
+    return _grid(_along(lookup[labels], axes), np.uint8, 1.0)

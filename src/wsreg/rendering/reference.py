@@ -1,0 +1,102 @@
+"""The definition of correct: plain torch, differentiable, on any device, in any float type.
+
+The quadrature is that of :mod:`wsreg.kernels.march`; written here for reading, not for speed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.rigid import perturb
+from wsreg.rendering.rays import PlaneAxes, first_plane, plane_axes, plane_stride
+
+
+def _bilinear_sum(planes: Tensor, u: Tensor, v: Tensor, inside: Tensor) -> Tensor:
+    """[C,N] sum over k of planes [C,K,V,U] at (u, v) [K,N]; zero outside, over one voxel."""
+    channels, count, height, width = planes.shape
+    u0, v0 = u.detach().floor(), v.detach().floor()
+    total = u.new_zeros((channels, u.shape[1]))
+    flat = planes.reshape(channels, count, height * width)
+    for dv in (0, 1):
+        for du in (0, 1):
+            iu, iv = u0 + du, v0 + dv
+            weight = (1 - (u - iu).abs()) * (1 - (v - iv).abs())
+            valid = inside & (iu >= 0) & (iu < width) & (iv >= 0) & (iv < height)
+            index = (iv * width + iu).where(valid, 0).long()
+            values = flat.gather(2, index.expand(channels, -1, -1))
+            total = total + (values * weight.where(valid, 0)).sum(dim=1)
+    return total
+
+
+def render_one(
+    channels: Tensor,
+    ct_from_voxel: Tensor,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    step_mm: float | None,
+) -> Tensor:
+    """Line integrals [C,H,W] of volumes [C,D,H,W] for one pose [4,4], in the pose's float type."""
+    dtype, device = camera_from_ct.dtype, camera_from_ct.device
+    voxel_from_camera = torch.linalg.inv(camera_from_ct @ ct_from_voxel.to(camera_from_ct))
+    linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
+    fixed = linear.detach().to("cpu", torch.float64)
+    axes: PlaneAxes = plane_axes(fixed, ct_from_voxel)
+    stride = plane_stride(step_mm, axes, fixed)
+
+    rows = torch.arange(camera.rows, dtype=dtype, device=device)
+    columns = torch.arange(camera.columns, dtype=dtype, device=device)
+    grid_rows, grid_columns = torch.meshgrid(rows, columns, indexing="ij")
+    rays = camera.detector_points(torch.stack((grid_columns, grid_rows), dim=-1)).reshape(-1, 3)
+    slope = rays @ linear.T  # voxels from the source to the detector
+    # Array axes [D,H,W] are voxel axes (2, 1, 0).
+    planes = channels.to(camera_from_ct).permute(0, 3 - axes.w, 3 - axes.v, 3 - axes.u)
+    number = torch.arange(
+        first_plane(planes.shape[1], stride), planes.shape[1], stride, device=device
+    )
+    along = (number.to(dtype)[:, None] - source[axes.w]) / slope[None, :, axes.w]
+    u = source[axes.u] + along * slope[None, :, axes.u]
+    v = source[axes.v] + along * slope[None, :, axes.v]
+    total = _bilinear_sum(planes[:, number], u, v, (along >= 0) & (along <= 1))
+    weight_mm = stride * rays.norm(dim=1) / slope[:, axes.w].abs()
+    return (total * weight_mm).reshape(-1, camera.rows, camera.columns)
+
+
+def render_reference(
+    channels: Tensor,
+    ct_from_voxel: Tensor,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    step_mm: float | None,
+) -> Tensor:
+    """[B,C,H,W] for poses [B,4,4]; differentiable to the poses and to the channels."""
+    return torch.stack(
+        [render_one(channels, ct_from_voxel, camera, pose, step_mm) for pose in camera_from_ct]
+    )
+
+
+def render_reference_with_jacobian(
+    channels: Tensor,
+    ct_from_voxel: Tensor,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    step_mm: float | None,
+    pivot_mm: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """(image [B,C,H,W], jacobian [B,C,H,W,6]) by forward-mode differentiation of the image."""
+
+    def image_of(pose: Tensor, twist: Tensor) -> Tensor:
+        moved = perturb(pose, twist, pivot_mm.to(pose))
+        return render_one(channels, ct_from_voxel, camera, moved, step_mm)
+
+    images, jacobians = [], []
+    for pose in camera_from_ct:
+        zero = torch.zeros(6, dtype=pose.dtype, device=pose.device)
+        columns = [
+            torch.func.jvp(lambda twist, pose=pose: image_of(pose, twist), (zero,), (direction,))
+            for direction in torch.eye(6, dtype=pose.dtype, device=pose.device)
+        ]
+        images.append(columns[0][0])
+        jacobians.append(torch.stack([change for _, change in columns], dim=-1))
+    return torch.stack(images), torch.stack(jacobians)
