@@ -1,0 +1,1 @@
+"""Realistic X-rays made from a CT by a path of its own, to test the registration with."""

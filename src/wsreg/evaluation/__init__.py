@@ -1,0 +1,1 @@
+"""Scoring of registrations against a known pose."""
