@@ -1,0 +1,1 @@
+"""The patient's CT: reading, labels, resampling, and CTs to try things out with."""

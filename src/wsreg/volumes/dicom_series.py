@@ -21,16 +21,21 @@ from wsreg.volumes.voxel_image import VoxelImage, check_affine
 GAP_TOLERANCE = 0.05
 """Share of the usual slice distance by which one distance may differ."""
 
+LEAST_GAP_MM = 1e-3
+"""Slices closer than this lie at the same position."""
+
 LINE_TOLERANCE = 0.1
 """Share of the usual slice distance by which a slice may lie off the evenly divided line."""
 
-_GEOMETRY_TAGS = ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient")
 _TAGS = (
-    *_GEOMETRY_TAGS,
+    "Columns",
+    "ImageOrientationPatient",
     "ImagePositionPatient",
     "ImageType",
     "Modality",
     "NumberOfFrames",
+    "PixelSpacing",
+    "Rows",
     "SeriesInstanceUID",
 )
 
@@ -54,7 +59,10 @@ def is_dicom(path: Path) -> bool:
     """Whether a file carries DICOM's preamble."""
     from pydicom.misc import is_dicom as has_preamble
 
-    return path.is_file() and bool(has_preamble(path))
+    try:
+        return path.is_file() and bool(has_preamble(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
 
 
 def read_dicom_series(path: Path, series_uid: str | None = None) -> VoxelImage:
@@ -70,7 +78,7 @@ def read_dicom_series(path: Path, series_uid: str | None = None) -> VoxelImage:
     folder = path if path.is_dir() else path.parent
     series = _find_ct_series(folder)
     if series_uid is None and path.is_file():
-        series_uid = str(_read_header(path).get("SeriesInstanceUID", ""))
+        series_uid = str(_read_header(path).SeriesInstanceUID)
     headers = _choose_series(series, series_uid, folder)
     slices = [_parse_slice(file, header) for file, header in headers.items()]
     _check_alike(slices, folder)
@@ -86,13 +94,12 @@ def _find_ct_series(folder: Path) -> dict[str, dict[Path, Any]]:
     series: dict[str, dict[Path, Any]] = defaultdict(dict)
     modalities: Counter[str] = Counter()
     for file in sorted(folder.iterdir()):
-        if not is_dicom(file):
+        if file.name == "DICOMDIR" or not is_dicom(file):
             continue
         header = _read_header(file)
-        modality = str(header.get("Modality", "no modality"))
-        modalities[modality] += 1
-        if modality == "CT" and "LOCALIZER" not in (header.get("ImageType") or ()):
-            series[str(header.get("SeriesInstanceUID", ""))][file] = header
+        modalities[str(header.Modality)] += 1
+        if header.Modality == "CT" and "LOCALIZER" not in (header.get("ImageType") or ()):
+            series[str(header.SeriesInstanceUID)][file] = header
     # screen captures (dose reports, 3D views) are CT by modality too, but lie nowhere
     placed = {
         uid: headers
@@ -113,9 +120,14 @@ def _read_header(file: Path) -> Any:
     from pydicom.errors import InvalidDicomError
 
     try:
-        return dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+        header = dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
     except (InvalidDicomError, EOFError, OSError, ValueError) as error:
         raise InputError(f"{file} is not a readable DICOM file: {error}") from error
+    # pydicom returns what it got of a cut file, even half a value; every image has rows
+    whole = len(header.get("Modality") or "") > 1 and "SeriesInstanceUID" in header
+    if not whole or (header.Modality == "CT" and "Rows" not in header):
+        raise InputError(f"{file} is damaged, its DICOM header is cut short")
+    return header
 
 
 def _choose_series(
@@ -137,17 +149,26 @@ def _parse_slice(file: Path, header: Any) -> _Slice:
             f"{file} must be a single slice, got {header.NumberOfFrames} frames in one file "
             "(an enhanced CT: convert it to NIfTI first)"
         )
-    for tag in (*_GEOMETRY_TAGS, "ImagePositionPatient"):
-        if header.get(tag) is None:
-            raise InputError(f"{file} must have the DICOM tag {tag}, which is missing or empty")
-    row_spacing_mm, column_spacing_mm = map(float, header.PixelSpacing)
+    rows, columns = _numbers(file, header, "Rows", 1), _numbers(file, header, "Columns", 1)
+    row_spacing_mm, column_spacing_mm = _numbers(file, header, "PixelSpacing", 2)
     return _Slice(
         path=file,
-        size=(int(header.Rows), int(header.Columns)),
+        size=(int(rows[0]), int(columns[0])),
         spacing_mm=(row_spacing_mm, column_spacing_mm),
-        axes=np.array(header.ImageOrientationPatient, dtype=np.float64).reshape(2, 3),
-        position_mm=np.array(header.ImagePositionPatient, dtype=np.float64),
+        axes=_numbers(file, header, "ImageOrientationPatient", 6).reshape(2, 3),
+        position_mm=_numbers(file, header, "ImagePositionPatient", 3),
     )
+
+
+def _numbers(file: Path, header: Any, tag: str, count: int) -> NDArray[np.float64]:
+    try:
+        value = header.get(tag)
+        numbers = np.array([] if value is None else value, dtype=np.float64).reshape(-1)
+    except ValueError as error:
+        raise InputError(f"{file} has a damaged DICOM tag {tag}: {error}") from error
+    if len(numbers) != count:
+        raise InputError(f"{file} must have {count} numbers in the DICOM tag {tag}, got {value!r}")
+    return numbers
 
 
 def _check_alike(slices: list[_Slice], folder: Path) -> None:
@@ -172,23 +193,11 @@ def _stack_affine(slices: list[_Slice], folder: Path) -> NDArray[np.float64]:
     first = slices[0]
     positions_mm = np.stack([s.position_mm for s in slices])
     heights_mm = positions_mm @ first.normal
-    gaps_mm = np.diff(heights_mm)
-    usual_mm = float(np.median(gaps_mm))
-    for height, gap in zip(heights_mm, gaps_mm, strict=False):
-        if gap < 1e-3:
-            raise InputError(
-                f"{folder} must hold one slice for each position, got two at {height:.2f} mm "
-                "(several phases in one series?)"
-            )
-        if abs(gap - usual_mm) > GAP_TOLERANCE * usual_mm:
-            raise InputError(
-                f"{folder} must hold evenly spaced slices, {usual_mm:.2f} mm apart, got "
-                f"{gap:.2f} mm after the slice at {height:.2f} mm (missing slices?)"
-            )
+    gap_mm = _usual_gap_mm(heights_mm, folder)
     step_mm = (positions_mm[-1] - positions_mm[0]) / (len(slices) - 1)
     on_line_mm = positions_mm[0] + np.arange(len(slices))[:, None] * step_mm
     off_mm = np.linalg.norm(positions_mm - on_line_mm, axis=1)
-    if off_mm.max() > LINE_TOLERANCE * usual_mm:
+    if off_mm.max() > LINE_TOLERANCE * gap_mm:
         raise InputError(
             f"{folder} must hold slices along one straight line, got one at "
             f"{heights_mm[off_mm.argmax()]:.2f} mm that lies {off_mm.max():.2f} mm off it"
@@ -200,6 +209,24 @@ def _stack_affine(slices: list[_Slice], folder: Path) -> NDArray[np.float64]:
     affine[:3, 2] = step_mm
     affine[:3, 3] = first.position_mm
     return affine
+
+
+def _usual_gap_mm(heights_mm: NDArray[np.float64], folder: Path) -> float:
+    """The distance between neighbouring slices, which must be about the same for all."""
+    gaps_mm = np.diff(heights_mm)
+    usual_mm = float(np.median(gaps_mm))
+    for height, gap in zip(heights_mm, gaps_mm, strict=False):
+        if gap < LEAST_GAP_MM:
+            raise InputError(
+                f"{folder} must hold one slice for each position, got two at {height:.2f} mm "
+                "(several phases in one series?)"
+            )
+        if abs(gap - usual_mm) > GAP_TOLERANCE * usual_mm:
+            raise InputError(
+                f"{folder} must hold evenly spaced slices, {usual_mm:.2f} mm apart, got "
+                f"{gap:.2f} mm after the slice at {height:.2f} mm (missing slices?)"
+            )
+    return usual_mm
 
 
 def _read_pixels(slices: list[_Slice]) -> NDArray[Any]:

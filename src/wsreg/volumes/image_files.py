@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,8 +68,8 @@ def _read_nifti(path: Path) -> VoxelImage:
     return VoxelImage(voxels, ct_from_voxel)
 
 
-def _check_has_orientation(header: object, path: Path) -> None:
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:  # type: ignore[index]
+def _check_has_orientation(header: Any, path: Path) -> None:
+    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
         raise InputError(
             f"{path} must say how its voxels lie in the patient, "
             "but its sform_code and qform_code are both 0"

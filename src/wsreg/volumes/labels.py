@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +125,9 @@ def _names_from_csv(text: str, path: Path) -> dict[int, str]:
     return _as_names(((row["id"], row[name_column]) for row in table), path)
 
 
-def _as_names(items: object, source: object) -> dict[int, str]:
+def _as_names(items: Iterable[tuple[Any, Any]], source: object) -> dict[int, str]:
     names = {}
-    for value, name in items:  # type: ignore[attr-defined]
+    for value, name in items:
         try:
             names[int(value)] = str(name)
         except (TypeError, ValueError) as error:

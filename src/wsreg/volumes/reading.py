@@ -65,7 +65,7 @@ def read_volume(
 
 
 def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
-    if path.is_dir() or (is_dicom(path) and not has_known_suffix(path)):
+    if path.is_dir() or (not has_known_suffix(path) and is_dicom(path)):
         return read_dicom_series(path, series_uid)
     if series_uid is not None:
         raise InputError(f"series_uid chooses within a DICOM folder, got {path}")

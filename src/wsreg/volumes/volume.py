@@ -82,6 +82,7 @@ class Volume:
         scaled = hu.add_(1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
         return scaled.masked_fill_(self.hu <= self.air_hu, 0.0)
 
+    @cached_property
     def label_values(self) -> tuple[int, ...]:
         """The label values present, without background."""
         if self.labels is None:
@@ -91,10 +92,10 @@ class Volume:
     def restricted_to(self, labels: Iterable[int]) -> Volume:
         """The same CT with everything outside the given labels turned into air."""
         wanted = tuple(labels)
-        missing = sorted(set(wanted) - set(self.label_values()))
+        missing = sorted(set(wanted) - set(self.label_values))
         if not wanted or missing:
             raise InputError(
-                f"labels must name labels of the volume {list(self.label_values())}, "
+                f"labels must name labels of the volume {list(self.label_values)}, "
                 f"got {list(wanted)}"
             )
         assert self.labels is not None

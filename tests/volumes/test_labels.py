@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wsreg.errors import InputError
+from wsreg.volumes.labels import read_label_names, read_labels
+from wsreg.volumes.voxel_image import VoxelImage
+
+
+@pytest.fixture
+def ct(oblique_affine):
+    return VoxelImage(np.zeros((8, 20, 24), np.int16), oblique_affine)
+
+
+def _block(shape, value=3):
+    labels = np.zeros(shape, np.uint8)
+    labels[2:6, 5:15, 6:18] = value
+    return labels
+
+
+def test_the_same_grid(ct, write_nifti):
+    labels = _block(ct.voxels.shape)
+    found = read_labels(write_nifti(labels, ct.ct_from_voxel), ct)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_values_above_255_and_floating_point_files(ct, write_itk):
+    labels = _block(ct.voxels.shape).astype(np.float32) * 100
+    found = read_labels(write_itk(labels, ct.ct_from_voxel, "seg.nrrd"), ct)
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_a_finer_and_flipped_grid_lands_on_the_same_voxels(ct, write_nifti):
+    labels = _block(ct.voxels.shape)
+    fine = labels.repeat(3, 0).repeat(3, 1).repeat(3, 2)[:, ::-1, :]
+    fine_to_coarse = np.diag([1 / 3, -1 / 3, 1 / 3, 1.0])
+    fine_to_coarse[:3, 3] = (-1 / 3, ct.voxels.shape[1] - 1 + 1 / 3, -1 / 3)
+    path = write_nifti(fine, ct.ct_from_voxel @ fine_to_coarse)
+    np.testing.assert_array_equal(read_labels(path, ct), labels)
+
+
+def test_a_grid_cut_to_the_labels(ct, write_nifti):
+    labels = _block(ct.voxels.shape)
+    shift = np.eye(4)
+    shift[:3, 3] = (6, 5, 2)
+    path = write_nifti(labels[2:6, 5:15, 6:18], ct.ct_from_voxel @ shift)
+    np.testing.assert_array_equal(read_labels(path, ct), labels)
+
+
+def test_the_grid_of_another_patient(ct, write_nifti):
+    for steps, fits in ((2, True), (8, False), (100, False)):
+        elsewhere = ct.ct_from_voxel.copy()
+        elsewhere[:3, 3] += steps * ct.ct_from_voxel[:3, 2]
+        path = write_nifti(_block(ct.voxels.shape), elsewhere)
+        if fits:
+            assert read_labels(path, ct).any()
+        else:
+            with pytest.raises(InputError, match=r"only 0% of .*another patient's grid"):
+                read_labels(path, ct)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0, 0, 0], "only background"),
+        ([0, 1, 1.5], "whole numbers"),
+        ([0, 1, -1], r"0\.\.32767, got -1\.\.1"),
+        ([0, 1, 40000], r"0\.\.32767, got 0\.\.40000"),
+        ([0, 1, np.nan], r"0\.\.32767, got nan"),
+    ],
+)
+def test_values_that_are_no_labels(values, message, ct, write_nifti):
+    path = write_nifti(np.resize(np.float32(values), ct.voxels.shape), ct.ct_from_voxel)
+    with pytest.raises(InputError, match=message):
+        read_labels(path, ct)
+
+
+def test_names_from_mapping_json_and_csv(tmp_path):
+    expected = {1: "hip_left", 25: "sacrum"}
+    (tmp_path / "a.json").write_text('{"1": "hip_left", "25": "sacrum"}')
+    (tmp_path / "b.csv").write_text("group,n,structure,id\nbones,9,hip_left,1\nbones,8,sacrum,25")
+    (tmp_path / "c.csv").write_text("id, name\n1, hip_left\n25, sacrum\n")
+    assert read_label_names(expected) == expected
+    assert read_label_names(None) == {}
+    for name in ("a.json", "b.csv", "c.csv"):
+        assert read_label_names(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", "{", "is not JSON"),
+        ("a.json", '["hip_left"]', r'must be like \{"1": "hip_left"\}'),
+        ("a.json", '{"hip_left": 1}', "whole-number labels, got 'hip_left': 1"),
+        ("a.csv", "label,text\n1,hip", r"columns id and structure .* got \['label', 'text'\]"),
+        ("a.csv", "id,name\nx,hip", "whole-number labels, got 'x': 'hip'"),
+        ("a.txt", "1 hip", r"must be a \.json or \.csv file"),
+    ],
+)
+def test_names_that_cannot_be_read(name, text, message, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_label_names(tmp_path / name)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_label_names(tmp_path / "nowhere" / name)
