@@ -1,0 +1,80 @@
+"""summary.csv: one row for each X-ray of a run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import roma
+import torch
+
+from wsreg.outputs.files import staged_file
+from wsreg.registration.result import POSE_AXES, RegistrationResult
+
+_AXIS_COLUMNS = tuple(f"{axis}_{'deg' if axis.startswith('r') else 'mm'}" for axis in POSE_AXES)
+
+COLUMNS = (
+    "name",
+    "verdict",
+    "reasons",
+    "similarity_start",
+    "similarity_end",
+    *_AXIS_COLUMNS,
+    *(f"sd_{column}" for column in _AXIS_COLUMNS),
+    "seconds",
+    "error",
+)
+"""Columns of summary.csv.  rx..rz: rotation vector of ``camera_from_ct``; tx..tz: the pivot in the
+camera frame; sd_: their standard deviations."""
+
+Row = Mapping[str, str | float]
+
+
+def result_row(name: str, result: RegistrationResult) -> Row:
+    """The row of an X-ray that was registered, whatever its verdict."""
+    rotation, translation = result.camera_from_ct[:3, :3], result.camera_from_ct[:3, 3]
+    pose = torch.cat((roma.rotmat_to_rotvec(rotation), rotation @ result.pivot_mm + translation))
+    return {
+        "name": name,
+        "verdict": result.verdict.status,
+        "reasons": " ".join(result.verdict.reasons),
+        "similarity_start": result.similarity_start,
+        "similarity_end": result.similarity_end,
+        **_axis_values("", pose.tolist()),
+        **_axis_values("sd_", result.standard_deviation.tolist()),
+        "seconds": result.seconds["total"],
+    }
+
+
+def failed_row(name: str, error: str) -> Row:
+    """The row of an X-ray that could not be registered at all."""
+    return {"name": name, "error": error}
+
+
+def write_summary(rows: Iterable[Row], path: str | Path) -> None:
+    """Write the rows as CSV under ``COLUMNS``, whole or not at all; absent cells stay empty.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with (
+        staged_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+
+
+def _axis_values(prefix: str, values: Iterable[float]) -> dict[str, float]:
+    """Six numbers (rad, mm) under their columns, angles in degrees."""
+    return {
+        prefix + column: math.degrees(value) if column.endswith("deg") else value
+        for column, value in zip(_AXIS_COLUMNS, values, strict=True)
+    }
+
+
+def _cell(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.registration.result import Comparison, RegistrationResult, Verdict
+
+
+def blob_image(column_px: float, row_px: float, *, rows: int = 48, columns: int = 64) -> Tensor:
+    """[rows,columns] a Gaussian blob of height 1 and width 6 px."""
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.exp(-((column - column_px) ** 2 + (row - row_px) ** 2) / (2 * 6.0**2))
+
+
+def pose(turn_x_deg: float = 0.0) -> Tensor:
+    """[4,4] a turn about x, then 1, 2, 700 mm."""
+    angle = torch.deg2rad(torch.tensor(turn_x_deg, dtype=torch.float64))
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[1:3, 1:3] = torch.stack(
+        (torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle))
+    ).reshape(2, 2)
+    matrix[:3, 3] = torch.tensor([1.0, 2.0, 700.0])
+    return matrix
+
+
+@pytest.fixture
+def make_result() -> Callable[..., RegistrationResult]:
+    """A result whose X-ray is a blob at (32, 24), found from 8 px to its right.
+
+    Keywords replace the fields of that name.
+    """
+    camera = Camera(source_to_detector_mm=1000.0, rows=48, columns=64, pixel_spacing_mm=(1.0, 1.0))
+    fixed = 3.0 * blob_image(32, 24) + 1.0
+    mask = torch.ones(48, 64, dtype=torch.bool)
+    mask[:, :8] = False
+    fixed[:, :8] = 1e6
+
+    def make(**changes: object) -> RegistrationResult:
+        comparison = Comparison(
+            camera=camera,
+            fixed=fixed,
+            mask=mask,
+            moving_start=blob_image(40, 24),
+            moving_end=blob_image(32, 24),
+            rois_end=changes.pop("rois_end", torch.zeros(0, 48, 64)),
+        )
+        fields = {
+            "camera_from_ct": pose(90.0),
+            "start_camera_from_ct": pose(80.0),
+            "camera": camera,
+            "pivot_mm": torch.tensor([0.0, 10.0, 0.0], dtype=torch.float64),
+            "verdict": Verdict(status="pass", reasons=("The starts agree.", "It rose by 0.5.")),
+            "similarity_start": 0.4,
+            "similarity_end": 0.9,
+            "standard_deviation": torch.tensor(
+                [torch.pi / 180, torch.pi / 90, torch.pi / 60, 0.1, 0.2, 2.5], dtype=torch.float64
+            ),
+            "iterations": 12,
+            "renders": 30,
+            "seconds": {"refine": 0.4, "total": 0.5},
+            "backend": "reference",
+            "method": "gauss-newton",
+            "init": "pose",
+            "config": {"levels": (4, 2, 1), "damping": 1e-3},
+            "comparison": comparison,
+        }
+        return RegistrationResult(**(fields | changes))
+
+    return make
