@@ -1,0 +1,1 @@
+"""From a radiograph, a CT and a start to a pose with a verdict."""

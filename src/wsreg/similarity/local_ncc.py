@@ -47,6 +47,11 @@ class Windows:
     spread: Tensor
     fixed: Tensor
 
+    @property
+    def is_local(self) -> bool:
+        """False for the one window that is the whole image."""
+        return self.size != tuple(self.mask.shape)
+
 
 def _window_sums(channels: Tensor, size: tuple[int, int], stride: int) -> Tensor:
     """[C,K'] sums of [C,H,W] over every window."""
@@ -104,8 +109,7 @@ def _moving_statistics(windows: Windows, moving: Tensor) -> tuple[Tensor, ...]:
     n = windows.count
     cross = cross - sums * windows.sums / n
     squares = (squares - sums.square() / n).clamp_min(0)
-    local = windows.size != tuple(windows.mask.shape)
-    floor = FLOOR * variance if local else torch.zeros_like(variance)
+    floor = FLOOR * variance if windows.is_local else torch.zeros_like(variance)
     tiny = torch.finfo(moving.dtype).tiny
     return image, sums, cross, (squares + floor * n).clamp_min(tiny).sqrt(), squares
 
@@ -139,6 +143,9 @@ def linearize_ncc(windows: Windows, moving: Tensor, jacobian: Tensor) -> Lineari
     along_fixed = (by_fixed - by_mean * (windows.sums / n)) / windows.spread  # <a^, J>
     ncc = cross / (windows.spread * spread)
     gradient = -((along_fixed - ncc * along_moving) / spread).sum(dim=1)
+    if windows.is_local:  # the floor is a share of the moving image's variance, which moves too
+        by_variance = 2.0 * (columns * image).sum(dim=(1, 2)) / windows.mask.sum()
+        gradient += 0.5 * FLOOR * (ncc * n / spread.square()).sum() * by_variance
 
     weight = spread.square().reciprocal()
     pixel_weight = _spread_over_pixels(weight, windows)
