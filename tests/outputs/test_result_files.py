@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import roma
+import SimpleITK
+import torch
+from PIL import Image
+
+from wsreg.errors import InputError
+from wsreg.outputs.result_files import (
+    read_result,
+    result_to_dict,
+    standard_deviation_to_dict,
+    write_itk_transform,
+    write_result,
+)
+from wsreg.registration.result import RegistrationResult
+
+MakeResult = Callable[..., RegistrationResult]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    folder = tmp_path / "patient" / "series"
+    folder.mkdir(parents=True)
+    (folder / "1.dcm").write_text("abc")
+    xray = tmp_path / "patient" / "xray.dcm"
+    xray.write_text("abc")
+    return {"xray": xray, "ct": folder}
+
+
+def test_folder_holds_the_four_files(
+    make_result: MakeResult, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    result = make_result()
+    write_result(result, tmp_path / "out", inputs=inputs, notes=("The file gave the camera.",))
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "overlay.png",
+        "pose.json",
+        "pose.tfm",
+        "result.json",
+    ]
+    assert json.loads((tmp_path / "out" / "pose.json").read_text()) == {
+        "camera_from_ct": result.camera_from_ct.tolist(),
+        "frame": "LPS",
+        "units": "mm",
+    }
+    with Image.open(tmp_path / "out" / "overlay.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_result_json_says_what_the_contract_asks(
+    make_result: MakeResult, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    write_result(make_result(), tmp_path / "out", inputs=inputs, notes=("A note.",))
+    content = read_result(tmp_path / "out")
+    assert content["schema_version"] == "1"
+    assert content["verdict"] == {
+        "status": "pass",
+        "reasons": ["The starts agree.", "It rose by 0.5."],
+    }
+    assert content["camera_from_ct"][2] == pytest.approx([0.0, 1.0, 0.0, 700.0], abs=1e-12)
+    assert content["camera"] == {
+        "source_to_detector_mm": 1000.0,
+        "rows": 48,
+        "columns": 64,
+        "pixel_spacing_mm": [1.0, 1.0],
+        "principal_point_px": [31.5, 23.5],
+    }
+    assert content["similarity"] == {"start": 0.4, "end": 0.9}
+    assert content["iterations"] == 12
+    assert content["renders"] == 30
+    assert content["seconds"] == {"refine": 0.4, "total": 0.5}
+    assert content["pivot_mm"] == [0.0, 10.0, 0.0]
+    assert content["config"] == {"levels": [4, 2, 1], "damping": 1e-3}
+    assert content["notes"] == ["A note."]
+    assert (content["method"], content["init"], content["backend"]) == (
+        "gauss-newton",
+        "pose",
+        "reference",
+    )
+    assert set(content["versions"]) == {"wsreg", "torch", "python"}
+
+
+def test_inputs_are_named_and_hashed_without_their_path(
+    make_result: MakeResult, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    write_result(make_result(), tmp_path / "out", inputs=inputs)
+    written = read_result(tmp_path / "out")["inputs"]
+    assert written["xray"]["name"] == "xray.dcm"
+    assert written["xray"]["sha256"].startswith("ba7816bf8f01cfea")
+    assert written["ct"]["name"] == "series"
+    assert str(tmp_path) not in (tmp_path / "out" / "result.json").read_text()
+
+
+def test_standard_deviation_in_degrees_and_mm_names_the_depth() -> None:
+    deviation = torch.tensor(
+        [math.pi / 180, math.pi / 90, math.pi / 60, 0.1, 0.2, 2.5], dtype=torch.float64
+    )
+    content = standard_deviation_to_dict(deviation)
+    assert content["rotation_deg"] == pytest.approx({"rx": 1.0, "ry": 2.0, "rz": 3.0})
+    assert content["translation_mm"] == {"tx": 0.1, "ty": 0.2, "tz": 2.5}
+    assert content["weakest"] == "depth (tz)"
+    deviation[4] = math.nan
+    assert "(ty)" in standard_deviation_to_dict(deviation)["weakest"]
+
+
+def test_numbers_that_are_not_finite_become_null(make_result: MakeResult) -> None:
+    result = make_result(
+        similarity_start=math.nan,
+        standard_deviation=torch.full((6,), math.inf, dtype=torch.float64),
+    )
+    content = json.loads(json.dumps(result_to_dict(result), allow_nan=False))
+    assert content["similarity"] == {"start": None, "end": 0.9}
+    assert content["standard_deviation"]["translation_mm"]["tz"] is None
+
+
+def test_nothing_is_written_when_an_input_is_gone(make_result: MakeResult, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        write_result(make_result(), tmp_path / "out", inputs={"ct": tmp_path / "gone.nii"})
+    assert os.listdir(tmp_path) == []
+
+
+def test_writing_again_replaces_only_our_files(make_result: MakeResult, tmp_path: Path) -> None:
+    write_result(make_result(), tmp_path / "out", inputs={})
+    (tmp_path / "out" / "mine.txt").write_text("keep")
+    write_result(make_result(similarity_end=0.95), tmp_path / "out", inputs={})
+    assert read_result(tmp_path / "out")["similarity"]["end"] == 0.95
+    assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+    assert len(os.listdir(tmp_path / "out")) == 5
+
+
+ROTATION_VECTORS = [
+    (0.0, 0.0, 0.0),
+    (1e-9, 0.0, 0.0),
+    (0.3, -1.2, 0.7),
+    (math.pi / 2, 0.0, 0.0),
+    (0.0, math.pi / 2, 0.0),
+    (math.pi, 0.0, 0.0),
+    (0.0, math.pi, 0.0),
+    (0.0, 0.0, math.pi),
+    (math.pi / math.sqrt(2), 0.0, math.pi / math.sqrt(2)),
+]
+
+
+@pytest.mark.parametrize("vector", ROTATION_VECTORS)
+def test_itk_transform_maps_ct_points_to_camera_points(
+    vector: tuple[float, float, float], tmp_path: Path
+) -> None:
+    camera_from_ct = torch.eye(4, dtype=torch.float64)
+    camera_from_ct[:3, :3] = roma.rotvec_to_rotmat(torch.tensor(vector, dtype=torch.float64))
+    camera_from_ct[:3, 3] = torch.tensor([12.25, -340.5, 812.125])
+    write_itk_transform(camera_from_ct, tmp_path / "pose.tfm")
+    transform = SimpleITK.ReadTransform(str(tmp_path / "pose.tfm"))
+    for point in ((0.0, 0.0, 0.0), (100.0, -50.0, 25.0), (-371.3, 8.1, -1200.7)):
+        homogeneous = torch.tensor([*point, 1.0], dtype=torch.float64)
+        expected = (camera_from_ct @ homogeneous)[:3].tolist()
+        assert transform.TransformPoint(point) == pytest.approx(expected, abs=1e-9)
+
+
+def test_itk_transform_by_hand(tmp_path: Path) -> None:
+    quarter_turn_about_z = torch.tensor(
+        [[0.0, -1.0, 0.0, 5.0], [1.0, 0.0, 0.0, 6.0], [0.0, 0.0, 1.0, 700.0], [0.0, 0.0, 0.0, 1.0]]
+    )
+    write_itk_transform(quarter_turn_about_z, tmp_path / "pose.tfm")
+    transform = SimpleITK.ReadTransform(str(tmp_path / "pose.tfm"))
+    assert transform.TransformPoint((10.0, 20.0, 30.0)) == (-15.0, 16.0, 730.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "schema_version"),
+        ('{"schema_version": "2"}', "schema_version \"1\", got '2'"),
+    ],
+)
+def test_read_result_refuses_other_files(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_result(tmp_path)
+
+
+def test_read_result_needs_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        read_result(tmp_path)
