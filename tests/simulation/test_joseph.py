@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
+from wsreg.rendering.render import render
 from wsreg.simulation.joseph import project, project_attenuation, voxel_from_camera
 from wsreg.volumes.volume import WATER_ATTENUATION_PER_MM, Volume
 
@@ -28,7 +29,8 @@ def _camera(size: int = 21, spacing_mm: float = 4.0) -> Camera:
 
 def _volume(attenuation: Tensor, ct_from_voxel: Tensor) -> Volume:
     """A volume whose attenuation is the given one (multiples of water)."""
-    return Volume(hu=attenuation * 1000.0 - 1000.0, ct_from_voxel=ct_from_voxel)
+    hu = attenuation * 1000.0 - 1000.0
+    return Volume(hu=hu, ct_from_voxel=ct_from_voxel, air_hu=-1000.0)
 
 
 def _centred(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Tensor:
@@ -134,3 +136,19 @@ def test_nothing_beyond_the_grid_the_source_or_the_detector() -> None:
     behind_detector[2, 3] = 1010.0
     for pose in (aside, behind_source, behind_detector):
         assert float(project_attenuation(volume, _camera(), pose).max()) == 0.0
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_agrees_with_the_registrations_renderer(axis: int) -> None:
+    """Two projectors that share no code, on one grid."""
+    shape = (40, 48, 56)
+    affine = _centred(shape, (1.5, 1.0, 2.0))
+    affine[:3] = _rotation(axis) @ affine[:3]
+    bells = [torch.exp(-(((torch.arange(n) - 0.4 * n) / (0.12 * n)) ** 2)) for n in shape]
+    attenuation = bells[0][:, None, None] * bells[1][:, None] * bells[2]
+    volume = _volume(attenuation, affine)
+    pose = _looking_along(axis)
+    image = project_attenuation(volume, _camera(), pose)
+    difference = (render(volume, _camera(), pose)[0, 0] - image).abs()
+    assert difference.max() < 0.005 * image.max()
+    assert image.std() > 0.1 * image.max()

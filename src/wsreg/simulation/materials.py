@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -51,16 +53,28 @@ def material_densities(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32
     Returns:
         [3,D,H,W] float32 g/cm3, in the order of ``MATERIALS``.
     """
-    hu = hu.to(torch.float32)
-    bone = _ramp(hu, SOFT_TISSUE_END_HU, BONE_HU)
-    metal = _ramp(hu, METAL_START_HU, METAL_HU)
-    densities = torch.empty((len(MATERIALS), *hu.shape), dtype=torch.float32)
-    densities[0] = (1.0 + hu.clamp(max=SOFT_TISSUE_END_HU) / 1000.0) * (1.0 - bone)
-    densities[0].masked_fill_(hu <= air_hu, 0.0)
-    densities[1] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
-    densities[2] = METAL_DENSITY_G_PER_CM3 * metal
-    result: NDArray[np.float32] = densities.numpy()
-    return result
+    densities = np.empty((len(MATERIALS), *hu.shape), dtype=np.float32)
+    _fill_densities(hu.numpy().ravel(), air_hu, densities.reshape(len(MATERIALS), -1))
+    return densities
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _fill_densities(hu: NDArray[Any], air_hu: float, densities: NDArray[np.float32]) -> None:
+    """Write [3,N] densities of [N] Hounsfield units; one pass, as a CT has many voxels."""
+    for voxel in numba.prange(hu.size):
+        value = float(hu[voxel])
+        bone = _ramp(value, SOFT_TISSUE_END_HU, BONE_HU)
+        metal = _ramp(value, METAL_START_HU, METAL_HU)
+        soft = 1.0 + min(value, SOFT_TISSUE_END_HU) / 1000.0
+        densities[0, voxel] = soft * (1.0 - bone) if value > air_hu else 0.0
+        densities[1, voxel] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
+        densities[2, voxel] = METAL_DENSITY_G_PER_CM3 * metal
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _ramp(value: float, start: float, end: float) -> float:
+    """0 up to ``start``, 1 from ``end`` on, linear between."""
+    return min(max((value - start) / (end - start), 0.0), 1.0)
 
 
 def polyenergetic_transmission(
@@ -83,8 +97,3 @@ def polyenergetic_transmission(
             exponent = exponent + coefficient * tissue_g_per_cm2[material]
         transmission += weight * np.exp(-exponent)
     return transmission.astype(np.float32)
-
-
-def _ramp(values: Tensor, start: float, end: float) -> Tensor:
-    """0 up to ``start``, 1 from ``end`` on, linear between."""
-    return ((values - start) / (end - start)).clamp_(0.0, 1.0)

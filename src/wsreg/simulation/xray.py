@@ -24,12 +24,17 @@ from wsreg.simulation.materials import (
     polyenergetic_transmission,
 )
 from wsreg.simulation.parameters import XrayParameters
+from wsreg.simulation.refinement import refine
 from wsreg.volumes.volume import Volume
 
 CM_PER_MM = 0.1
 
 SUPERSAMPLING = 2
 """Rays along each side of a pixel: a pixel reads the mean over its area, not its centre."""
+
+
+LONGEST_VOXEL_MM = 1.5
+"""Longer voxels are split before the projection."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,10 +90,11 @@ def _primary(
 
     rows, columns, parts = camera.rows, camera.columns, SUPERSAMPLING
     fine_camera = camera.resized(rows * parts, columns * parts)
-    densities = material_densities(volume.hu, volume.air_hu)
+    fine_volume = refine(volume, LONGEST_VOXEL_MM)
+    densities = material_densities(fine_volume.hu, fine_volume.air_hu)
     present = np.flatnonzero(densities.reshape(len(MATERIALS), -1).any(axis=1))
     tissue = np.zeros((len(MATERIALS), fine_camera.rows, fine_camera.columns), dtype=np.float32)
-    affine = voxel_from_camera(volume, camera_from_ct)
+    affine = voxel_from_camera(fine_volume, camera_from_ct)
     tissue[present] = CM_PER_MM * project(densities[present], affine, fine_camera)
     steel_mm = steel_thickness_mm(parameters.tools, rows, columns, parts)
     transmission = polyenergetic_transmission(
