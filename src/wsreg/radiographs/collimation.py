@@ -1,0 +1,189 @@
+"""Find the part of a radiograph that X-rays reached: inside the collimator, inside any padding.
+
+The field is the rectangle or circle whose outline is a sharp step nearly everywhere, with a
+smooth region beyond it.  What lies beyond may be darker or brighter than the field.  If it is as
+bright or dark as air, it may be direct exposure around a body rather than a shutter: then it has
+to be constant, and the outline has to stay sharp on a scale on which a body's does not.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.radiographs.collimator_shapes import (
+    BoolImage,
+    FloatImage,
+    best_circle,
+    rectangles,
+    sharp_steps,
+)
+from wsreg.radiographs.intensity import SURE_CONTRAST, centre_contrast
+from wsreg.radiographs.resample import area_mean, reduced_shape
+
+SEARCH_SIZE_PX = 128
+"""Longer side of the reduced image on which the field is searched."""
+
+SMALLEST_SEARCH_PX = 32
+"""Images smaller than this are not searched."""
+
+MIN_FIELD_SHARE = 0.1
+"""The field covers at least this share of the image."""
+
+MIN_SHARP_SHARE = 0.75
+"""Share of the outline that must be a sharp step."""
+
+MIN_OUTLINE_SHARE = 0.5
+"""Length of the outline within the image, as a share of the image's shorter side."""
+
+MAX_ROUGHNESS = 0.3
+"""How much the region beyond the outline may change within three pixels, against the step."""
+
+MARGIN_PX = 1
+"""How much the field is shrunk, in pixels of the reduced image: half-shadow belongs to neither."""
+
+LOG_OFFSET = 0.01
+"""Added to pixel values in 0 to 1 before their logarithm, to keep noise near zero small."""
+
+
+def detect_field(image: Tensor, *, bright_is_air: bool | None = None) -> Tensor:
+    """Where ``image`` shows the exposed field rather than collimator or padding.
+
+    It finds rectangles, also with missing sides or turned by up to 16 degrees, and circles.  It
+    is conservative: where there is no clear outline, every pixel is kept.
+
+    Args:
+        image: [H,W] finite pixel values, linear or logarithmic, in any unit.
+        bright_is_air: the image's polarity, guessed from the image if left out.
+
+    Returns:
+        [H,W] bool, True inside the field, less a margin of about one hundredth of the image.
+    """
+    everything = torch.ones(image.shape, dtype=torch.bool)
+    rows, columns = reduced_shape(image, SEARCH_SIZE_PX)
+    if min(rows, columns) < SMALLEST_SEARCH_PX:
+        return everything
+    small = area_mean(image.float(), rows, columns).numpy()
+    low, high = np.quantile(small, [0.001, 0.999])
+    if high <= low:
+        return everything
+    small = np.clip((small - low) / (high - low), 0.0, 1.0)
+    logarithm = np.log(small + LOG_OFFSET)
+    # Scales on which the blocked side is dark: one that shows any collimator's edge as a step,
+    # and a strict one on which a body's outline in direct exposure is a slope.
+    best_share, best = MIN_SHARP_SHARE, everything
+    for blocked_is_bright, steep, strict in (
+        (False, logarithm, small),
+        (True, -small, -logarithm),
+    ):
+        share, outline = _sharpest_outline(steep)
+        if share < best_share:
+            continue
+        field = _filled(outline, small.shape)
+        side = _side_of_blocked(small, field, blocked_is_bright, bright_is_air)
+        if (
+            field.mean() >= MIN_FIELD_SHARE
+            and _is_smooth_beyond(steep, outline, field)
+            and (side == "dense" or _sharp_share(strict, outline) >= MIN_SHARP_SHARE)
+            and (side != "air" or _is_constant_beyond(small, field))
+        ):
+            best_share, best = share, _enlarged(field, *image.shape)
+    return best
+
+
+def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
+    """Share of sharp steps and corners [N,2] of the best rectangle or circle in an image."""
+    outlines = [*rectangles(image), best_circle(image)]
+    shares = [_sharp_share(image, outline) for outline in outlines]
+    best = int(np.argmax(shares))
+    return shares[best], outlines[best]
+
+
+def _side_of_blocked(
+    image: FloatImage, field: BoolImage, blocked_is_bright: bool, bright_is_air: bool | None
+) -> Literal["dense", "air", "unknown"]:
+    """Whether what surrounds the field is on the grey scale where dense matter is, or air."""
+    if bright_is_air is None:
+        contrast = centre_contrast(image, field)
+        if abs(contrast) < SURE_CONTRAST:
+            return "unknown"
+        bright_is_air = contrast < 0
+    return "air" if blocked_is_bright == bright_is_air else "dense"
+
+
+def _is_smooth_beyond(image: FloatImage, outline: FloatImage, field: BoolImage) -> bool:
+    """Whether an image changes less beyond the outline than across it: blades show no anatomy."""
+    from scipy import ndimage
+
+    beyond = _beyond(field)
+    if not beyond.any():
+        return True
+    smooth = ndimage.uniform_filter(image, 3)
+    change = np.hypot(*(ndimage.correlate1d(smooth, [-1, 0, 0, 1], axis) for axis in (0, 1)))
+    _, outside, inside, _ = _across(image, outline)
+    step = np.median(inside - outside)
+    return bool(np.quantile(change[beyond], 0.9) <= MAX_ROUGHNESS * step)
+
+
+def _is_constant_beyond(image: FloatImage, field: BoolImage) -> bool:
+    values = image[_beyond(field)]
+    return values.size == 0 or bool(np.ptp(values) < 1e-6)
+
+
+def _beyond(field: BoolImage) -> BoolImage:
+    """What surrounds the field, clear of the half-shadow at its edge."""
+    from scipy import ndimage
+
+    clear: BoolImage = ~ndimage.binary_dilation(field, iterations=3)
+    return clear
+
+
+def _sharp_share(image: FloatImage, outline: FloatImage) -> float:
+    """Share of the part of a convex outline within the image that is a sharp step upwards."""
+    samples = _across(image, outline)
+    if samples.shape[1] < MIN_OUTLINE_SHARE * min(image.shape):
+        return 0.0
+    return float(np.mean(sharp_steps(*samples)))
+
+
+def _across(image: FloatImage, outline: FloatImage) -> FloatImage:
+    """[4,N] samples from 3.5 pixels outside to 3.5 inside, at points about a pixel apart."""
+    from scipy import ndimage
+
+    edges = np.roll(outline, -1, axis=0) - outline
+    lengths = np.linalg.norm(edges, axis=1)
+    counts = np.maximum(1, np.round(lengths)).astype(int)
+    edge = np.repeat(np.arange(len(outline)), counts)
+    along = np.concatenate([(np.arange(n) + 0.5) / n for n in counts] or [np.zeros(0)])
+    points = outline[edge] + along[:, None] * edges[edge]
+    normals = np.stack((edges[:, 1], -edges[:, 0]), axis=1) / lengths[:, None]  # outwards
+    within = np.all((points > 1) & (points < np.array(image.shape[::-1]) - 2), axis=1)
+    offsets = np.array([3.5, 1.5, -1.5, -3.5])[:, None, None]
+    samples = points[within] + offsets * normals[edge][within]
+    values: FloatImage = ndimage.map_coordinates(
+        image, samples[..., ::-1].transpose(2, 0, 1), order=1, mode="nearest"
+    )
+    return values
+
+
+def _filled(outline: FloatImage, shape: tuple[int, ...]) -> BoolImage:
+    """[H,W] pixels inside a polygon."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("1", (shape[1], shape[0]))
+    if len(outline):
+        ImageDraw.Draw(canvas).polygon([(x, y) for x, y in outline.tolist()], fill=1)
+    return np.asarray(canvas)
+
+
+def _enlarged(field: BoolImage, height: int, width: int) -> Tensor:
+    """The small field less its margin, at the image's size."""
+    from scipy import ndimage
+
+    kept = ndimage.binary_erosion(field, np.ones((3, 3)), iterations=MARGIN_PX, border_value=1)
+    rows = (np.arange(height) * field.shape[0]) // height
+    columns = (np.arange(width) * field.shape[1]) // width
+    return torch.from_numpy(kept[rows[:, None], columns])

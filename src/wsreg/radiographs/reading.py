@@ -1,0 +1,156 @@
+"""Read an X-ray from any supported file into one :class:`Radiograph`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.radiographs.camera_sources import CameraOverrides, CameraValue, resolve_camera
+from wsreg.radiographs.collimation import detect_field
+from wsreg.radiographs.dicom import DICOM_SUFFIXES, has_dicom_preamble, read_dicom
+from wsreg.radiographs.intensity import (
+    IntensityOption,
+    decide_meaning,
+    is_air_bright,
+    to_attenuation,
+)
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.radiographs.raster import RASTER_SUFFIXES, read_mask, read_raster
+from wsreg.radiographs.raw_xray import RawXray
+
+CollimationOption = Literal["auto", "none"]
+
+MAX_EXTREME_SHARE = 0.99
+"""An image of which more than this share holds its largest (or smallest) value shows nothing."""
+
+
+def read_radiograph(
+    path: str | Path,
+    *,
+    camera: Camera | None = None,
+    overrides: CameraOverrides | None = None,
+    intensity: IntensityOption = "auto",
+    frame: int | None = None,
+    mask: str | Path | None = None,
+    collimation: CollimationOption = "auto",
+) -> Radiograph:
+    """Read an X-ray: PNG, TIFF, NPY, NIfTI or DICOM (XA, RF, DX, CR).
+
+    DICOM gives its own geometry, and ``camera`` and ``overrides`` fill what it lacks (see
+    :func:`~wsreg.radiographs.camera_sources.resolve_camera`); the other files need them.  Both
+    describe the image as the camera saw it, with any turn in the header undone.  Without a
+    distance or a pixel spacing the radiograph has no camera, and a note says what is missing.
+
+    Args:
+        path: the file; DICOM is also recognised without a suffix.
+        camera: geometry from a camera file.
+        overrides: single values of the geometry.
+        intensity: what stored pixel values are: ``transmission`` (air is bright, converted by a
+            logarithm), ``attenuation`` (bone is bright, kept) or ``auto``, by the header, else by
+            the image.
+        frame: frame of a multi-frame DICOM, counted from 0; the first if left out.
+        mask: image file with the rows and columns of the stored X-ray: pixels that are zero in it
+            are not used.
+        collimation: whether to look for a collimator or padding and mask it.
+
+    Raises:
+        InputError: if a file cannot be read, is no X-ray, shows nothing, or does not fit.
+    """
+    path = Path(path)
+    raw = _read_raw(path, frame)
+    _check_pixels(raw.pixels, path)
+    usable = np.ones(raw.pixels.shape, dtype=bool) if raw.valid is None else raw.valid
+    notes = list(raw.notes)
+    if mask is not None:
+        usable = usable & read_mask(Path(mask), raw.pixels.shape)
+        notes.append("Used the given mask.")
+    pixels = torch.from_numpy(raw.orientation.undone(raw.pixels.astype(np.float32)))
+    valid = torch.from_numpy(raw.orientation.undone(usable))
+    if collimation == "auto":
+        valid = valid & detect_field(pixels, bright_is_air=_known_polarity(raw, intensity))
+    if not bool(valid.any()):
+        raise InputError(f"{path} must have pixels to use, the masks leave none")
+    meaning, meaning_notes = decide_meaning(
+        pixels, valid, option=intensity, header=raw.meaning, header_reason=raw.meaning_reason
+    )
+    resolved, camera_notes = resolve_camera(
+        (pixels.shape[0], pixels.shape[1]),
+        header=_header_camera(raw),
+        overrides=overrides,
+        camera=camera,
+    )
+    notes += [*meaning_notes, *_mask_notes(valid), *camera_notes]
+    return Radiograph(
+        image=to_attenuation(pixels, valid, meaning),
+        mask=valid,
+        camera=resolved,
+        angles=raw.angles,
+        notes=tuple(notes),
+        name=_stem(path),
+    )
+
+
+def _read_raw(path: Path, frame: int | None) -> RawXray:
+    if not path.exists():
+        raise InputError(f"X-ray {path} does not exist")
+    if not path.is_file():
+        raise InputError(f"X-ray {path} must be a file, it is a folder")
+    name = path.name.lower()
+    try:
+        if not name.endswith(RASTER_SUFFIXES):
+            if not name.endswith(DICOM_SUFFIXES) and not has_dicom_preamble(path):
+                raise InputError(
+                    f"X-ray {path} must end in one of "
+                    f"{', '.join((*RASTER_SUFFIXES, *DICOM_SUFFIXES))} or be a DICOM file"
+                )
+            return read_dicom(path, frame)
+    except PermissionError as error:
+        raise InputError(f"X-ray {path} cannot be read: {error.strerror}") from error
+    if frame is not None:
+        raise InputError(f"frame applies to multi-frame DICOM only, got {frame} with {path}")
+    return RawXray(pixels=read_raster(path))
+
+
+def _check_pixels(pixels: np.ndarray, path: Path) -> None:
+    if pixels.size == 0:
+        raise InputError(f"X-ray {path} is empty: {list(pixels.shape)} pixels")
+    unusable = int(np.count_nonzero(~np.isfinite(pixels)))
+    if unusable:
+        raise InputError(f"X-ray {path} must be finite, {unusable} pixels are NaN or infinite")
+    low, high = pixels.min(), pixels.max()
+    if low == high:
+        raise InputError(f"X-ray {path} is constant or all saturated: every pixel is {low}")
+    for word, value in (("saturated at", high), ("empty, at", low)):
+        share = np.count_nonzero(pixels == value) / pixels.size
+        if share > MAX_EXTREME_SHARE:
+            raise InputError(f"X-ray {path} is {word} {value} in {share:.1%} of its pixels")
+
+
+def _known_polarity(raw: RawXray, intensity: IntensityOption) -> bool | None:
+    if intensity != "auto":
+        return is_air_bright(intensity)
+    return None if raw.meaning is None else is_air_bright(raw.meaning)
+
+
+def _header_camera(raw: RawXray) -> dict[str, CameraValue]:
+    header: dict[str, CameraValue] = {}
+    if raw.source_to_detector_mm is not None:
+        header["source_to_detector_mm"] = raw.source_to_detector_mm
+    if raw.pixel_spacing_mm is not None:
+        header["pixel_spacing_mm"] = raw.orientation.undone_spacing(raw.pixel_spacing_mm)
+    return header
+
+
+def _mask_notes(valid: Tensor) -> list[str]:
+    share = 1.0 - float(valid.float().mean())
+    return [f"{share:.1%} of the image is masked (collimator, padding or mask)."] if share else []
+
+
+def _stem(path: Path) -> str:
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem

@@ -1,0 +1,115 @@
+"""Resample and crop radiographs so that image and camera stay in exact agreement."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.radiographs.radiograph import Radiograph
+
+
+def resize_radiograph(
+    radiograph: Radiograph, camera: Camera, rows: int, columns: int
+) -> Radiograph:
+    """The same detector area sampled by another number of pixels, antialiased.
+
+    Each new pixel is the mean of the valid old ones that it covers, weighted by the exact area of
+    overlap; it is valid if at least half of what it covers is, and zero if none of it is.
+
+    Args:
+        radiograph: what to resample.
+        camera: its geometry, of the image's size.
+        rows, columns: the wanted size.
+
+    Returns:
+        The radiograph [rows, columns] with ``camera.resized(rows, columns)``.
+
+    Raises:
+        InputError: if the camera is not of the image's size.
+    """
+    height, width = radiograph.image.shape
+    if (camera.rows, camera.columns) != (height, width):
+        raise InputError(
+            f"camera rows and columns must be those of the image, {height} x {width}, "
+            f"got {camera.rows} x {camera.columns}"
+        )
+    image, mask = radiograph.image.float(), radiograph.mask
+    if bool(mask.all()):
+        resized = area_mean(image, rows, columns)
+        covered = torch.ones_like(resized)
+    else:
+        weighted = area_mean(torch.where(mask, image, 0.0), rows, columns)
+        covered = area_mean(mask.float(), rows, columns)
+        resized = torch.where(covered > 0, weighted / covered, 0.0)
+    # Half of the area must count although float32 weights may sum to a little less.
+    valid = covered >= 0.5 - 1e-5
+    return dataclasses.replace(
+        radiograph, image=resized, mask=valid, camera=camera.resized(rows, columns)
+    )
+
+
+def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
+    """The radiograph without its outermost ``pixels`` rows and columns on each side.
+
+    Raises:
+        InputError: if ``pixels`` is negative or nothing would be left.
+    """
+    height, width = radiograph.image.shape
+    if not 0 <= 2 * pixels < min(height, width):
+        raise InputError(
+            f"crop_border pixels must be at least 0 and leave a part of the {height} x {width} "
+            f"image, got {pixels}"
+        )
+    inside = (slice(pixels, height - pixels), slice(pixels, width - pixels))
+    camera = radiograph.camera
+    if camera is not None:
+        column, row = camera.centre_px
+        camera = dataclasses.replace(
+            camera,
+            rows=camera.rows - 2 * pixels,
+            columns=camera.columns - 2 * pixels,
+            principal_point_px=(column - pixels, row - pixels),
+        )
+    return dataclasses.replace(
+        radiograph, image=radiograph.image[inside], mask=radiograph.mask[inside], camera=camera
+    )
+
+
+def area_mean(image: Tensor, rows: int, columns: int) -> Tensor:
+    """Mean of ``image`` [H,W] over each cell of a rows x columns grid laid over the same area."""
+    height, width = image.shape
+    if (height, width) == (rows, columns):
+        return image
+    # torch's "area" mode rounds the cells outwards to whole pixels, which shifts and blurs
+    # whenever the ratio is not a whole number, hence the explicit overlaps.
+    array = image.detach().cpu().numpy()
+    array = _overlap_weights(height, rows) @ array
+    array = (_overlap_weights(width, columns) @ array.T).T
+    return torch.from_numpy(array.copy()).to(image.device)
+
+
+def reduced_shape(image: Tensor, longer_side: int) -> tuple[int, int]:
+    """Rows and columns of ``image`` [H,W] shrunk, if need be, to the given longer side."""
+    height, width = image.shape
+    scale = min(1.0, longer_side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+@lru_cache(maxsize=16)
+def _overlap_weights(size_in: int, size_out: int) -> Any:
+    """Sparse [size_out, size_in] float32: share of each output cell that each input cell fills."""
+    from scipy.sparse import csr_array
+
+    edges = np.arange(size_out + 1) * (size_in / size_out)
+    start = np.arange(size_in)
+    upper = np.minimum(edges[1:, None], start + 1)
+    lower = np.maximum(edges[:-1, None], start)
+    overlap = np.clip(upper - lower, 0, None) * (size_out / size_in)
+    return csr_array(overlap.astype(np.float32))
