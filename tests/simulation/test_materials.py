@@ -12,13 +12,13 @@ from wsreg.simulation.materials import (
     ENERGY_WEIGHTS,
     MASS_ATTENUATION_CM2_PER_G,
     STEEL_MASS_ATTENUATION_CM2_PER_G,
-    material_densities,
+    material_density,
     polyenergetic_transmission,
 )
 
 
 def _densities(hu: float) -> list[float]:
-    return [float(d) for d in material_densities(torch.full((1, 1, 1), hu)).ravel()]
+    return [material_density(torch.full((1, 1, 1), hu), material).item() for material in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,16 @@ def test_density_of_each_material(hu: float, expected: tuple[float, ...]) -> Non
 
 def test_whole_number_volumes_are_converted() -> None:
     hu = torch.tensor([[[-1000, 0, 1600]]], dtype=torch.int16)
-    expected = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.92], [0.0, 0.0, 0.0]]
-    np.testing.assert_allclose(material_densities(hu).reshape(3, 3), expected, atol=1e-6)
+    soft, bone, metal = (material_density(hu, material).ravel() for material in range(3))
+    np.testing.assert_allclose(soft, [0.0, 1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(bone, [0.0, 0.0, 1.92], atol=1e-6)
+    assert not metal.any()
+
+
+def test_a_volume_may_say_what_air_is() -> None:
+    lung = torch.full((1, 1, 1), -950.0)
+    assert material_density(lung, 0).item() == 0.0
+    assert material_density(lung, 0, air_hu=-1000.0).item() == pytest.approx(0.05)
 
 
 def test_nothing_in_the_way_transmits_everything() -> None:

@@ -39,8 +39,8 @@ BONE_HU, BONE_DENSITY_G_PER_CM3 = 1600.0, 1.92
 METAL_START_HU, METAL_HU, METAL_DENSITY_G_PER_CM3 = 2500.0, 3000.0, 4.54
 
 
-def material_densities(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32]:
-    """Density of each material in each voxel, piecewise linear and continuous in HU.
+def material_density(hu: Tensor, material: int, air_hu: float = AIR_HU) -> NDArray[np.float32]:
+    """Density of one material in each voxel, piecewise linear and continuous in HU.
 
     Up to 100 HU: soft tissue, fat and lung as water of density 1 + HU/1000; from there mixed with
     cortical bone, all bone at 1600 HU; replaced by metal between 2500 and 3000 HU, where scanners
@@ -48,27 +48,34 @@ def material_densities(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32
 
     Args:
         hu: [D,H,W] Hounsfield units.
+        material: index into ``MATERIALS``; one at a time, as a fine CT fills the memory.
         air_hu: what counts as air.
 
     Returns:
-        [3,D,H,W] float32 g/cm3, in the order of ``MATERIALS``.
+        [D,H,W] float32 g/cm3.
     """
-    densities = np.empty((len(MATERIALS), *hu.shape), dtype=np.float32)
-    _fill_densities(hu.numpy().ravel(), air_hu, densities.reshape(len(MATERIALS), -1))
-    return densities
+    density = np.empty(hu.shape, dtype=np.float32)
+    _fill_density(hu.numpy().ravel(), material, air_hu, density.ravel())
+    return density
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _fill_densities(hu: NDArray[Any], air_hu: float, densities: NDArray[np.float32]) -> None:
-    """Write [3,N] densities of [N] Hounsfield units; one pass, as a CT has many voxels."""
+def _fill_density(
+    hu: NDArray[Any], material: int, air_hu: float, density: NDArray[np.float32]
+) -> None:
+    """Write the [N] densities of one material for [N] Hounsfield units."""
     for voxel in numba.prange(hu.size):
         value = float(hu[voxel])
         bone = _ramp(value, SOFT_TISSUE_END_HU, BONE_HU)
         metal = _ramp(value, METAL_START_HU, METAL_HU)
-        soft = 1.0 + min(value, SOFT_TISSUE_END_HU) / 1000.0
-        densities[0, voxel] = soft * (1.0 - bone) if value > air_hu else 0.0
-        densities[1, voxel] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
-        densities[2, voxel] = METAL_DENSITY_G_PER_CM3 * metal
+        if value <= air_hu:
+            density[voxel] = 0.0
+        elif material == 0:
+            density[voxel] = (1.0 + min(value, SOFT_TISSUE_END_HU) / 1000.0) * (1.0 - bone)
+        elif material == 1:
+            density[voxel] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
+        else:
+            density[voxel] = METAL_DENSITY_G_PER_CM3 * metal
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]

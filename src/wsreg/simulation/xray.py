@@ -20,7 +20,7 @@ from wsreg.simulation.joseph import project, voxel_from_camera
 from wsreg.simulation.materials import (
     MATERIALS,
     STEEL_DENSITY_G_PER_CM3,
-    material_densities,
+    material_density,
     polyenergetic_transmission,
 )
 from wsreg.simulation.parameters import XrayParameters
@@ -91,11 +91,12 @@ def _primary(
     rows, columns, parts = camera.rows, camera.columns, SUPERSAMPLING
     fine_camera = camera.resized(rows * parts, columns * parts)
     fine_volume = refine(volume, LONGEST_VOXEL_MM)
-    densities = material_densities(fine_volume.hu, fine_volume.air_hu)
-    present = np.flatnonzero(densities.reshape(len(MATERIALS), -1).any(axis=1))
-    tissue = np.zeros((len(MATERIALS), fine_camera.rows, fine_camera.columns), dtype=np.float32)
     affine = voxel_from_camera(fine_volume, camera_from_ct)
-    tissue[present] = CM_PER_MM * project(densities[present], affine, fine_camera)
+    tissue = np.zeros((len(MATERIALS), fine_camera.rows, fine_camera.columns), dtype=np.float32)
+    for material in range(len(MATERIALS)):
+        density = material_density(fine_volume.hu, material, fine_volume.air_hu)
+        if density.any():
+            tissue[material] = CM_PER_MM * project(density[None], affine, fine_camera)[0]
     steel_mm = steel_thickness_mm(parameters.tools, rows, columns, parts)
     transmission = polyenergetic_transmission(
         tissue, CM_PER_MM * STEEL_DENSITY_G_PER_CM3 * steel_mm
