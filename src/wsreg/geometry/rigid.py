@@ -1,17 +1,143 @@
+"""Rotations, rigid motions and the pose update that the whole package uses.
+
+Rotation vectors are axis times angle (rad).  Twists are (rotation, translation), in that order.
+Every function takes leading batch dimensions, keeps the float type, and is differentiable, also at
+the identity (backward and forward mode).
+"""
+
+from __future__ import annotations
+
+import roma
 import torch
 from torch import Tensor
-def skew(v):
-    x,y,z=v.unbind(-1); o=torch.zeros_like(x)
-    return torch.stack((torch.stack((o,-z,y),-1),torch.stack((z,o,-x),-1),torch.stack((-y,x,o),-1)),-2)
-def transform_points(T,p): return p@T[...,:3,:3].transpose(-1,-2)+T[...,None,:3,3]
-def exp_so3(w):
-    t2=(w*w).sum(-1)[...,None,None]; K=skew(w)
-    small=t2<1e-6
-    s=torch.where(small,torch.ones_like(t2),t2); t=s.sqrt()
-    A=torch.where(small,1-t2/6+t2*t2/120,t.sin()/t); B=torch.where(small,.5-t2/24+t2*t2/720,(1-t.cos())/s)
-    return torch.eye(3,dtype=w.dtype,device=w.device)+A*K+B*(K@K)
-def perturb(T,xi,pivot):
-    R=exp_so3(xi[...,:3]); c=transform_points(T,pivot[None])[...,0,:]
-    t=(R@(T[...,:3,3]-c)[...,None])[...,0]+c+xi[...,3:]
-    top=torch.cat((R@T[...,:3,:3],t[...,None]),-1)
-    return torch.cat((top,T[...,3:,:]),-2)
+
+_SMALL = 1e-2
+"""Below this squared angle, series: their next term is under 1e-12 of the first."""
+
+
+def skew(vector: Tensor) -> Tensor:
+    """[...,3,3] matrix with skew(a) @ b = a x b."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    rows = ((zero, -z, y), (z, zero, -x), (-y, x, zero))
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def _exp_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """sin(t)/t, (1-cos t)/t^2 and (t-sin t)/t^3 of t^2, smooth at zero."""
+    s = squared_angle
+    small = s < _SMALL
+    safe = torch.where(small, torch.ones_like(s), s)
+    t = safe.sqrt()
+    half = (0.5 * t).sin()
+    a = torch.where(small, 1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72))), t.sin() / t)
+    b = torch.where(
+        small, 0.5 - s / 24 * (1 - s / 30 * (1 - s / 56 * (1 - s / 90))), 2 * half.square() / safe
+    )
+    c = torch.where(
+        small,
+        1 / 6 - s / 120 * (1 - s / 42 * (1 - s / 72 * (1 - s / 110))),
+        (t - t.sin()) / (safe * t),
+    )
+    return a, b, c
+
+
+def exp_so3(rotation_vector: Tensor) -> Tensor:
+    """[...,3,3] rotation matrix of a rotation vector [...,3] (Rodrigues)."""
+    a, b, _ = _exp_coefficients(rotation_vector.square().sum(dim=-1)[..., None, None])
+    k = skew(rotation_vector)
+    identity = torch.eye(3, dtype=k.dtype, device=k.device)
+    return identity + a * k + b * (k @ k)
+
+
+def log_so3(rotation: Tensor) -> Tensor:
+    """[...,3] rotation vector of a rotation matrix [...,3,3], of length at most pi.
+
+    By way of a unit quaternion (RoMa), which is accurate up to pi; there the sign is arbitrary.
+    """
+    quaternion = roma.rotmat_to_unitquat(rotation)
+    vector, scalar = quaternion[..., :3], quaternion[..., 3:]
+    flip = torch.where(scalar < 0, -1.0, 1.0).to(quaternion)
+    vector, scalar = vector * flip, scalar * flip
+    squared = vector.square().sum(dim=-1, keepdim=True)
+    small = squared < 1e-3
+    length = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    large_angle = 2 * torch.atan2(length, scalar) / length
+    # 2 atan(s/c)/s = (2/c) (1 - (s/c)^2/3 + ...), s being the sine of the half angle.
+    cosine = torch.where(small, scalar, torch.ones_like(scalar))
+    q = squared / cosine.square()
+    series = 2 / cosine * (1 - q * (1 / 3 - q * (1 / 5 - q * (1 / 7 - q / 9))))
+    return vector * torch.where(small, series, large_angle)
+
+
+def rotation_angle_rad(rotation: Tensor) -> Tensor:
+    """[...] angle of a rotation matrix [...,3,3], in [0, pi]."""
+    norm: Tensor = torch.linalg.norm(log_so3(rotation), dim=-1)
+    return norm
+
+
+def rigid(rotation: Tensor, translation: Tensor) -> Tensor:
+    """[...,4,4] motion p -> rotation @ p + translation."""
+    top = torch.cat((rotation, translation[..., None]), dim=-1)
+    bottom = torch.zeros_like(top[..., :1, :])
+    bottom[..., 3] = 1.0
+    return torch.cat((top, bottom), dim=-2)
+
+
+def _left_jacobian(rotation_vector: Tensor) -> Tensor:
+    _, b, c = _exp_coefficients(rotation_vector.square().sum(dim=-1)[..., None, None])
+    k = skew(rotation_vector)
+    identity = torch.eye(3, dtype=k.dtype, device=k.device)
+    return identity + b * k + c * (k @ k)
+
+
+def exp_se3(twist: Tensor) -> Tensor:
+    """[...,4,4] rigid motion of a twist [...,6]; the paper's Exp (section 2.1)."""
+    rotation, translation = twist[..., :3], twist[..., 3:]
+    moved = (_left_jacobian(rotation) @ translation[..., None])[..., 0]
+    return rigid(exp_so3(rotation), moved)
+
+
+def log_se3(motion: Tensor) -> Tensor:
+    """[...,6] twist of a rigid motion [...,4,4]; the inverse of :func:`exp_se3`."""
+    rotation = log_so3(motion[..., :3, :3])
+    translation = torch.linalg.solve(_left_jacobian(rotation), motion[..., :3, 3:])[..., 0]
+    return torch.cat((rotation, translation), dim=-1)
+
+
+def inverse_rigid(motion: Tensor) -> Tensor:
+    """The inverse of a rigid motion [...,4,4]."""
+    back = motion[..., :3, :3].transpose(-1, -2)
+    return rigid(back, -(back @ motion[..., :3, 3:])[..., 0])
+
+
+def transform_points(motion: Tensor, points: Tensor) -> Tensor:
+    """Points [...,N,3] moved by a motion [...,4,4]."""
+    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
+
+
+def perturb(camera_from_ct: Tensor, twist: Tensor, pivot_ct_mm: Tensor) -> Tensor:
+    """The pose moved by the six pose parameters.
+
+    p -> Exp(w) (p - c) + c + v in the camera frame, after ``camera_from_ct``: a rotation w (rad)
+    about the camera's axes through c, the pivot as the camera sees it, then a translation v (mm)
+    along them.  So tz is depth, whatever the rotation.
+
+    Args:
+        camera_from_ct: [...,4,4].
+        twist: [...,6], (w, v).
+        pivot_ct_mm: [3] in CT coordinates (LPS mm).
+    """
+    turn = exp_so3(twist[..., :3])
+    pivot = transform_points(camera_from_ct, pivot_ct_mm.to(camera_from_ct)[None])[..., 0, :]
+    lever = camera_from_ct[..., :3, 3] - pivot
+    translation = (turn @ lever[..., None])[..., 0] + pivot + twist[..., 3:]
+    return rigid(turn @ camera_from_ct[..., :3, :3], translation)
+
+
+def twist_between(a: Tensor, b: Tensor, pivot_ct_mm: Tensor) -> Tensor:
+    """[...,6] with ``perturb(a, twist_between(a, b, pivot), pivot) == b`` for poses [...,4,4]."""
+    pivot = pivot_ct_mm.to(a)[None]
+    turn = log_so3(b[..., :3, :3] @ a[..., :3, :3].transpose(-1, -2))
+    shift = transform_points(b, pivot)[..., 0, :] - transform_points(a, pivot)[..., 0, :]
+    return torch.cat((turn, shift), dim=-1)

@@ -1,0 +1,39 @@
+"""Small JSON files with known fields, read with clear errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from wsreg.errors import InputError
+
+
+def read_json_object(
+    path: str | Path, required: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields of a JSON object; every required one is there and none is unknown.
+
+    Raises:
+        InputError: for a missing or unreadable file, invalid JSON, missing or unknown fields.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} must be valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    missing = [name for name in required if name not in content]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}")
+    unknown = sorted(set(content) - set(required) - set(optional))
+    if unknown:
+        known = ", ".join((*required, *optional))
+        raise InputError(f"{path} has unknown fields {', '.join(unknown)}; known are {known}")
+    return content

@@ -1,0 +1,70 @@
+"""pose.json: a rigid pose, CT (LPS mm) to camera (mm)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.json_file import read_json_object
+
+RIGID_TOLERANCE = 1e-4
+
+
+def read_pose(path: str | Path) -> Tensor:
+    """[4,4] float64 ``camera_from_ct`` of a pose.json (docs/conventions.md).
+
+    Raises:
+        InputError: for a missing or invalid file, another frame than LPS, other units than mm, or
+            a matrix that is not rigid.
+    """
+    fields = read_json_object(path, ("camera_from_ct", "frame", "units"))
+    for name, expected in (("frame", "LPS"), ("units", "mm")):
+        if fields[name] != expected:
+            raise InputError(f"{path}: {name} must be {expected!r}, got {fields[name]!r}")
+    try:
+        matrix = torch.tensor(fields["camera_from_ct"], dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{path}: camera_from_ct must be a 4x4 list of numbers") from None
+    return check_rigid(matrix, f"{path}: camera_from_ct")
+
+
+def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
+    """The fields of pose.json."""
+    return {
+        "camera_from_ct": camera_from_ct.detach().to(torch.float64).tolist(),
+        "frame": "LPS",
+        "units": "mm",
+    }
+
+
+def check_rigid(matrix: Tensor, name: str) -> Tensor:
+    """The matrix in float64 with its rotation made exact, if it is rigid.
+
+    Raises:
+        InputError: for a wrong shape, NaN or inf, a last row other than 0 0 0 1, or a rotation
+            part that is not a rotation (its determinant is named).
+    """
+    if matrix.shape != (4, 4):
+        raise InputError(f"{name} must be a 4x4 matrix, got {list(matrix.shape)}")
+    matrix = matrix.detach().to("cpu", torch.float64)
+    if not bool(torch.isfinite(matrix).all()):
+        raise InputError(f"{name} must be finite, it holds NaN or infinity")
+    last = matrix[3].tolist()
+    if any(abs(a - b) > 1e-9 for a, b in zip(last, (0.0, 0.0, 0.0, 1.0), strict=True)):
+        raise InputError(f"{name} must have the last row 0 0 0 1, got {last}")
+    rotation = matrix[:3, :3]
+    determinant = float(torch.linalg.det(rotation))
+    error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
+    if determinant <= 0 or float(error) > RIGID_TOLERANCE:
+        raise InputError(
+            f"{name} must be rigid, but its 3x3 part is no rotation "
+            f"(determinant {determinant:.6g}, 1 for a rotation; columns off by {float(error):.2g})"
+        )
+    u, _, vh = torch.linalg.svd(rotation)
+    exact = matrix.clone()
+    exact[:3, :3] = u @ vh
+    return exact
