@@ -1,3 +1,82 @@
-"""wsreg: find where a patient's CT lies in an X-ray."""
+"""wsreg: find where a patient's CT lies in an X-ray (2D/3D registration).
+
+The public names load what they need on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BackendError": "wsreg.errors",
+    "CArmAngles": "wsreg.geometry.carm",
+    "Camera": "wsreg.geometry.camera",
+    "InputError": "wsreg.errors",
+    "Radiograph": "wsreg.radiographs.radiograph",
+    "RegistrationConfig": "wsreg.registration.register",
+    "RegistrationResult": "wsreg.registration.result",
+    "Volume": "wsreg.volumes.volume",
+    "WsregError": "wsreg.errors",
+    "frontal_pose": "wsreg.volumes.views",
+    "read_camera": "wsreg.geometry.camera_file",
+    "read_pose": "wsreg.geometry.pose_file",
+    "read_radiograph": "wsreg.radiographs.reading",
+    "read_volume": "wsreg.volumes.reading",
+    "register": "wsreg.registration.register",
+    "render": "wsreg.rendering.render",
+    "render_with_jacobian": "wsreg.rendering.render",
+    "write_result": "wsreg.outputs.result_files",
+}
+
+if TYPE_CHECKING:
+    from wsreg.errors import BackendError, InputError, WsregError
+    from wsreg.geometry.camera import Camera
+    from wsreg.geometry.camera_file import read_camera
+    from wsreg.geometry.carm import CArmAngles
+    from wsreg.geometry.pose_file import read_pose
+    from wsreg.outputs.result_files import write_result
+    from wsreg.radiographs.radiograph import Radiograph
+    from wsreg.radiographs.reading import read_radiograph
+    from wsreg.registration.register import RegistrationConfig, register
+    from wsreg.registration.result import RegistrationResult
+    from wsreg.rendering.render import render, render_with_jacobian
+    from wsreg.volumes.reading import read_volume
+    from wsreg.volumes.views import frontal_pose
+    from wsreg.volumes.volume import Volume
+
+__all__ = [
+    "BackendError",
+    "CArmAngles",
+    "Camera",
+    "InputError",
+    "Radiograph",
+    "RegistrationConfig",
+    "RegistrationResult",
+    "Volume",
+    "WsregError",
+    "__version__",
+    "frontal_pose",
+    "read_camera",
+    "read_pose",
+    "read_radiograph",
+    "read_volume",
+    "register",
+    "render",
+    "render_with_jacobian",
+    "write_result",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wsreg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,125 @@
+"""How far to trust an answer: standard deviations from the normal matrix, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.registration.result import Verdict, VerdictStatus
+from wsreg.similarity.linearization import Linearization
+
+PIXELS_PER_RESIDUAL = 25.0
+"""Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
+count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustConfig:
+    """Limits of the verdict; beyond the first of a pair is ``check``, beyond the second ``fail``.
+
+    Args:
+        similarity: lowest final similarity.
+        disagreement_mm: largest mean 3D distance in the image plane between this answer and
+            descents from other starts that reach the same loss.
+        depth_deviation_mm: largest standard deviation of the depth.
+        masked: largest share of the image that is masked.
+        overlap: lowest share of the valid image that the CT's projection covers.
+        gain: lowest improvement of the loss that any remaining gradient may promise, as a share
+            of the loss, before the answer counts as not converged (check only).
+    """
+
+    similarity: tuple[float, float] = (0.55, 0.40)
+    disagreement_mm: tuple[float, float] = (1.0, 5.0)
+    depth_deviation_mm: tuple[float, float] = (5.0, 20.0)
+    masked: tuple[float, float] = (0.6, 0.9)
+    overlap: tuple[float, float] = (0.3, 0.1)
+    gain: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of an answer.
+
+    Args:
+        similarity_start, similarity_end: 1 less the loss at the finest level.
+        disagreement_mm: of the descents from other starts, NaN if none was tried.
+        rivals: how many of them reached another pose with a loss as low as the answer's.
+        starts: how many of them there were.
+        depth_deviation_mm: standard deviation along the rays.
+        remaining_gain: share of the loss that the last linearisation still promises.
+        overlap, masked: shares of the image.
+    """
+
+    similarity_start: float
+    similarity_end: float
+    disagreement_mm: float
+    rivals: int
+    starts: int
+    depth_deviation_mm: float
+    remaining_gain: float
+    overlap: float
+    masked: float
+
+
+def standard_deviation(linearization: Linearization, valid_pixels: int) -> Tensor:
+    """[6] float64 standard deviations of the pose parameters (rad, mm).
+
+    The loss is half a sum of squared residuals over unit vectors: with N independent residuals
+    the covariance is  (2 loss / N) normal_matrix^-1.
+    """
+    independent = max(valid_pixels / PIXELS_PER_RESIDUAL - 6.0, 1.0)
+    scale = linearization.normal_matrix.diagonal().clamp_min(1e-30).sqrt()
+    unit = linearization.normal_matrix / torch.outer(scale, scale)
+    values, vectors = torch.linalg.eigh(unit)
+    variance = (vectors.square() / values.clamp_min(1e-12)).sum(dim=1) / scale.square()
+    return (variance * 2.0 * linearization.value / independent).sqrt()
+
+
+def remaining_gain(linearization: Linearization) -> float:
+    """Share of the loss that a full Gauss-Newton step still promises."""
+    step = torch.linalg.lstsq(linearization.normal_matrix, linearization.gradient[:, None]).solution
+    promised = 0.5 * float(linearization.gradient @ step[:, 0])
+    return promised / max(float(linearization.value), 1e-12)
+
+
+def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
+    """The verdict with its reasons: what failed, else what to check, else what speaks for it."""
+    found: list[tuple[VerdictStatus, str]] = []
+
+    def limit(value: float, bounds: tuple[float, float], lowest: bool, text: str) -> None:
+        beyond = [(value < bound) if lowest else (value > bound) for bound in bounds]
+        if any(beyond):
+            found.append(("fail" if beyond[1] else "check", text))
+
+    e = evidence
+    if e.similarity_end < e.similarity_start - 1e-9:
+        found.append(("fail", "The answer is less similar than its start "
+                      f"({e.similarity_end:.3f} against {e.similarity_start:.3f})."))  # fmt: skip
+    limit(e.similarity_end, config.similarity, True,
+          f"The similarity at the answer is only {e.similarity_end:.3f}.")  # fmt: skip
+    limit(e.overlap, config.overlap, True,
+          f"The CT covers only {e.overlap:.0%} of the image.")  # fmt: skip
+    limit(e.masked, config.masked, False, f"{e.masked:.0%} of the image is masked.")
+    limit(e.depth_deviation_mm, config.depth_deviation_mm, False,
+          f"The depth is known only to {e.depth_deviation_mm:.1f} mm (one standard deviation).")  # fmt: skip
+    limit(e.disagreement_mm, config.disagreement_mm, False,
+          f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
+          f"{e.disagreement_mm:.1f} mm away.")  # fmt: skip
+    if e.remaining_gain > config.gain:
+        found.append(("check", "The solver had not converged: its next step promises "
+                      f"{e.remaining_gain:.1%} of the loss."))  # fmt: skip
+    failed = tuple(text for status, text in found if status == "fail")
+    if failed:
+        return Verdict(status="fail", reasons=failed)
+    if found:
+        return Verdict(status="check", reasons=tuple(text for _, text in found))
+    return Verdict(status="pass", reasons=_good_reasons(e))
+
+
+def _good_reasons(e: Evidence) -> tuple[str, ...]:
+    reasons = [f"The similarity rose from {e.similarity_start:.3f} to {e.similarity_end:.3f}."]
+    if e.starts:
+        reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
+    return tuple(reasons)
