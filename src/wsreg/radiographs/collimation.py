@@ -8,8 +8,6 @@ to be constant, and the outline has to stay sharp on a scale on which a body's d
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -52,7 +50,7 @@ LOG_OFFSET = 0.01
 def detect_field(image: Tensor, *, bright_is_air: bool | None = None) -> Tensor:
     """Where ``image`` shows the exposed field rather than collimator or padding.
 
-    It finds rectangles, also with missing sides or turned by up to 16 degrees, and circles.  It
+    It finds rectangles, also with missing sides or turned by up to 12 degrees, and circles.  It
     is conservative: where there is no clear outline, every pixel is kept.
 
     Args:
@@ -74,24 +72,34 @@ def detect_field(image: Tensor, *, bright_is_air: bool | None = None) -> Tensor:
     logarithm = np.log(small + LOG_OFFSET)
     # Scales on which the blocked side is dark: one that shows any collimator's edge as a step,
     # and a strict one on which a body's outline in direct exposure is a slope.
-    best_share, best = MIN_SHARP_SHARE, everything
-    for blocked_is_bright, steep, strict in (
-        (False, logarithm, small),
-        (True, -small, -logarithm),
-    ):
-        share, outline = _sharpest_outline(steep)
-        if share < best_share:
+    share, field = max(
+        _best_field(small, logarithm, small, False, bright_is_air),
+        _best_field(small, -small, -logarithm, True, bright_is_air),
+        key=lambda found: found[0],
+    )
+    return _enlarged(field, *image.shape) if share > 0 else everything
+
+
+def _best_field(
+    levels: FloatImage,
+    steep: FloatImage,
+    strict: FloatImage,
+    blocked_is_bright: bool,
+    bright_is_air: bool | None,
+) -> tuple[float, BoolImage]:
+    """How sharp the outline of the best field [H,W] is, 0 without one, and that field."""
+    for scale in (steep, strict):
+        share, outline = _sharpest_outline(scale)
+        if share < MIN_SHARP_SHARE:
+            break
+        field = _filled(outline, levels.shape)
+        if field.mean() < MIN_FIELD_SHARE or not _is_smooth_beyond(scale, outline, field):
             continue
-        field = _filled(outline, small.shape)
-        side = _side_of_blocked(small, field, blocked_is_bright, bright_is_air)
-        if (
-            field.mean() >= MIN_FIELD_SHARE
-            and _is_smooth_beyond(steep, outline, field)
-            and (side == "dense" or _sharp_share(strict, outline) >= MIN_SHARP_SHARE)
-            and (side != "air" or _is_constant_beyond(small, field))
-        ):
-            best_share, best = share, _enlarged(field, *image.shape)
-    return best
+        if not _is_on_air_side(levels, field, blocked_is_bright, bright_is_air):
+            return share, field
+        if scale is strict and _is_constant_beyond(levels, field):
+            return share, field
+    return 0.0, np.ones(levels.shape, dtype=bool)
 
 
 def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
@@ -102,16 +110,20 @@ def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
     return shares[best], outlines[best]
 
 
-def _side_of_blocked(
+def _is_on_air_side(
     image: FloatImage, field: BoolImage, blocked_is_bright: bool, bright_is_air: bool | None
-) -> Literal["dense", "air", "unknown"]:
-    """Whether what surrounds the field is on the grey scale where dense matter is, or air."""
+) -> bool:
+    """Whether what surrounds the field is where air is on the grey scale, not dense matter.
+
+    Where the polarity is open and the field's rim is no brighter or darker than its middle, what
+    surrounds it cannot be the air around a body, which thins out towards its outline.
+    """
     if bright_is_air is None:
         contrast = centre_contrast(image, field)
         if abs(contrast) < SURE_CONTRAST:
-            return "unknown"
+            return False
         bright_is_air = contrast < 0
-    return "air" if blocked_is_bright == bright_is_air else "dense"
+    return blocked_is_bright == bright_is_air
 
 
 def _is_smooth_beyond(image: FloatImage, outline: FloatImage, field: BoolImage) -> bool:
@@ -170,13 +182,12 @@ def _across(image: FloatImage, outline: FloatImage) -> FloatImage:
 
 
 def _filled(outline: FloatImage, shape: tuple[int, ...]) -> BoolImage:
-    """[H,W] pixels inside a polygon."""
-    from PIL import Image, ImageDraw
-
-    canvas = Image.new("1", (shape[1], shape[0]))
-    if len(outline):
-        ImageDraw.Draw(canvas).polygon([(x, y) for x, y in outline.tolist()], fill=1)
-    return np.asarray(canvas)
+    """[H,W] pixels inside a convex outline."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    inside = np.full(shape, len(outline) > 0)
+    for (x, y), (next_x, next_y) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        inside &= (next_x - x) * (rows - y) >= (next_y - y) * (columns - x)
+    return inside
 
 
 def _enlarged(field: BoolImage, height: int, width: int) -> Tensor:

@@ -21,7 +21,7 @@ MAX_SLOPE = 0.3
 MIN_SIDE_SHARE = 0.7
 """Share of a rectangle's side that must be a sharp step for the side to count as a blade."""
 
-TILTS_DEG = tuple(range(-16, 17, 2))
+TILTS_DEG = tuple(range(-12, 13, 2))
 """Rotations of the rectangle that are tried."""
 
 MAX_OFF_CENTRE_PX = 8
@@ -57,7 +57,7 @@ def best_circle(image: FloatImage) -> FloatImage:
     )
     drop = _steps_along_first_axis(polar[::-1])[::-1]
     found = drop.max(axis=0) > 0
-    radius = drop.argmax(axis=0) + 0.5
+    radius = _middle_of_peak(drop) + 0.5
     found = drop.max(axis=0) > 0
     if not found.any():
         return np.zeros((0, 2))
@@ -117,7 +117,6 @@ def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] |
         "right": _steps_along_first_axis(image.T[::-1]) > 0,
     }
     depth = dict.fromkeys(rise, 0)  # whole pixels between the image border and the blade
-    share = dict.fromkeys(rise, 0.0)
     # Each blade is best seen between the two across it, which in turn are best seen between it.
     for needed in (0.0, MIN_SIDE_SHARE, MIN_SIDE_SHARE):
         for side, (start, end) in {
@@ -129,8 +128,8 @@ def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] |
             steps = rise[side]
             length, across = steps.shape
             profile = steps[: length // 2, depth[start] : across - depth[end]].mean(axis=1)
-            share[side] = float(profile.max())
-            depth[side] = int(profile.argmax()) if share[side] >= needed else 0
+            peak = int(_middle_of_peak(profile))
+            depth[side] = peak if profile[peak] >= needed else 0
     if not any(depth.values()):
         return None
     height, width = image.shape
@@ -150,6 +149,14 @@ def _steps_along_first_axis(image: FloatImage) -> FloatImage:
     sharp = sharp_steps(far_outside, outside, inside, far_inside)
     step[4:-3] = np.where(sharp, inside - outside, 0.0)
     return step
+
+
+def _middle_of_peak(profiles: FloatImage) -> NDArray[np.integer]:
+    """Index along the first axis of the peak: an ideal step is as high at three places in a row."""
+    from scipy import ndimage
+
+    peak: NDArray[np.integer] = ndimage.uniform_filter1d(profiles, 3, axis=0).argmax(axis=0)
+    return peak
 
 
 def _directions(turns: FloatImage) -> FloatImage:

@@ -74,7 +74,7 @@ def _read_dataset(path: Path) -> Any:
 
 
 def _check_is_xray(dataset: Any, path: Path) -> None:
-    modality = str(dataset.get("Modality", "") or "of no stated modality")
+    modality = str(dataset.get("Modality", "") or "not stated")
     if modality not in XRAY_MODALITIES:
         raise InputError(
             f"{path} must be an X-ray ({', '.join(XRAY_MODALITIES)}), its DICOM modality is "
@@ -132,6 +132,11 @@ def _orientation(dataset: Any, notes: list[str]) -> Orientation:
     if degrees or flipped:
         mirrored = " and mirroring" if flipped else ""
         notes.append(f"Undid a field of view rotation of {degrees:g} degrees{mirrored}.")
+    if any(_numbers(dataset, "FieldOfViewOrigin", 2, notes) or ()):
+        notes.append(
+            "FieldOfViewOrigin is not used: DICOM does not say where on the detector the central "
+            "ray falls."
+        )
     return Orientation(rotation_deg=int(degrees), flipped=flipped)
 
 

@@ -129,14 +129,14 @@ def centre_contrast(image: NDArray[np.float32], field: NDArray[np.bool_]) -> flo
     from scipy import ndimage
 
     depth = ndimage.distance_transform_edt(np.pad(field, 1))[1:-1, 1:-1]
-    depth /= max(float(depth.max()), 1.0)
-    if not field.any():
+    middle, rim = depth > 0.5 * depth.max(), field & (depth < 0.15 * depth.max())
+    if not rim.any():
         return 0.0
     low, high = np.quantile(image[field], [0.01, 0.99])
     if high <= low:
         return 0.0
     levels = np.clip((image - low) / (high - low), 0.0, 1.0)
-    return float(levels[depth > 0.5].mean() - levels[field & (depth < 0.15)].mean())
+    return float(levels[middle].mean() - levels[rim].mean())
 
 
 def _sample(values: Tensor, field: Tensor) -> NDArray[np.float32]:
