@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt on a pose: Gauss-Newton steps, damped until they improve."""
+"""Levenberg-Marquardt on poses: Gauss-Newton steps, damped until they improve, many at a time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Move = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardtConfig:
-    """Settings of one descent.
+    """Settings of a descent.
 
     Args:
-        max_iterations: evaluations after the first.
-        damping: first damping, as a share of each parameter's own curvature.  Each axis is damped
-            by its own curvature, so a weakly seen axis (depth) still moves.
-        max_rotation_rad, max_shift_mm, max_depth_mm: longest step of each kind; longer steps are
+        max_iterations: steps tried at most.
+        damping: first damping, as a share of each parameter's own curvature: a weakly seen axis
+            (depth) is damped by its own small curvature, and still moves.
+        max_rotation_rad, max_shift_mm, max_depth_mm: longest step of each kind; a longer step is
             shortened as a whole.
-        tolerance: stop when a step promises less than this share of the loss, and moves less than
-            ``still`` of the longest steps.
+        tolerance: a descent has converged when its next step promises less than this share of
+            the loss and moves no axis by more than ``still`` of its longest step.
     """
 
     max_iterations: int = 25
@@ -38,92 +38,108 @@ class LevenbergMarquardtConfig:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Descent:
-    """Where a solver ended: the best pose seen, never a worse one than the start.
+class Descents:
+    """Where descents ended: each at the best pose it saw, so never worse than its start.
 
     Args:
-        camera_from_ct: [4,4] float64.
-        linearization: of the loss there.
-        start_value: loss at the start.
-        iterations: steps tried; ``evaluations`` of the loss, the first included.
-        status: ``converged``, ``stalled`` (no step improves), ``limit`` (iterations used up) or
-            ``undefined`` (the loss is not finite at the start).
+        camera_from_ct: [B,4,4] float64.
+        linearization: of the loss there, a batch of B.
+        iterations: steps tried, all descents together.
+        evaluations: of the loss at one pose, the first ones included.
+        converged: [B] bool.
     """
 
     camera_from_ct: Tensor
     linearization: Linearization
-    start_value: float
     iterations: int
     evaluations: int
-    status: str
+    converged: Tensor
 
     @property
-    def value(self) -> float:
-        """The loss at the answer."""
-        return float(self.linearization.value)
+    def values(self) -> Tensor:
+        """[B] losses at the answers, infinite where the loss is not defined."""
+        return self.linearization.value.nan_to_num(nan=float("inf"))
+
+
+GROW, SHRINK, SMALLEST, LARGEST = 6.0, 0.2, 1e-6, 1e3
+"""Damping grows after a step that does not improve and shrinks after one that does as promised."""
 
 
 def minimise(
-    linearize: Linearize, move: Move, start: Tensor, config: LevenbergMarquardtConfig
-) -> Descent:
-    """Minimise a loss over poses.
+    linearize: Linearize, move: Move, starts: Tensor, config: LevenbergMarquardtConfig
+) -> Descents:
+    """Minimise a loss from every start; a step that does not improve is never taken.
 
     Args:
-        linearize: pose -> loss with gradient and normal matrix in the six pose parameters there.
-        move: (pose, [6] step) -> pose.
-        start: the first pose.
+        linearize: poses [B,4,4] -> loss with gradient and normal matrix at each.
+        move: (poses [B,4,4], steps [B,6]) -> poses.
+        starts: [B,4,4] float64.
         config: see :class:`LevenbergMarquardtConfig`.
     """
-    pose, here = start, linearize(start)
-    start_value = float(here.value)
-    if not here.is_finite():
-        return Descent(camera_from_ct=start, linearization=here, start_value=start_value,
-                       iterations=0, evaluations=1, status="undefined")  # fmt: skip
-    longest = _longest_step(config, pose)
-    damping, status, iteration = config.damping, "limit", 0
-    for iteration in range(1, config.max_iterations + 1):  # noqa: B007
-        step = _damped_step(here, damping, longest)
-        promised = -float(here.gradient @ step + 0.5 * step @ here.normal_matrix @ step)
-        if _is_negligible(step, promised, here, longest, config):
-            status = "converged"
+    poses, here = starts.clone(), linearize(starts)
+    active = here.is_finite()
+    converged = torch.zeros_like(active)
+    damping = torch.full_like(here.value, config.damping)
+    longest = _longest_step(config).to(starts)
+    iterations, evaluations = 0, len(starts)
+    for _ in range(config.max_iterations):
+        steps, promised = _damped_steps(here, damping, longest, active)
+        relative = (steps.abs() / longest).amax(dim=-1)
+        done = (promised <= config.tolerance * here.value) & (relative <= config.still)
+        converged = converged | (active & done)
+        active = active & ~done & (damping <= LARGEST)
+        if not bool(active.any()):
             break
-        candidate = move(pose, step)
-        there = linearize(candidate)
-        gained = float(here.value - there.value)
-        if there.is_finite() and gained > 0:
-            good = gained > 0.25 * promised
-            damping = max(damping * (0.2 if good else 1.0), 1e-6)
-            pose, here = candidate, there
-        elif damping > 1e3:
-            status = "stalled"
-            break
-        else:
-            damping *= 6.0
-    return Descent(camera_from_ct=pose, linearization=here, start_value=start_value,
-                   iterations=iteration, evaluations=iteration + 1, status=status)  # fmt: skip
+        chosen = active.nonzero()[:, 0]
+        candidates = poses.clone()
+        candidates[chosen] = move(poses[chosen], steps[chosen])
+        there = _scattered(linearize(candidates[chosen]), chosen, here)
+        gained = here.value - there.value
+        better = active & there.is_finite() & (gained > 0)
+        good = better & (gained > 0.25 * promised)
+        damping = torch.where(good, (damping * SHRINK).clamp_min(SMALLEST), damping)
+        damping = torch.where(active & ~better, damping * GROW, damping)
+        poses = torch.where(better[:, None, None], candidates, poses)
+        here = there.where(better, here)
+        iterations += len(chosen)
+        evaluations += len(chosen)
+    return Descents(
+        camera_from_ct=poses,
+        linearization=here,
+        iterations=iterations,
+        evaluations=evaluations,
+        converged=converged,
+    )
 
 
-def _longest_step(config: LevenbergMarquardtConfig, like: Tensor) -> Tensor:
+def _longest_step(config: LevenbergMarquardtConfig) -> Tensor:
     turn, shift = config.max_rotation_rad, config.max_shift_mm
-    return like.new_tensor([turn, turn, turn, shift, shift, config.max_depth_mm])
+    return torch.tensor([turn, turn, turn, shift, shift, config.max_depth_mm])
 
 
-def _damped_step(here: Linearization, damping: float, longest: Tensor) -> Tensor:
-    curvature = here.normal_matrix.diagonal()
-    # An axis that nothing sees gets the curvature of a loss of 1 over its longest step.
-    floor = 1e-6 * (curvature * longest.square()).max().clamp_min(1e-30) / longest.square()
-    damped = here.normal_matrix + torch.diag(damping * curvature + floor)
-    step = -torch.linalg.solve(damped, here.gradient)
-    excess = (step.abs() / longest).max()
-    return step / excess if bool(excess > 1) else step
+def _damped_steps(
+    here: Linearization, damping: Tensor, longest: Tensor, active: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Steps [B,6], none longer than ``longest``, and what they promise to gain [B]."""
+    curvature = here.normal_matrix.diagonal(dim1=-2, dim2=-1)
+    # An axis that nothing sees still gets a little curvature, so that it stays where it is.
+    most = (curvature * longest.square()).amax(dim=-1, keepdim=True).clamp_min(1e-30)
+    extra = damping[:, None] * curvature + 1e-6 * most / longest.square()
+    damped = here.normal_matrix + torch.diag_embed(extra)
+    identity = torch.eye(6, dtype=damped.dtype, device=damped.device)
+    damped = torch.where(active[:, None, None], damped, identity)
+    gradient = torch.where(active[:, None], here.gradient, 0.0)
+    steps = -torch.linalg.solve(damped, gradient)
+    excess = (steps.abs() / longest).amax(dim=-1, keepdim=True).clamp_min(1.0)
+    steps = steps / excess
+    bend = torch.einsum("bi,bij,bj->b", steps, here.normal_matrix, steps)
+    return steps, -((here.gradient * steps).sum(dim=-1) + 0.5 * bend)
 
 
-def _is_negligible(
-    step: Tensor,
-    promised: float,
-    here: Linearization,
-    longest: Tensor,
-    config: LevenbergMarquardtConfig,
-) -> bool:
-    small_gain = promised <= config.tolerance * float(here.value)
-    return small_gain and bool((step.abs() / longest).max() <= config.still)
+def _scattered(some: Linearization, chosen: Tensor, whole: Linearization) -> Linearization:
+    """A batch like ``whole`` with the entries ``chosen`` [N] taken from ``some``."""
+    return Linearization(
+        value=whole.value.index_copy(0, chosen, some.value),
+        gradient=whole.gradient.index_copy(0, chosen, some.gradient),
+        normal_matrix=whole.normal_matrix.index_copy(0, chosen, some.normal_matrix),
+    )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.resample import resize_radiograph
 from wsreg.rendering.render import Backend, render, render_with_jacobian
@@ -48,13 +49,17 @@ class Level:
         return multiscale_loss(self.similarity, moving.to(self.fixed))
 
     def linearize(self, camera_from_ct: Tensor) -> Linearization:
-        """The loss at a pose [4,4] with its derivatives to the six pose parameters."""
+        """The loss at poses [B,4,4] with its derivatives to the six pose parameters."""
         moving, jacobian = render_with_jacobian(
             self.volume, self.camera, camera_from_ct, pivot_mm=self.pivot_mm, backend=self.backend
         )
         return linearize_multiscale(
-            self.similarity, moving[0, 0].to(self.fixed), jacobian[0, 0].to(self.fixed)
+            self.similarity, moving[:, 0].to(self.fixed), jacobian[:, 0].to(self.fixed)
         )
+
+    def move(self, camera_from_ct: Tensor, step: Tensor) -> Tensor:
+        """Poses [...,4,4] moved by steps [...,6] about the pivot."""
+        return perturb(camera_from_ct, step, self.pivot_mm)
 
 
 def make_level(
@@ -66,7 +71,7 @@ def make_level(
     pivot_mm: Tensor,
     backend: Backend,
 ) -> Level:
-    """The problem with the image's longer side at ``size_px`` pixels (or less, if it is smaller)."""
+    """The problem with the image's longer side at ``size_px`` pixels, or as it is if smaller."""
     scale = min(1.0, size_px / max(camera.rows, camera.columns))
     rows = max(8, round(camera.rows * scale))
     columns = max(8, round(camera.columns * scale))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,10 +17,9 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
-from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.adam import AdamConfig, minimise_adam
-from wsreg.registration.levenberg_marquardt import Descent, LevenbergMarquardtConfig
+from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig, minimise
 from wsreg.registration.objective import Level, make_level, rendered
 from wsreg.registration.pyramid import volume_pyramid
 from wsreg.registration.result import Comparison, RegistrationResult
@@ -29,7 +29,6 @@ from wsreg.registration.search import (
     mean_distance_mm,
     poses_around,
     rank,
-    refine,
 )
 from wsreg.registration.trust import (
     Evidence,
@@ -44,6 +43,8 @@ from wsreg.volumes.volume import Volume
 
 Method = Literal["gauss-newton", "adam"]
 METHODS = ("gauss-newton", "adam")
+RIVAL = 1.1
+"""Another answer rivals the best one if its loss is less than this many times as large."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -147,10 +148,42 @@ def register(
     settings = config or RegistrationConfig()
     backend = resolve_backend(settings.backend)
     camera = _camera_of(radiograph, camera)
+    with _one_torch_thread():
+        return _register(
+            radiograph, volume, camera, init, view, tuple(sorted(set(render_labels))), pivot_mm,
+            settings, backend, progress,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """The tensors here are small: waiting for torch's threads to meet costs more than they save.
+
+    On a busy machine it costs 10 to 50 times more.  The march has threads of its own.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _register(
+    radiograph: Radiograph,
+    volume: Volume,
+    camera: Camera,
+    init: Tensor | str,
+    view: str | CArmAngles,
+    labels: tuple[int, ...],
+    pivot_mm: Tensor | None,
+    settings: RegistrationConfig,
+    backend: str,
+    progress: Progress,
+) -> RegistrationResult:
     clock = _Clock()
     start, kind = _start_pose(radiograph, volume, camera, init, view)
     pivot = volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
-    labels = tuple(sorted(set(render_labels)))
     volumes = volume_pyramid(volume, settings.voxel_sizes_mm, labels)
     clock.lap("prepare_ct")
     levels = [
@@ -225,39 +258,34 @@ def _solve_gauss_newton(
     if kind == "search":
         tried = poses_around(start, pivot, search, settings.seed)
         ranked, _ = rank(levels[0], tried)
-        starts = list(ranked[: search.refined])
+        starts = ranked[: search.refined]
         renders += len(tried)
         clock.lap("search")
     else:
-        starts = [start, *_probes(start, pivot, settings)]
+        starts = _with_probes(start, pivot, settings)
     iterations = 0
-    descents: list[Descent] = []
     for number, level in enumerate(levels):
         progress("register", number, len(levels))
-        descents = refine(level, starts, settings.descent)
-        iterations += sum(d.iterations for d in descents)
-        renders += sum(d.evaluations for d in descents)
-        last = number == len(levels) - 1
-        if not last:
-            budget = search.kept if number + 2 < len(levels) else search.finished
-            near = 2.0 * max(level.volume.spacing_mm)
-            starts = [d.camera_from_ct for d in distinct(descents, near, points)[:budget]]
+        descents = minimise(level.linearize, level.move, starts, settings.descent)
+        iterations += descents.iterations
+        renders += descents.evaluations
+        order = descents.values.argsort()
+        starts = descents.camera_from_ct[order]
+        if number < len(levels) - 1:
+            count = search.kept if number + 2 < len(levels) else search.finished
+            starts = distinct(starts, count, 2.0 * max(level.volume.spacing_mm), points)
         clock.lap(f"level_{number + 1}")
     progress("register", len(levels), len(levels))
-    best = descents[0]
-    rivals = tuple(d.camera_from_ct for d in descents[1:] if d.value < 1.1 * best.value)
-    return _Answer(camera_from_ct=best.camera_from_ct, iterations=iterations, renders=renders,
-                   rivals=rivals, starts=len(descents) - 1)  # fmt: skip
+    losses = descents.values[order]
+    rivals = starts[1:][losses[1:] < RIVAL * losses[0]]
+    return _Answer(camera_from_ct=starts[0], iterations=iterations, renders=renders,
+                   rivals=tuple(rivals), starts=len(starts) - 1)  # fmt: skip
 
 
-def _probes(start: Tensor, pivot_mm: Tensor, settings: RegistrationConfig) -> list[Tensor]:
-    """Starts beside the given one: whether they all end in one place tells how safe it is."""
-    if settings.probes == 0:
-        return []
-    around = SearchConfig(
-        rotation_deg=6.0, shift_mm=15.0, depth_mm=40.0, poses=settings.probes + 1
-    )
-    return list(poses_around(start, pivot_mm, around, settings.seed)[1:])
+def _with_probes(start: Tensor, pivot_mm: Tensor, settings: RegistrationConfig) -> Tensor:
+    """[1+probes,4,4]: the start, and some beside it: do they all end in one place?"""
+    around = SearchConfig(rotation_deg=6.0, shift_mm=15.0, depth_mm=40.0, poses=settings.probes + 1)
+    return poses_around(start, pivot_mm, around, settings.seed)
 
 
 def _solve_adam(
@@ -276,16 +304,13 @@ def _solve_adam(
         renders += len(tried)
         clock.lap("search")
 
-    def move(pose: Tensor, step: Tensor) -> Tensor:
-        return perturb(pose, step, pivot)
-
     def report(done: int, total: int) -> None:
         progress("register", done, total)
 
     def loss(pose: Tensor) -> Tensor:
         return levels[-1].loss(pose[None])[0]
 
-    descent = minimise_adam(loss, move, start, settings.adam, report)
+    descent = minimise_adam(loss, levels[-1].move, start, settings.adam, report)
     clock.lap("adam")
     return _Answer(camera_from_ct=descent.camera_from_ct, iterations=descent.iterations,
                    renders=renders + descent.iterations + 1, rivals=(), starts=0)  # fmt: skip
@@ -310,9 +335,9 @@ def _conclude(
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
     finest = levels[-1]
     start_loss = float(finest.loss(start[None])[0])
-    pose, here = answer.camera_from_ct, finest.linearize(answer.camera_from_ct)
+    pose, here = answer.camera_from_ct, finest.linearize(answer.camera_from_ct[None])[0]
     if not float(here.value) < start_loss:
-        pose, here = start, finest.linearize(start)
+        pose, here = start, finest.linearize(start[None])[0]
     moving = rendered(finest, pose)
     valid = int(finest.mask.sum())
     deviation = standard_deviation(here, valid)

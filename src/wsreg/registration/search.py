@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.rigid import perturb
-from wsreg.registration.levenberg_marquardt import Descent, LevenbergMarquardtConfig, minimise
 from wsreg.registration.objective import Level
 
 
@@ -36,7 +35,7 @@ class SearchConfig:
 
 def poses_around(view: Tensor, pivot_mm: Tensor, config: SearchConfig, seed: int) -> Tensor:
     """[poses,4,4] spread evenly (a scrambled Sobol sequence) around a view [4,4], itself first."""
-    engine = torch.quasirandom.SobolEngine(6, scramble=True, seed=seed)
+    engine = torch.quasirandom.SobolEngine(6, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
     unit = 2.0 * engine.draw(config.poses, dtype=torch.float64) - 1.0
     unit[0] = 0.0
     turn = torch.deg2rad(torch.tensor(config.rotation_deg, dtype=torch.float64)).item()
@@ -48,35 +47,28 @@ def poses_around(view: Tensor, pivot_mm: Tensor, config: SearchConfig, seed: int
 def rank(level: Level, poses: Tensor, batch: int = 64) -> tuple[Tensor, Tensor]:
     """Poses [B,4,4] from the lowest loss to the highest, and their losses [B]."""
     with torch.no_grad():
-        losses = torch.cat([level.loss(some) for some in poses.split(batch)])
+        losses = torch.cat([level.loss(some) for some in torch.split(poses, batch)])
     losses = losses.double().nan_to_num(nan=float("inf"))
     order = losses.argsort()
     return poses[order], losses[order]
 
 
-def refine(level: Level, starts: list[Tensor], config: LevenbergMarquardtConfig) -> list[Descent]:
-    """Descents from every start, the best first."""
+def distinct(poses: Tensor, count: int, distance_mm: float, points_mm: Tensor) -> Tensor:
+    """The first ``count`` of the poses [B,4,4] that are not beside an earlier one.
 
-    def move(pose: Tensor, step: Tensor) -> Tensor:
-        return perturb(pose, step, level.pivot_mm)
-
-    descents = [minimise(level.linearize, move, start, config) for start in starts]
-    return sorted(descents, key=lambda descent: descent.value)
-
-
-def distinct(descents: list[Descent], distance_mm: float, points_mm: Tensor) -> list[Descent]:
-    """The descents that are not within ``distance_mm`` (mean over CT points) of a better one."""
-    kept: list[Descent] = []
-    for descent in descents:
-        apart = [mean_distance_mm(descent.camera_from_ct, k.camera_from_ct, points_mm)
-                 for k in kept]  # fmt: skip
-        if all(distance > distance_mm for distance in apart):
-            kept.append(descent)
-    return kept
+    Two poses are beside each other within ``distance_mm``, as the mean over CT points [N,3].
+    """
+    kept: list[Tensor] = []
+    for pose in poses:
+        if all(mean_distance_mm(pose, other, points_mm) > distance_mm for other in kept):
+            kept.append(pose)
+        if len(kept) == count:
+            break
+    return torch.stack(kept)
 
 
 def mean_distance_mm(a: Tensor, b: Tensor, points_mm: Tensor) -> float:
-    """Mean 3D distance between CT points [N,3] under two poses."""
+    """Mean 3D distance between CT points [N,3] under two poses [4,4]."""
     difference = a - b
     moved = points_mm @ difference[:3, :3].T + difference[:3, 3]
     return float(moved.norm(dim=-1).mean())

@@ -10,7 +10,7 @@ from torch import Tensor
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.similarity.linearization import Linearization
 
-PIXELS_PER_RESIDUAL = 25.0
+PIXELS_PER_RESIDUAL = 6.0
 """Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
 count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
 
@@ -74,7 +74,8 @@ def standard_deviation(linearization: Linearization, valid_pixels: int) -> Tenso
     unit = linearization.normal_matrix / torch.outer(scale, scale)
     values, vectors = torch.linalg.eigh(unit)
     variance = (vectors.square() / values.clamp_min(1e-12)).sum(dim=1) / scale.square()
-    return (variance * 2.0 * linearization.value / independent).sqrt()
+    deviation: Tensor = (variance * 2.0 * linearization.value / independent).sqrt()
+    return deviation
 
 
 def remaining_gain(linearization: Linearization) -> float:
@@ -103,7 +104,7 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
           f"The CT covers only {e.overlap:.0%} of the image.")  # fmt: skip
     limit(e.masked, config.masked, False, f"{e.masked:.0%} of the image is masked.")
     limit(e.depth_deviation_mm, config.depth_deviation_mm, False,
-          f"The depth is known only to {e.depth_deviation_mm:.1f} mm (one standard deviation).")  # fmt: skip
+          f"The depth is known only to {e.depth_deviation_mm:.1f} mm (one sigma).")  # fmt: skip
     limit(e.disagreement_mm, config.disagreement_mm, False,
           f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
           f"{e.disagreement_mm:.1f} mm away.")  # fmt: skip

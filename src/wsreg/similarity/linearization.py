@@ -1,4 +1,4 @@
-"""What a second-order solver needs to know of an objective at one pose, and nothing more."""
+"""What a second-order solver needs to know of an objective, and nothing more."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Linearization:
-    """A loss near one pose: value + gradient . d + d' normal_matrix d / 2, all float64.
+    """A loss near each of a batch of poses: value + gradient . d + d' normal_matrix d / 2.
 
+    All float64: value [...], gradient [...,P], normal_matrix [...,P,P].
     ``normal_matrix`` is Gauss-Newton's, J'J of the residuals whose half squared norm the loss is,
     so it is positive semi-definite.  Normalised terms (NCC, local NCC, Dice) have as many residuals
     as windows times pixels; they build J'J directly instead of storing J.  Terms add up.
@@ -46,10 +47,28 @@ class Linearization:
             normal_matrix=weight * self.normal_matrix,
         )
 
-    def is_finite(self) -> bool:
-        """Whether every number in it is finite."""
-        return bool(
+    def is_finite(self) -> Tensor:
+        """[...] bool, whether every number for a pose is finite."""
+        return (
             torch.isfinite(self.value)
-            & torch.isfinite(self.gradient).all()
-            & torch.isfinite(self.normal_matrix).all()
+            & torch.isfinite(self.gradient).all(dim=-1)
+            & torch.isfinite(self.normal_matrix).all(dim=-1).all(dim=-1)
+        )
+
+    def __getitem__(self, index: int) -> Linearization:
+        """Of one pose of a batch."""
+        return Linearization(
+            value=self.value[index],
+            gradient=self.gradient[index],
+            normal_matrix=self.normal_matrix[index],
+        )
+
+    def where(self, chosen: Tensor, other: Linearization) -> Linearization:
+        """This one for the poses of a batch that are ``chosen`` [B], the other's elsewhere."""
+        return Linearization(
+            value=torch.where(chosen, self.value, other.value),
+            gradient=torch.where(chosen[:, None], self.gradient, other.gradient),
+            normal_matrix=torch.where(
+                chosen[:, None, None], self.normal_matrix, other.normal_matrix
+            ),
         )

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from wsreg.errors import InputError
 from wsreg.similarity.linearization import Linearization
@@ -54,16 +54,19 @@ class Windows:
 
 
 def _window_sums(channels: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    """[C,K'] sums of [C,H,W] over every window."""
+    """[...,C,K'] sums of [...,C,H,W] over every window."""
     area = float(size[0] * size[1])
-    return F.avg_pool2d(channels[None], size, stride)[0].flatten(1) * area
+    batch = channels.reshape(-1, *channels.shape[-3:])
+    sums = avg_pool2d(batch, size, stride).flatten(2) * area
+    return sums.reshape(*channels.shape[:-2], -1)
 
 
 def _centred(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The image less its mean under the mask, zero elsewhere, and its variance there."""
+    """Images [...,H,W] less their means under the mask, zero elsewhere; variances [...] there."""
     count = mask.sum()
-    image = (image - (image * mask).sum() / count) * mask
-    return image, image.square().sum() / count
+    mean = (image * mask).sum(dim=(-2, -1)) / count
+    image = (image - mean[..., None, None]) * mask
+    return image, image.square().sum(dim=(-2, -1)) / count
 
 
 def prepare_windows(fixed: Tensor, mask: Tensor, size: int | None, stride: int = 1) -> Windows:
@@ -102,31 +105,33 @@ def prepare_windows(fixed: Tensor, mask: Tensor, size: int | None, stride: int =
 
 
 def _moving_statistics(windows: Windows, moving: Tensor) -> tuple[Tensor, ...]:
-    """(moving centred [H,W], and over windows [K]: sum, cross, spread, |b|^2)."""
+    """(moving centred [...,H,W], and over windows [...,K]: sum, cross, spread, |b|^2)."""
     image, variance = _centred(moving, windows.mask)
-    products = torch.stack((image, image * windows.fixed, image.square()))
-    sums, cross, squares = _window_sums(products, windows.size, windows.stride)[:, windows.chosen]
+    products = torch.stack((image, image * windows.fixed, image.square()), dim=-3)
+    pooled = _window_sums(products, windows.size, windows.stride)[..., windows.chosen]
+    sums, cross, squares = pooled.unbind(-2)
     n = windows.count
     cross = cross - sums * windows.sums / n
     squares = (squares - sums.square() / n).clamp_min(0)
     floor = FLOOR * variance if windows.is_local else torch.zeros_like(variance)
     tiny = torch.finfo(moving.dtype).tiny
-    return image, sums, cross, (squares + floor * n).clamp_min(tiny).sqrt(), squares
+    spread = (squares + floor[..., None] * n).clamp_min(tiny).sqrt()
+    return image, sums, cross, spread, squares
 
 
 def window_similarities(windows: Windows, moving: Tensor) -> Tensor:
-    """[K] NCC of every window with a moving image [H,W]; differentiable."""
+    """[...,K] NCC of every window with moving images [...,H,W]; differentiable."""
     _, _, cross, spread, _ = _moving_statistics(windows, moving)
     return cross / (windows.spread * spread)
 
 
 def ncc_loss(windows: Windows, moving: Tensor) -> Tensor:
-    """1 less the mean NCC over windows, a scalar; differentiable to the moving image [H,W]."""
-    return 1.0 - window_similarities(windows, moving).mean()
+    """[...] 1 less the mean NCC over windows of moving images [...,H,W]; differentiable to them."""
+    return 1.0 - window_similarities(windows, moving).mean(dim=-1)
 
 
 def linearize_ncc(windows: Windows, moving: Tensor, jacobian: Tensor) -> Linearization:
-    """Gauss-Newton view of :func:`ncc_loss` for a moving image [H,W] with jacobian [H,W,P].
+    """Gauss-Newton view of :func:`ncc_loss`: moving [...,H,W] with jacobian [...,H,W,P].
 
     With unit vectors a and b(pose) in a window, 1 - <a,b> = |a-b|^2 / 2, so J'J of b is the normal
     matrix.  Summed over windows it is a weighted J'J of the pixels less what centring and
@@ -134,55 +139,63 @@ def linearize_ncc(windows: Windows, moving: Tensor, jacobian: Tensor) -> Lineari
     """
     image, sums, cross, spread, squares = _moving_statistics(windows, moving)
     parameters = jacobian.shape[-1]
-    columns = jacobian.movedim(-1, 0) * windows.mask
+    columns = jacobian.movedim(-1, -3) * windows.mask
     n, total = windows.count, float(len(windows.count))
-    products = torch.cat((columns, columns * image, columns * windows.fixed))
-    pooled = _window_sums(products, windows.size, windows.stride)[:, windows.chosen]
-    by_mean, by_moving, by_fixed = pooled.split(parameters)
-    along_moving = (by_moving - by_mean * (sums / n)) / spread  # <b^, J>
+    products = torch.cat((columns, columns * image[..., None, :, :], columns * windows.fixed), -3)
+    pooled = _window_sums(products, windows.size, windows.stride)[..., windows.chosen]
+    by_mean, by_moving, by_fixed = torch.split(pooled, parameters, dim=-2)
+    inverse = spread.reciprocal()[..., None, :]
+    along_moving = (by_moving - by_mean * (sums / n)[..., None, :]) * inverse  # <b^, J>
     along_fixed = (by_fixed - by_mean * (windows.sums / n)) / windows.spread  # <a^, J>
     ncc = cross / (windows.spread * spread)
-    gradient = -((along_fixed - ncc * along_moving) / spread).sum(dim=1)
+    gradient = -((along_fixed - ncc[..., None, :] * along_moving) * inverse).sum(dim=-1)
     if windows.is_local:  # the floor is a share of the moving image's variance, which moves too
-        by_variance = 2.0 * (columns * image).sum(dim=(1, 2)) / windows.mask.sum()
-        gradient += 0.5 * FLOOR * (ncc * n / spread.square()).sum() * by_variance
+        by_variance = 2.0 * _inner(columns, image) / windows.mask.sum()
+        share = 0.5 * FLOOR * (ncc * n / spread.square()).sum(dim=-1)
+        gradient += share[..., None] * by_variance
 
-    weight = spread.square().reciprocal()
-    pixel_weight = _spread_over_pixels(weight, windows)
-    flat = columns.flatten(1)
-    normal = (flat * pixel_weight.flatten()) @ flat.T
-    normal -= (by_mean * (weight / n)) @ by_mean.T
-    share = squares / spread.square()
-    normal -= (along_moving * (weight * (2.0 - share))) @ along_moving.T
+    weight = spread.square().reciprocal()[..., None, :]
+    flat = columns.flatten(-2)
+    normal = (flat * _spread_over_pixels(weight, windows).flatten(-2)) @ flat.mT
+    normal -= (by_mean * (weight / n)) @ by_mean.mT
+    kept = (squares / spread.square())[..., None, :]
+    normal -= (along_moving * (weight * (2.0 - kept))) @ along_moving.mT
     return Linearization(
-        value=(1.0 - ncc.mean()).double(),
+        value=(1.0 - ncc.mean(dim=-1)).double(),
         gradient=gradient.double() / total,
         normal_matrix=_positive(normal.double()) / total,
     )
 
 
+def _inner(columns: Tensor, image: Tensor) -> Tensor:
+    """[...,P] inner products of jacobian columns [...,P,H,W] with images [...,H,W]."""
+    return (columns.flatten(-2) @ image.flatten(-2)[..., None])[..., 0]
+
+
 def _spread_over_pixels(weight: Tensor, windows: Windows) -> Tensor:
-    """[H,W] sum of the weights of all windows that a pixel lies in: the adjoint of window sums."""
+    """[...,H,W] sum of the weights [...,K] of all windows that a pixel lies in.
+
+    This is the adjoint of sums over windows, taken by differences at their corners and two
+    running sums; in float64, because running sums of what cancels lose digits.
+    """
     height, width = windows.mask.shape
     rows = (height - windows.size[0]) // windows.stride + 1
     columns = (width - windows.size[1]) // windows.stride + 1
-    full = torch.zeros(rows * columns, dtype=weight.dtype, device=weight.device)
-    full[windows.chosen] = weight
-    at = torch.zeros(height + 1, width + 1, dtype=torch.float64, device=weight.device)
-    r = torch.arange(rows, device=weight.device) * windows.stride
-    c = torch.arange(columns, device=weight.device) * windows.stride
-    block = full.reshape(rows, columns).double()
-    for row, column, sign in (
-        (0, 0, 1.0),
-        (0, windows.size[1], -1.0),
-        (windows.size[0], 0, -1.0),
-        (windows.size[0], windows.size[1], 1.0),
-    ):
-        at[(r + row)[:, None], (c + column)[None]] += sign * block
-    return at.cumsum(0).cumsum(1)[:height, :width].to(weight.dtype)
+    lead = weight.shape[:-1]
+    full = weight.new_zeros((*lead, rows * columns), dtype=torch.float64)
+    full[..., windows.chosen] = weight.double()
+    block = full.reshape(*lead, rows, columns)
+    steps = full.new_zeros((*lead, height + 1, width + 1))
+    row_end, column_end = (rows - 1) * windows.stride + 1, (columns - 1) * windows.stride + 1
+    for row, row_sign in ((0, 1.0), (windows.size[0], -1.0)):
+        for column, sign in ((0, row_sign), (windows.size[1], -row_sign)):
+            corner = steps[..., row : row + row_end, column : column + column_end]
+            corner[..., :: windows.stride, :: windows.stride] += sign * block
+    return steps.cumsum(-2).cumsum(-1)[..., :height, :width].to(weight.dtype)
 
 
-def _positive(matrix: Tensor) -> Tensor:
-    """The matrix with what rounding made negative raised to zero."""
-    values, vectors = torch.linalg.eigh(0.5 * (matrix + matrix.T))
-    return vectors @ torch.diag(values.clamp_min(0)) @ vectors.T
+def _positive(matrices: Tensor) -> Tensor:
+    """The matrices [...,P,P] with what rounding made negative raised to zero."""
+    values, vectors = torch.linalg.eigh(0.5 * (matrices + matrices.mT))
+    positive: Tensor = (vectors * values.clamp_min(0)[..., None, :]) @ vectors.mT
+    return positive
