@@ -1,0 +1,1 @@
+"""Cameras, rigid motions, C-arm angles, views, and the files that hold them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -36,34 +37,32 @@ class Camera:
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):
             value = getattr(self, name)
-            if isinstance(value, bool) or int(value) != value or value < 1:
-                raise InputError(f"camera {name} must be a whole number of at least 1, got {value!r}")
-            object.__setattr__(self, name, int(value))
-        if len(self.pixel_spacing_mm) != 2:
-            raise InputError(
-                "camera pixel_spacing_mm must be [row spacing, column spacing], "
-                f"got {self.pixel_spacing_mm!r}"
-            )
-        lengths = {
-            "source_to_detector_mm": (self.source_to_detector_mm,),
-            "pixel_spacing_mm": self.pixel_spacing_mm,
-        }
-        for name, values in lengths.items():
-            if not all(math.isfinite(v) and v > 0 for v in values):
+            if not _is_number(value) or value != int(value) or value < 1:
                 raise InputError(
-                    f"camera {name} must be positive and finite, got {getattr(self, name)!r}"
+                    f"camera {name} must be a whole number of at least 1, got {value!r}"
                 )
+            object.__setattr__(self, name, int(value))
+        distance = self.source_to_detector_mm
+        if not _is_number(distance) or distance <= 0:
+            raise InputError(
+                f"camera source_to_detector_mm must be positive and finite, got {distance!r}"
+            )
+        spacing = self.pixel_spacing_mm
+        if not _is_pair(spacing) or min(spacing) <= 0:
+            raise InputError(
+                "camera pixel_spacing_mm must be two positive numbers [row spacing, column spacing]"
+                f", got {spacing!r}"
+            )
         point = self.principal_point_px
         if point is None:
             point = ((self.columns - 1) / 2, (self.rows - 1) / 2)
-        if len(point) != 2 or not all(math.isfinite(v) for v in point):
+        if not _is_pair(point):
             raise InputError(
                 f"camera principal_point_px must be two finite numbers [column, row], got {point!r}"
             )
-        object.__setattr__(self, "principal_point_px", (float(point[0]), float(point[1])))
-        spacing = self.pixel_spacing_mm
+        object.__setattr__(self, "source_to_detector_mm", float(distance))
         object.__setattr__(self, "pixel_spacing_mm", (float(spacing[0]), float(spacing[1])))
-        object.__setattr__(self, "source_to_detector_mm", float(self.source_to_detector_mm))
+        object.__setattr__(self, "principal_point_px", (float(point[0]), float(point[1])))
 
     @property
     def centre_px(self) -> tuple[float, float]:
@@ -121,9 +120,23 @@ class Camera:
         )
 
     def detector_points(self, pixels: Tensor) -> Tensor:
-        """Points [...,3] on the detector plane (camera frame, mm) of pixels (column, row) [...,2]."""
+        """Points [...,3] on the detector (camera frame, mm) of pixels (column, row) [...,2]."""
         row_spacing, column_spacing = self.pixel_spacing_mm
         column, row = self.centre_px
         x = (pixels[..., 0] - column) * column_spacing
         y = (pixels[..., 1] - row) * row_spacing
         return torch.stack((x, y, torch.full_like(x, self.source_to_detector_mm)), dim=-1)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a real number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        return False
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_number, value))

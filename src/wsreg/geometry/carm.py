@@ -8,18 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wsreg.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class CArmAngles:
-    """Where the detector stands about the patient; 0/0 is PA, the source behind the patient.
+    """Where the detector stands about a supine patient; 0/0 is PA, the source under the table.
 
     Args:
-        primary_rad: positioner primary angle (0018,1510): positive towards the patient's left (LAO).
-        secondary_rad: positioner secondary angle (0018,1511): positive towards the head (cranial).
+        primary_rad: positioner primary angle (0018,1510); the detector moves towards the patient's
+            left (LAO) as it grows.
+        secondary_rad: positioner secondary angle (0018,1511); the detector moves towards the head
+            (cranial) as it grows.
     """
 
     primary_rad: float
     secondary_rad: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.primary_rad) and math.isfinite(self.secondary_rad)):
+            raise InputError(
+                "C-arm angles must be finite, "
+                f"got {self.primary_rad!r} and {self.secondary_rad!r} rad"
+            )
 
 
 def rotation_from_angles(angles: CArmAngles, roll_rad: float = 0.0) -> Tensor:
@@ -30,7 +41,7 @@ def rotation_from_angles(angles: CArmAngles, roll_rad: float = 0.0) -> Tensor:
     """
     p, s = angles.primary_rad, angles.secondary_rad
     beam = (math.sin(p) * math.cos(s), -math.cos(p) * math.cos(s), math.sin(s))
-    # Derivatives of the beam to the angles: across, and up; defined also at s = +-90 degrees.
+    # How the beam turns as each angle falls: unit vectors, defined also at s = +-90 degrees.
     across = (-math.cos(p), -math.sin(p), 0.0)
     down = (math.sin(p) * math.sin(s), -math.cos(p) * math.sin(s), -math.cos(s))
     level = torch.tensor((across, down, beam), dtype=torch.float64)

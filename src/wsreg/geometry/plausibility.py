@@ -22,31 +22,37 @@ def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Ten
         InputError: if the translation looks like metres, or the CT lies behind the source,
             beyond the detector, or beside the image.
     """
-    corners = transform_points(camera_from_ct, corners_mm.to(camera_from_ct))
-    centre = corners.mean(dim=0)
-    in_metres = camera_from_ct.clone()
-    in_metres[:3, 3] *= 1000.0
-    scaled = transform_points(in_metres, corners_mm.to(camera_from_ct)).mean(dim=0)
     distance = float(camera_from_ct[:3, 3].norm())
-    if distance < 10.0 and 50.0 < float(scaled[2]) < 2.0 * camera.source_to_detector_mm:
+    from_metres = camera_from_ct.clone()
+    from_metres[:3, 3] *= 1000.0
+    if 0.1 < distance < 10.0 and _problem(from_metres, camera, corners_mm) is None:
         raise InputError(
-            f"pose camera_from_ct must be in millimetres, its translation of {distance:.3g} "
+            f"pose camera_from_ct must be in millimetres, its translation of length {distance:.3g} "
             "looks like metres"
         )
-    if bool((corners[:, 2] <= 0).any()):
-        raise InputError(
-            "pose camera_from_ct must place the CT in front of the source, "
-            f"its corners reach a depth of {float(corners[:, 2].min()):.0f} mm, behind the source"
-        )
-    if float(centre[2]) >= camera.source_to_detector_mm:
-        raise InputError(
-            "pose camera_from_ct must place the CT between source and detector, its centre is "
-            f"{float(centre[2]):.0f} mm away and the detector {camera.source_to_detector_mm:.0f} mm"
+    problem = _problem(camera_from_ct, camera, corners_mm)
+    if problem is not None:
+        raise InputError(f"pose camera_from_ct must place the CT {problem}")
+
+
+def _problem(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> str | None:
+    """What a pose fails to do, and how; None if it is plausible."""
+    corners = transform_points(camera_from_ct, corners_mm.to(camera_from_ct))
+    nearest = float(corners[:, 2].min())
+    if nearest <= 0:
+        reach = "lies wholly" if float(corners[:, 2].max()) <= 0 else "reaches"
+        return f"in front of the source, it {reach} behind the source (depth {nearest:.0f} mm)"
+    depth = float(corners[:, 2].mean())
+    if depth >= camera.source_to_detector_mm:
+        return (
+            f"between source and detector, its centre is {depth:.0f} mm away "
+            f"and the detector {camera.source_to_detector_mm:.0f} mm"
         )
     pixels = camera.project(corners)
     size = torch.tensor([camera.columns, camera.rows], dtype=pixels.dtype)
-    if bool((pixels.amax(dim=0) < 0).any() or (pixels.amin(dim=0) > size - 1).any()):
-        raise InputError(
-            "pose camera_from_ct must project the CT into the image, its shadow misses the "
-            f"{camera.columns} x {camera.rows} pixels altogether"
+    if bool((pixels.amax(dim=0) < -0.5).any() or (pixels.amin(dim=0) > size - 0.5).any()):
+        return (
+            "where it casts a shadow on the image, its projection misses "
+            f"the {camera.columns} x {camera.rows} pixels altogether"
         )
+    return None

@@ -12,6 +12,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.json_file import read_json_object
 
 RIGID_TOLERANCE = 1e-4
+"""How far a rotation's columns may be from orthonormal: the rounding of six written digits."""
 
 
 def read_pose(path: str | Path) -> Tensor:
@@ -62,9 +63,10 @@ def check_rigid(matrix: Tensor, name: str) -> Tensor:
     if determinant <= 0 or float(error) > RIGID_TOLERANCE:
         raise InputError(
             f"{name} must be rigid, but its 3x3 part is no rotation "
-            f"(determinant {determinant:.6g}, 1 for a rotation; columns off by {float(error):.2g})"
+            f"(determinant {determinant:.6g}, columns off orthonormal by {float(error):.2g})"
         )
     u, _, vh = torch.linalg.svd(rotation)
     exact = matrix.clone()
     exact[:3, :3] = u @ vh
+    exact[3] = torch.tensor((0.0, 0.0, 0.0, 1.0))
     return exact

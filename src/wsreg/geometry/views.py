@@ -30,26 +30,42 @@ def view_pose(
     view: str | CArmAngles,
     source_to_isocentre_mm: float | None = None,
 ) -> Tensor:
-    """[4,4] float64 ``camera_from_ct`` of a view, head up, with a point in the image's centre.
+    """[4,4] float64 ``camera_from_ct`` of a view, head up, with a point of the CT in its middle.
+
+    The point lies on the optical axis if that meets the image, else on the ray through the
+    image's centre.
 
     Args:
-        centre_ct_mm: [3] point of the CT (LPS mm) that lies on the ray through the image's centre.
+        centre_ct_mm: [3] the point (LPS mm).
         camera: geometry.
         view: one of ``VIEWS``, in any case, or C-arm angles.
-        source_to_isocentre_mm: depth of that point; 0.7 of the source-to-detector distance by
-            default.
+        source_to_isocentre_mm: depth of the point; 0.7 of the source-to-detector distance if None.
 
     Raises:
-        InputError: for an unknown view.
+        InputError: for an unknown view, or a depth that is not positive.
     """
-    if isinstance(view, str):
-        if view.upper() not in VIEWS:
-            raise InputError(f"view must be one of {', '.join(VIEWS)}, got {view!r}")
-        view = VIEWS[view.upper()]
-    depth = source_to_isocentre_mm or ISOCENTRE_SHARE * camera.source_to_detector_mm
-    middle_px = torch.tensor(
-        [(camera.columns - 1) / 2, (camera.rows - 1) / 2], dtype=torch.float64
-    )
-    centre = camera.detector_points(middle_px) * (depth / camera.source_to_detector_mm)
-    rotation = rotation_from_angles(view)
+    depth = source_to_isocentre_mm
+    if depth is None:
+        depth = ISOCENTRE_SHARE * camera.source_to_detector_mm
+    if not 0 < depth < math.inf:
+        raise InputError(f"source_to_isocentre_mm must be positive and finite, got {depth!r}")
+    on_detector = camera.detector_points(torch.tensor(_middle_px(camera), dtype=torch.float64))
+    centre = on_detector * (depth / camera.source_to_detector_mm)
+    rotation = rotation_from_angles(_view_angles(view))
     return rigid(rotation, centre - rotation @ centre_ct_mm.to(torch.float64))
+
+
+def _view_angles(view: str | CArmAngles) -> CArmAngles:
+    if isinstance(view, CArmAngles):
+        return view
+    if view.upper() not in VIEWS:
+        raise InputError(f"view must be one of {', '.join(VIEWS)}, got {view!r}")
+    return VIEWS[view.upper()]
+
+
+def _middle_px(camera: Camera) -> tuple[float, float]:
+    """(column, row) of the principal point if it is in the image, else of the image's centre."""
+    column, row = camera.centre_px
+    if -0.5 <= column <= camera.columns - 0.5 and -0.5 <= row <= camera.rows - 0.5:
+        return column, row
+    return (camera.columns - 1) / 2, (camera.rows - 1) / 2
