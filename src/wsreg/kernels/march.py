@@ -115,7 +115,7 @@ def march_image(
     wanted = jacobian.shape[0] > 0
     middle = 0.5 * (shape[2] - 1)
     plane = np.int64(shape[0] * shape[1])
-    row_step = np.int64(shape[0])
+    next_row = grid[shape[0] :]  # one voxel further along v
     blocks = occupancy.shape[0]
 
     for tile in prange(poses * bands * packets):
@@ -175,9 +175,9 @@ def march_image(
                     ahead = offset + np.int64(PREFETCH_PLANES * stride) * plane
                     ahead += np.int64(first_lane(index))
                     prefetch(grid, ahead)
-                    prefetch(grid, ahead + row_step)
+                    prefetch(next_row, ahead)
                     lower = gather_pairs(grid, offset, index)
-                    upper = gather_pairs(grid, offset + row_step, index)
+                    upper = gather_pairs(next_row, offset, index)
                     f00, f10 = to_float(low_half(lower)), to_float(low_half(upper))
                     d0 = to_float(high_half(lower)) - f00
                     d1 = to_float(high_half(upper)) - f10

@@ -175,7 +175,8 @@ def gather_pairs(typing_context, array, offset, index):  # type: ignore[no-untyp
         base = _element_pointer(context, builder, signature.args[0], args[0], args[1])
         result = ir.Constant(_INTS, ir.Undefined)
         for lane in range(LANES):
-            position = builder.sext(builder.extract_element(args[2], _INT(lane)), _INT64)
+            # Indices are not negative; extending them with zeros costs no instruction.
+            position = builder.zext(builder.extract_element(args[2], _INT(lane)), _INT64)
             pair = builder.load(builder.bitcast(builder.gep(base, [position]), _INT.as_pointer()))
             pair.align = 2
             result = builder.insert_element(result, pair, _INT(lane))
