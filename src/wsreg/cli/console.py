@@ -1,0 +1,41 @@
+"""What a person sees while a command works, on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def step(text: str, *, quiet: bool) -> Iterator[None]:
+    """Name a piece of work when it begins, and its seconds when it is done."""
+    if quiet:
+        yield
+        return
+    print(f"{text} ...", end=" ", file=sys.stderr, flush=True)
+    begin, outcome = time.perf_counter(), "stopped"
+    try:
+        yield
+        outcome = f"{time.perf_counter() - begin:.1f} s"
+    finally:
+        print(outcome, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end."""
+    from tqdm import tqdm
+
+    only_on_terminal = None
+    hidden = True if quiet else only_on_terminal
+    # The delay keeps the bar away until it first moves.
+    with tqdm(desc=text, leave=False, disable=hidden, delay=1e-6) as bar:
+
+        def move(stage: str, done: int, total: int) -> None:
+            bar.set_postfix_str(stage, refresh=False)
+            bar.n, bar.total = done, total
+            bar.refresh()
+
+        yield move

@@ -1,0 +1,59 @@
+"""The ``wsreg`` command.
+
+Nothing heavy is imported until a command runs, so that ``wsreg --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from wsreg import __version__
+from wsreg.cli.demo import Demo
+from wsreg.cli.inspect import Inspect
+from wsreg.cli.register import Register
+from wsreg.cli.render import Render
+from wsreg.cli.sample import Sample
+from wsreg.errors import WsregError
+
+DESCRIPTION = f"""\
+wsreg {__version__}: find where a patient's CT lies in an X-ray (2D/3D registration).
+
+Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
+2 usage, input or model error; 130 interrupted. "wsreg --version" prints the version."""
+
+GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
+
+Command = Register | Render | Inspect | Sample | Demo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["--version"]:
+        print(f"wsreg {__version__}")
+        return GOOD
+    command: Command = tyro.cli(
+        Command,
+        prog="wsreg",
+        description=DESCRIPTION,
+        args=words,
+        config=(
+            tyro.conf.OmitArgPrefixes,
+            tyro.conf.FlagCreatePairsOff,
+            tyro.conf.HelptextFromCommentsOff,
+        ),
+    )
+    try:
+        return command.run()
+    except WsregError as error:
+        print(f"wsreg: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Arguments that several commands share, and what becomes of them.
+
+The choices repeat the ``Literal`` types of the packages below, which are too heavy to import here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from wsreg.errors import InputError
+
+if TYPE_CHECKING:
+    from wsreg.geometry.carm import CArmAngles
+    from wsreg.radiographs.radiograph import Radiograph
+    from wsreg.volumes.volume import Volume
+
+Backend = Literal["auto", "numba", "reference"]
+Labels = Annotated[
+    tuple[str, ...], arg(metavar="LABEL ...", help_behavior_hint="(default: the whole CT)")
+]
+Xrays = Annotated[
+    Positional[tuple[Path, ...]], arg(metavar="XRAY ...", help_behavior_hint="(any number)")
+]
+OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CtDetails:
+    """What belongs to the CT."""
+
+    labels: OptionalFile = None
+    """Label map (segmentation) of the CT, on any grid."""
+    label_names: OptionalFile = None
+    """Names of the label values: .json or .csv."""
+    series_uid: Annotated[str | None, arg(metavar="UID")] = None
+    """Which series, where a DICOM folder holds several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class XrayDetails:
+    """How to read an X-ray."""
+
+    intensity: Literal["auto", "transmission", "attenuation"] = "auto"
+    """What pixel values are: transmission (air is bright) or attenuation (bone is bright)."""
+    frame: Annotated[int | None, arg(metavar="N")] = None
+    """Frame of a multi-frame DICOM, counted from 0; the first if left out."""
+    mask: OptionalFile = None
+    """Image of the X-ray's size; pixels that are zero in it are not used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """Geometry of the X-ray. A flag fills what the header lacks, the camera file what both lack."""
+
+    camera: OptionalFile = None
+    """camera.json."""
+    source_to_detector_mm: Annotated[float | None, arg(name="sdd", metavar="MM")] = None
+    """Distance from the source to the detector."""
+    pixel_spacing_mm: Annotated[
+        tuple[float, float] | None, arg(name="pixel-spacing", metavar="ROW_MM COLUMN_MM")
+    ] = None
+    """Pixel spacing at the detector, rows then columns."""
+    principal_point_px: Annotated[
+        tuple[float, float] | None, arg(name="principal-point", metavar="COLUMN ROW")
+    ] = None
+    """Pixel that the optical axis meets; the image centre if nothing gives it."""
+    override_header: bool = False
+    """Let flags and camera file win over the X-ray's header."""
+
+
+def read_ct(path: Path, details: CtDetails) -> Volume:
+    """The CT with its labels."""
+    from wsreg.volumes.reading import read_volume
+
+    return read_volume(path, details.labels, details.label_names, series_uid=details.series_uid)
+
+
+def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Radiograph]:
+    """A function that reads X-rays as asked; the camera file is read, and checked, here."""
+    from wsreg.geometry.camera_file import read_camera
+    from wsreg.radiographs.camera_sources import CameraOverrides
+    from wsreg.radiographs.reading import read_radiograph
+
+    return functools.partial(
+        read_radiograph,
+        camera=None if geometry.camera is None else read_camera(geometry.camera),
+        overrides=CameraOverrides(
+            source_to_detector_mm=geometry.source_to_detector_mm,
+            pixel_spacing_mm=geometry.pixel_spacing_mm,
+            principal_point_px=geometry.principal_point_px,
+            override_header=geometry.override_header,
+        ),
+        intensity=details.intensity,
+        frame=details.frame,
+        mask=details.mask,
+    )
+
+
+def parse_view(text: str) -> str | CArmAngles:
+    """A named view, or C-arm angles written as ``primary,secondary`` in degrees."""
+    from wsreg.geometry.carm import CArmAngles
+    from wsreg.geometry.views import VIEWS
+
+    if text.upper() in VIEWS:
+        return text.upper()
+    try:
+        primary_deg, secondary_deg = (float(part) for part in text.split(","))
+    except ValueError:
+        primary_deg = secondary_deg = math.nan
+    if not (math.isfinite(primary_deg) and math.isfinite(secondary_deg)):
+        raise InputError(
+            f'--view must be one of {", ".join(VIEWS)}, or "primary,secondary" in degrees, '
+            f"got {text!r}"
+        )
+    return CArmAngles(
+        primary_rad=math.radians(primary_deg), secondary_rad=math.radians(secondary_deg)
+    )
+
+
+def find_labels(volume: Volume, wanted: Sequence[str]) -> tuple[int, ...]:
+    """Label values of the CT, from values or names."""
+    if wanted and volume.labels is None:
+        raise InputError("--render-labels needs the label map of the CT (--labels)")
+    values = {str(value): value for value in volume.label_values}
+    names = {
+        volume.label_names[value]: value for value in volume.label_names if str(value) in values
+    }
+    known = names | values
+    for label in wanted:
+        if label not in known:
+            close = difflib.get_close_matches(label, known, n=3) or list(values)
+            raise InputError(
+                f"--render-labels must name labels of the CT, got {label!r} "
+                f"(closest: {', '.join(close)})"
+            )
+    return tuple(known[label] for label in wanted)

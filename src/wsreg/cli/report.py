@@ -1,0 +1,108 @@
+"""Results and inputs in words, as lines of text.  No header field that could name a patient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsreg.radiographs.radiograph import Radiograph
+    from wsreg.registration.result import RegistrationResult
+    from wsreg.volumes.volume import Volume
+
+INDENT = "  "
+NAMES_SHOWN = 8
+
+
+def result_lines(radiograph: Radiograph, result: RegistrationResult, folder: Path) -> list[str]:
+    """Verdict, similarity, time, standard deviations, files, and what the X-ray's reader noted."""
+    verdict = result.verdict
+    *rotation_deg, across, along, depth = _deviations(result)
+    return [
+        f"{radiograph.name}: {verdict.status.upper()}",
+        *_indented(verdict.reasons),
+        f"{INDENT}similarity  {result.similarity_start:.3f} -> {result.similarity_end:.3f}",
+        f"{INDENT}time        {result.seconds['total']:.2f} s, {result.renders} renderings",
+        f"{INDENT}deviation   rotation {' '.join(f'{v:.2f}' for v in rotation_deg)} deg; "
+        f"across {across:.2f} {along:.2f} mm; depth {depth:.2f} mm (standard deviations)",
+        f"{INDENT}files       {folder}/: result.json, pose.json, pose.tfm, overlay.png",
+        *_indented(f"note: {note}" for note in radiograph.notes),
+    ]
+
+
+def ct_lines(path: Path, volume: Volume) -> list[str]:
+    """What was found in a CT, and what is missing."""
+    depth, height, width = volume.hu.shape
+    size = [n * mm for n, mm in zip((width, height, depth), volume.spacing_mm, strict=True)]
+    return [
+        f"CT {path.name}",
+        f"{INDENT}size         {width} x {height} x {depth} voxels (x, y, z)",
+        f"{INDENT}spacing      {_times(volume.spacing_mm, '.3g')} mm",
+        f"{INDENT}extent       {_times(size, '.0f')} mm",
+        f"{INDENT}orientation  {_orientation(volume)}",
+        f"{INDENT}values       {float(volume.hu.min()):g} to {float(volume.hu.max()):g} HU",
+        f"{INDENT}labels       {_labels(volume)}",
+    ]
+
+
+def xray_lines(radiograph: Radiograph) -> list[str]:
+    """What was found in an X-ray, what was assumed (the reader's notes), and what is missing."""
+    rows, columns = radiograph.image.shape
+    camera, angles = radiograph.camera, radiograph.angles
+    lines = [f"X-ray {radiograph.name}", f"{INDENT}size         {rows} rows x {columns} columns"]
+    if camera is None:
+        lines.append(f"{INDENT}geometry     missing; give --camera, or --sdd and --pixel-spacing")
+    else:
+        column, row = camera.centre_px
+        lines += [
+            f"{INDENT}geometry     source to detector {camera.source_to_detector_mm:g} mm, pixels "
+            f"{_times(camera.pixel_spacing_mm, '.4g')} mm (rows x columns)",
+            f"{INDENT}             optical axis at column {column:g}, row {row:g}",
+        ]
+    if angles is None:
+        lines.append(f"{INDENT}C-arm        angles not known")
+    else:
+        lines.append(
+            f"{INDENT}C-arm        primary {math.degrees(angles.primary_rad):.1f}, "
+            f"secondary {math.degrees(angles.secondary_rad):.1f} deg"
+        )
+    masked = 1.0 - float(radiograph.mask.float().mean())
+    lines.append(f"{INDENT}masked       {masked:.1%} of the image")
+    return [*lines, *_indented(f"note: {note}" for note in radiograph.notes)]
+
+
+def _deviations(result: RegistrationResult) -> list[float]:
+    values = result.standard_deviation.tolist()
+    return [*(math.degrees(v) for v in values[:3]), *values[3:]]
+
+
+def _orientation(volume: Volume) -> str:
+    """Where the voxel axes point, and how far they are from the patient's."""
+    import nibabel
+    import numpy as np
+
+    axes = volume.ct_from_voxel[:3, :3].numpy() / np.array(volume.spacing_mm)
+    ras_from_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+    letters = nibabel.orientations.aff2axcodes(ras_from_lps @ volume.ct_from_voxel.numpy())
+    tilt_deg = math.degrees(math.acos(min(1.0, float(np.abs(axes).max(axis=0).min()))))
+    oblique = f", oblique by up to {tilt_deg:.1f} deg" if tilt_deg > 0.05 else ""
+    return f"x, y, z run to {', '.join(str(letter) for letter in letters)}{oblique}"
+
+
+def _labels(volume: Volume) -> str:
+    if volume.labels is None:
+        return "none given (--labels)"
+    values = volume.label_values
+    shown = [f"{v} {volume.label_names.get(v, '(no name)')}" for v in values[:NAMES_SHOWN]]
+    more = f", and {len(values) - NAMES_SHOWN} more" if len(values) > NAMES_SHOWN else ""
+    return f"{len(values)}: {', '.join(shown)}{more}"
+
+
+def _times(values: Iterable[float], form: str) -> str:
+    return " x ".join(format(value, form) for value in values)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [INDENT + line for line in lines]

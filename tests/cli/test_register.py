@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wsreg import InputError, RegistrationConfig, read_pose
+from wsreg.cli.main import main
+from wsreg.cli.register import Solver, result_folders
+
+RESULT_FILES = {"result.json", "pose.json", "pose.tfm", "overlay.png"}
+
+
+def test_one_x_ray_puts_its_result_into_the_folder_itself(case: Any, registered: Path) -> None:
+    assert {path.name for path in registered.iterdir()} == RESULT_FILES
+    result = json.loads((registered / "result.json").read_text())
+    assert set(result["inputs"]) == {"xray", "ct", "camera", "init"}
+    assert result["init"] == "pose"
+    middle = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    apart = (read_pose(registered / "pose.json") - case.true_pose) @ middle
+    assert float(apart[:2].norm()) < 0.5
+    assert float(apart[2].abs()) < 3.0
+
+
+def test_says_verdict_similarity_time_and_where_the_files_are(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ("--labels", case.labels, "--label-names", case.label_names)
+    bones = ("--render-labels", "hip_left", "hip_right", "sacrum")
+    assert case.register(*labels, *bones, out=tmp_path / "out") in (0, 1)
+    said = capsys.readouterr().out
+    for part in ("xray: ", "similarity", "->", "renderings", "depth", str(tmp_path / "out")):
+        assert part in said
+    assert "note: source_to_detector_mm 1020.0 comes from the camera file." in said
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    names = json.loads(case.label_names.read_text())
+    chosen = {names[str(value)] for value in result["config"]["render_labels"]}
+    assert chosen == {"hip_left", "hip_right", "sacrum"}
+
+
+def test_batch_goes_on_past_a_bad_x_ray(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constant = tmp_path / "constant.npy"
+    np.save(constant, np.ones((96, 96)))
+    out = tmp_path / "out"
+    status = case.register("--quiet", out=out, xrays=(constant, case.xray))
+    assert status == 1
+    assert {path.name for path in out.iterdir()} == {"xray", "summary.csv"}
+    assert {path.name for path in (out / "xray").iterdir()} == RESULT_FILES
+    with (out / "summary.csv").open(newline="") as file:
+        failed, good = csv.DictReader(file)
+    assert (failed["name"], failed["verdict"]) == ("constant", "")
+    assert "constant" in failed["error"]
+    assert good["name"] == "xray"
+    assert good["verdict"] in ("pass", "check")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"wsreg: error: {failed['error']}\n"
+
+
+def test_a_verdict_of_fail_is_status_1_and_is_written(case: Any, tmp_path: Path) -> None:
+    noise = tmp_path / "noise.npy"
+    np.save(noise, np.random.default_rng(0).uniform(1.0, 2.0, (96, 96)))
+    out = tmp_path / "out"
+    assert case.register("--quiet", "--intensity", "attenuation", out=out, xrays=(noise,)) == 1
+    result = json.loads((out / "result.json").read_text())
+    assert result["verdict"]["status"] == "fail"
+
+
+def test_results_are_replaced_only_with_force(
+    case: Any, registered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(registered, out)
+    before = (out / "result.json").read_text()
+    assert case.register("--quiet", out=out) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (out / "result.json").read_text() == before
+    assert case.register("--quiet", "--force", "--seed", 3, out=out) == 0
+    assert json.loads((out / "result.json").read_text())["config"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--ct", "absent.nii.gz"), "absent.nii.gz"),
+        (("--camera", "absent.json"), "absent.json"),
+        (("--init", "absent.json"), "absent.json"),
+        (("--init", "dicom"), "C-arm angles"),
+        (("--view", "sideways"), "--view must be one of"),
+        (("--view", "10,up"), "--view must be one of"),
+        (("--render-labels", "1"), "--labels"),
+        (("--mask", "absent.png"), "absent.png"),
+        (("--frame", "3"), "multi-frame"),
+    ],
+)
+def test_bad_input_is_one_sentence_status_2_and_nothing_written(
+    case: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    said: str,
+) -> None:
+    assert case.register(*more, out=tmp_path / "out") == 2
+    errors = capsys.readouterr().err.splitlines()[-1]
+    assert errors.startswith("wsreg: error: ")
+    assert said in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pose_that_is_not_rigid_is_refused_with_its_determinant(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pose = json.loads(case.start.read_text())
+    pose["camera_from_ct"] = (2.0 * np.diag([1.0, 1.0, 1.0, 0.5])).tolist()
+    path = tmp_path / "scaled.json"
+    path.write_text(json.dumps(pose))
+    assert case.register("--init", path, out=tmp_path / "out") == 2
+    assert "determinant 8" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_geometry_says_what_to_give(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["register", case.xray, "--ct", case.ct, "--sdd", 1020, "--out", tmp_path / "out"]
+    assert main([str(word) for word in words]) == 2
+    assert "pixel_spacing_mm" in capsys.readouterr().err
+
+
+def test_no_x_ray_is_a_usage_error(case: Any, tmp_path: Path) -> None:
+    words = ["register", "--ct", str(case.ct), "--out", str(tmp_path / "out")]
+    assert main(words) == 2
+
+
+def test_folders_of_a_batch_are_named_after_the_files_and_all_different() -> None:
+    xrays = [Path("a/knee.png"), Path("b/knee.dcm"), Path("knee-2.npy"), Path("hip.nii.gz")]
+    names = [folder.name for folder in result_folders(xrays, Path("out"))]
+    assert names == ["knee", "knee-2", "knee-2-2", "hip"]
+    assert result_folders(xrays[:1], Path("out")) == [Path("out")]
+    with pytest.raises(InputError, match="at least one"):
+        result_folders([], Path("out"))
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    library, here = RegistrationConfig(), Solver()
+    assert (here.method, here.backend, here.seed) == (
+        library.method,
+        library.backend,
+        library.seed,
+    )
