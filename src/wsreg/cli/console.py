@@ -29,13 +29,20 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int]
     from tqdm import tqdm
 
     only_on_terminal = None
-    hidden = True if quiet else only_on_terminal
-    # The delay keeps the bar away until it first moves.
-    with tqdm(desc=text, leave=False, disable=hidden, delay=1e-6) as bar:
+    with tqdm(
+        desc=text,
+        leave=False,
+        disable=True if quiet else only_on_terminal,
+        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}",
+        mininterval=0.0,
+        miniters=0,
+        delay=1e-6,  # the bar stays away until it first moves
+    ) as bar:
 
         def move(stage: str, done: int, total: int) -> None:
-            bar.set_postfix_str(stage, refresh=False)
-            bar.n, bar.total = done, total
-            bar.refresh()
+            if done == 0:
+                bar.reset()
+            bar.total = total
+            bar.update(done - bar.n)
 
         yield move
