@@ -68,6 +68,7 @@ def make_level(
     volume: Volume,
     size_px: int,
     window_sizes: tuple[int, ...],
+    global_weight: float,
     pivot_mm: Tensor,
     backend: Backend,
 ) -> Level:
@@ -83,7 +84,7 @@ def make_level(
         camera=small.camera,
         fixed=small.image,
         mask=small.mask,
-        similarity=prepare_multiscale(small.image, small.mask, fitting),
+        similarity=prepare_multiscale(small.image, small.mask, fitting, global_weight),
         pivot_mm=pivot_mm,
         backend=backend,
     )

@@ -57,6 +57,7 @@ class RegistrationConfig:
         image_sizes_px: longer side of the X-ray.
         voxel_sizes_mm: of the CT; never finer than the CT is.
         window_sizes_px: windows of the local NCC.
+        global_weight: share of global NCC in the similarity; local NCC has the rest.
         probes: descents from disturbed starts, to see whether the answer is the only one.
         backend: renderer.
         seed: of everything random.
@@ -65,7 +66,8 @@ class RegistrationConfig:
     method: Method = "gauss-newton"
     image_sizes_px: tuple[int, ...] = (48, 96, 192)
     voxel_sizes_mm: tuple[float, ...] = (6.0, 3.0, 1.5)
-    window_sizes_px: tuple[tuple[int, ...], ...] = ((7,), (9,), (9,))
+    window_sizes_px: tuple[tuple[int, ...], ...] = ((7,), (9,), (5,))
+    global_weight: float = 1.0 / 3.0
     probes: int = 4
     backend: Backend = "auto"
     seed: int = 0
@@ -187,7 +189,8 @@ def _register(
     volumes = volume_pyramid(volume, settings.voxel_sizes_mm, labels)
     clock.lap("prepare_ct")
     levels = [
-        make_level(radiograph, camera, at, size, windows, pivot, settings.backend)
+        make_level(radiograph, camera, at, size, windows, settings.global_weight, pivot,
+                   settings.backend)  # fmt: skip
         for at, size, windows in zip(
             volumes, settings.image_sizes_px, settings.window_sizes_px, strict=True
         )
