@@ -28,7 +28,7 @@ def read_pose(path: str | Path) -> Tensor:
             raise InputError(f"{path}: {name} must be {expected!r}, got {fields[name]!r}")
     try:
         matrix = torch.tensor(fields["camera_from_ct"], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise InputError(f"{path}: camera_from_ct must be a 4x4 list of numbers") from None
     return check_rigid(matrix, f"{path}: camera_from_ct")
 
