@@ -107,7 +107,7 @@ def _far_start(case: Case, distance_mm: float) -> Tensor:
     from scipy.optimize import brentq
 
     generator = np.random.default_rng([case.seed, int(distance_mm)])
-    direction = generator.normal(size=6) * np.array([0.008, 0.008, 0.008, 1.0, 1.0, 1.0])
+    direction = generator.normal(size=6) * np.array([0.004, 0.004, 0.004, 1.0, 1.0, 1.0])
     pivot = case.landmarks_mm.mean(dim=0)
 
     def start(scale: float) -> Tensor:
@@ -117,7 +117,7 @@ def _far_start(case: Case, distance_mm: float) -> Tensor:
         error = mtre_3d_mm(case.landmarks_mm, start(scale), case.camera_from_ct)
         return float(error) - distance_mm
 
-    return start(float(brentq(excess, 0.0, 200.0, xtol=1e-3)))
+    return start(float(brentq(excess, 0.0, 1000.0, xtol=1e-3)))
 
 
 def run(trial: Trial, volume: Volume) -> Row:

@@ -52,6 +52,8 @@ class XrayDetails:
     """What pixel values are: transmission (air is bright) or attenuation (bone is bright)."""
     frame: Annotated[int | None, arg(metavar="N")] = None
     """Frame of a multi-frame DICOM, counted from 0; the first if left out."""
+    mirror: bool = False
+    """Exchange left and right: for PA images stored as seen facing the patient."""
     mask: OptionalFile = None
     """Image of the X-ray's size; pixels that are zero in it are not used."""
 
@@ -100,6 +102,7 @@ def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Ra
         ),
         intensity=details.intensity,
         frame=details.frame,
+        mirror=details.mirror,
         mask=details.mask,
     )
 

@@ -37,6 +37,22 @@ def is_air_bright(meaning: PixelMeaning) -> bool:
     return meaning != "attenuation"
 
 
+def other_meaning(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> PixelMeaning | None:
+    """The opposite of a meaning that was guessed from the image, unless the guess is sure.
+
+    Args:
+        pixels: [H,W] pixel values.
+        field: [H,W] bool, the exposed part.
+        meaning: as guessed.
+    """
+    if abs(reduced_contrast(pixels, field)) >= SURE_CONTRAST:
+        return None
+    if meaning != "attenuation":
+        return "attenuation"
+    dark = np.quantile(_sample(pixels, field), 0.01)
+    return "log transmission" if dark < 0 else "transmission"
+
+
 def decide_meaning(
     pixels: Tensor,
     field: Tensor,
@@ -74,7 +90,9 @@ def decide_meaning(
         meaning = "log transmission"
     seen = "middle" if looks_attenuation else "rim"
     note = f"Pixel values are taken for {meaning}: the {seen} of the field is the brighter part"
-    doubt = ", but hardly; if it looks wrong, set intensity (--intensity)."
+    doubt = (
+        ", but hardly; registration tries the opposite too, and intensity (--intensity) settles it."
+    )
     return meaning, [note + ("." if sure else doubt)]
 
 

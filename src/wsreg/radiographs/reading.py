@@ -18,6 +18,7 @@ from wsreg.radiographs.intensity import (
     IntensityOption,
     decide_meaning,
     is_air_bright,
+    other_meaning,
     to_attenuation,
 )
 from wsreg.radiographs.radiograph import Radiograph
@@ -37,6 +38,7 @@ def read_radiograph(
     overrides: CameraOverrides | None = None,
     intensity: IntensityOption = "auto",
     frame: int | None = None,
+    mirror: bool = False,
     mask: str | Path | None = None,
     collimation: CollimationOption = "auto",
 ) -> Radiograph:
@@ -55,6 +57,9 @@ def read_radiograph(
             logarithm), ``attenuation`` (bone is bright, kept) or ``auto``, by the header, else by
             the image.
         frame: frame of a multi-frame DICOM, counted from 0; the first if left out.
+        mirror: exchange left and right.  PA images are often stored as radiologists look at them,
+            facing the patient; the camera sees them from the source, from behind.  A mirrored
+            image fits no pose.
         mask: image file with the rows and columns of the stored X-ray: pixels that are zero in it
             are not used.
         collimation: whether to look for a collimator or padding and mask it.
@@ -72,6 +77,9 @@ def read_radiograph(
         notes.append("Used the given mask.")
     pixels = torch.from_numpy(raw.orientation.undone(raw.pixels.astype(np.float32)))
     valid = torch.from_numpy(raw.orientation.undone(usable))
+    if mirror:
+        pixels, valid = pixels.flip(1), valid.flip(1)
+        notes.append("Left and right are exchanged, as asked.")
     if collimation == "auto":
         valid = valid & detect_field(pixels, bright_is_air=_known_polarity(raw, intensity))
     if not bool(valid.any()):
@@ -79,6 +87,8 @@ def read_radiograph(
     meaning, meaning_notes = decide_meaning(
         pixels, valid, option=intensity, header=raw.meaning, header_reason=raw.meaning_reason
     )
+    guessed = intensity == "auto" and raw.meaning is None
+    other = other_meaning(pixels, valid, meaning) if guessed else None
     resolved, camera_notes = resolve_camera(
         (pixels.shape[0], pixels.shape[1]),
         header=_header_camera(raw),
@@ -93,6 +103,7 @@ def read_radiograph(
         angles=raw.angles,
         notes=tuple(notes),
         name=_stem(path),
+        other_reading=None if other is None else to_attenuation(pixels, valid, other),
     )
 
 

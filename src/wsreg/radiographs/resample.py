@@ -50,8 +50,13 @@ def resize_radiograph(
         resized = torch.where(covered > 0, weighted / covered, 0.0)
     # Half of the area must count although float32 weights may sum to a little less.
     valid = covered >= 0.5 - 1e-5
+    other = radiograph.other_reading
     return dataclasses.replace(
-        radiograph, image=resized, mask=valid, camera=camera.resized(rows, columns)
+        radiograph,
+        image=resized,
+        mask=valid,
+        camera=camera.resized(rows, columns),
+        other_reading=None if other is None else area_mean(other.float(), rows, columns),
     )
 
 
@@ -77,8 +82,13 @@ def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
             columns=camera.columns - 2 * pixels,
             principal_point_px=(column - pixels, row - pixels),
         )
+    other = radiograph.other_reading
     return dataclasses.replace(
-        radiograph, image=radiograph.image[inside], mask=radiograph.mask[inside], camera=camera
+        radiograph,
+        image=radiograph.image[inside],
+        mask=radiograph.mask[inside],
+        camera=camera,
+        other_reading=None if other is None else other[inside],
     )
 
 

@@ -37,6 +37,7 @@ from wsreg.registration.trust import (
     remaining_gain,
     standard_deviation,
 )
+from wsreg.rendering.numba_backend import load_kernels
 from wsreg.rendering.render import Backend, render, resolve_backend
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
@@ -45,6 +46,8 @@ Method = Literal["gauss-newton", "adam"]
 METHODS = ("gauss-newton", "adam")
 RIVAL = 1.1
 """Another answer rivals the best one if its loss is less than this many times as large."""
+POLARITY_STARTS = 8
+"""How many descents decide between two readings of an X-ray's intensities."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -187,10 +190,14 @@ def _register(
     start, kind = _start_pose(radiograph, volume, camera, init, view)
     pivot = volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
     volumes = volume_pyramid(volume, settings.voxel_sizes_mm, labels)
+    if backend == "numba":
+        load_kernels()
     clock.lap("prepare_ct")
+    radiograph, polarity = _settled(radiograph, volumes[0], camera, start, kind, pivot, settings)
     levels = [
-        make_level(radiograph, camera, at, size, windows, settings.global_weight, pivot,
-                   settings.backend)  # fmt: skip
+        make_level(
+            radiograph, camera, at, size, windows, settings.global_weight, pivot, settings.backend
+        )
         for at, size, windows in zip(
             volumes, settings.image_sizes_px, settings.window_sizes_px, strict=True
         )
@@ -203,8 +210,43 @@ def _register(
     return _conclude(
         levels, start, answer, clock,
         radiograph=radiograph, volume=volume, camera=camera, pivot=pivot, backend=backend,
-        kind=kind, labels=labels, view=view, settings=settings,
+        kind=kind, labels=labels, view=view, settings=settings, polarity=polarity,
     )  # fmt: skip
+
+
+def _settled(
+    radiograph: Radiograph,
+    coarse: Volume,
+    camera: Camera,
+    start: Tensor,
+    kind: str,
+    pivot: Tensor,
+    settings: RegistrationConfig,
+) -> tuple[Radiograph, str]:
+    """The radiograph in the polarity that fits the CT, where reading it left that open."""
+    if radiograph.other_reading is None:
+        return radiograph, "as read"
+    other = dataclasses.replace(radiograph, image=radiograph.other_reading)
+    losses = []
+    for reading in (radiograph, other):
+        level = make_level(
+            reading, camera, coarse, settings.image_sizes_px[0], settings.window_sizes_px[0],
+            settings.global_weight, pivot, settings.backend,
+        )  # fmt: skip
+        starts = _first_poses(level, start, kind, settings)[:POLARITY_STARTS]
+        descents = minimise(level.linearize, level.move, starts, settings.descent)
+        losses.append(float(descents.values.min()))
+    if losses[1] < losses[0]:
+        return dataclasses.replace(other, other_reading=None), "opposite, which fits the CT better"
+    return dataclasses.replace(radiograph, other_reading=None), "as read, which fits the CT better"
+
+
+def _first_poses(level: Level, start: Tensor, kind: str, settings: RegistrationConfig) -> Tensor:
+    """What the coarsest level begins with: the best poses of a search, or the start and probes."""
+    if kind != "search":
+        return _with_probes(start, level.pivot_mm, settings)
+    tried = poses_around(start, level.pivot_mm, settings.search, settings.seed)
+    return rank(level, tried)[0][: settings.search.refined]
 
 
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
@@ -255,17 +297,11 @@ def _solve_gauss_newton(
     progress: Progress,
 ) -> _Answer:
     """Coarse to fine; a search begins with many poses, any other start with itself and probes."""
-    search, pivot = settings.search, levels[0].pivot_mm
+    search = settings.search
     points = levels[0].volume.corners_mm
-    renders = 0
-    if kind == "search":
-        tried = poses_around(start, pivot, search, settings.seed)
-        ranked, _ = rank(levels[0], tried)
-        starts = ranked[: search.refined]
-        renders += len(tried)
-        clock.lap("search")
-    else:
-        starts = _with_probes(start, pivot, settings)
+    starts = _first_poses(levels[0], start, kind, settings)
+    renders = search.poses if kind == "search" else 0
+    clock.lap("start")
     iterations = 0
     for number, level in enumerate(levels):
         progress("register", number, len(levels))
@@ -300,12 +336,10 @@ def _solve_adam(
     progress: Progress,
 ) -> _Answer:
     """The paper's loop at the finest level, from the start or the best pose of a search."""
-    pivot, renders = levels[0].pivot_mm, 0
+    renders = settings.search.poses if kind == "search" else 0
     if kind == "search":
-        tried = poses_around(start, pivot, settings.search, settings.seed)
-        start = rank(levels[0], tried)[0][0]
-        renders += len(tried)
-        clock.lap("search")
+        start = _first_poses(levels[0], start, kind, settings)[0]
+        clock.lap("start")
 
     def report(done: int, total: int) -> None:
         progress("register", done, total)
@@ -334,6 +368,7 @@ def _conclude(
     labels: tuple[int, ...],
     view: str | CArmAngles,
     settings: RegistrationConfig,
+    polarity: str,
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
     finest = levels[-1]
@@ -381,7 +416,11 @@ def _conclude(
         backend=backend,
         method=settings.method,
         init=kind,
-        config=_record(settings, view, labels, evidence),
+        config={
+            **_record(settings, view, labels),
+            "polarity": polarity,
+            "evidence": dataclasses.asdict(evidence),
+        },
         comparison=comparison,
     )
 
@@ -398,11 +437,9 @@ def _record(
     settings: RegistrationConfig,
     view: str | CArmAngles,
     labels: tuple[int, ...],
-    evidence: Evidence,
 ) -> dict[str, Any]:
     return {
         **dataclasses.asdict(settings),
         "view": view if isinstance(view, str) else dataclasses.asdict(view),
         "render_labels": list(labels),
-        "evidence": dataclasses.asdict(evidence),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -138,3 +139,17 @@ def render_numba(
             if derivatives:
                 jacobian[chosen, 1:] = torch.from_numpy(changes)
     return image, jacobian.movedim(2, -1)
+
+
+@functools.cache
+def load_kernels() -> None:
+    """Load the kernels from the disk cache, or compile them (some 20 s, once after installing)."""
+    volume = Volume(
+        hu=torch.zeros(2, 2, 2),
+        ct_from_voxel=torch.eye(4, dtype=torch.float64),
+        labels=torch.ones(2, 2, 2, dtype=torch.uint8),
+    )
+    camera = Camera(source_to_detector_mm=100.0, rows=1, columns=1, pixel_spacing_mm=(1.0, 1.0))
+    pose = torch.eye(4, dtype=torch.float64)[None]
+    pose[0, 2, 3] = 50.0
+    render_numba(volume, camera, pose, ((1,),), None, volume.centre_mm, True)
