@@ -34,6 +34,7 @@ from wsreg.registration.trust import (
     Evidence,
     TrustConfig,
     judge,
+    regional_similarity,
     remaining_gain,
     standard_deviation,
 )
@@ -383,6 +384,7 @@ def _conclude(
     evidence = Evidence(
         similarity_start=1.0 - start_loss,
         similarity_end=1.0 - float(here.value),
+        regional_similarity=regional_similarity(finest.fixed, finest.mask, moving),
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),
         starts=answer.starts,
