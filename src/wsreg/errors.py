@@ -1,9 +1,9 @@
 """Errors a user can act on.
 
-    WsregError
-    ├── InputError      an argument, file or setting breaks a rule; the message is one sentence
-    │                   naming the argument, the rule and what came (also a ``ValueError``)
-    └── BackendError    an explicitly chosen backend or device is not usable here
+WsregError
+├── InputError      an argument, file or setting breaks a rule; the message is one sentence
+│                   naming the argument, the rule and what came (also a ``ValueError``)
+└── BackendError    an explicitly chosen backend or device is not usable here
 """
 
 

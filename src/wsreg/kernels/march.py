@@ -8,7 +8,7 @@ ray between two planes.  Outside the grid the field falls to zero over one voxel
 
 A ray in voxel coordinates is  u(k) = U + (k - kc) p,  v(k) = V + (k - kc) q  on plane k.  With
 G = sum f_u and H = sum (k - kc) f_u (and the same for v), the derivative of the integral is
-weight * (G_u dU + H_u dp + G_v dV + H_v dq) - integral * d(a_w)/a_w: five sums give all six columns.
+weight * (G_u dU + H_u dp + G_v dV + H_v dq) - integral * d(a_w)/a_w: five sums, six columns.
 
 Grids are flat, [w][v][u], with a border of PAD zero voxels around u and v; coordinates below
 include the border.  ``occupancy`` is a summed-area table [blocks, cells_v+1, cells_u+1] of the
@@ -210,12 +210,11 @@ def march_image(
                 s_w = splat(np.float32(s[2]))
                 by_start_u = splat(np.float32(s[0])) - p * s_w - planes * by_p
                 by_start_v = splat(np.float32(s[1])) - q * s_w - planes * by_q
-                change = weight * (
-                    sum_u * by_start_u
-                    + sum_v * by_start_v
-                    + moment_u * by_p
-                    + moment_v * by_q
-                ) - integral * a_w * inverse
+                change = (
+                    weight
+                    * (sum_u * by_start_u + sum_v * by_start_v + moment_u * by_p + moment_v * by_q)
+                    - integral * a_w * inverse
+                )
                 at = np.int64((pose * 6 + axis) * rows + row) * padded + column
                 store(flat_jacobian, at, change)
 

@@ -1,8 +1,8 @@
 """Eight numbers at a time inside numba functions: the vectors that the ray march is written in.
 
-LLVM does not vectorise a loop with scattered loads and many sums by itself, so the march names its
-vectors.  ``f32x8`` and ``i32x8`` are LLVM vectors: AVX2 holds one in a register, narrower machines
-(SSE, NEON) split it.  Arithmetic operators work on two vectors of one kind; ``splat`` turns a number
+LLVM does not vectorise a loop with scattered loads and many sums by itself, so the march has its
+vectors by name.  ``f32x8`` and ``i32x8`` are LLVM vectors: AVX2 holds one in a register, narrower
+machines (SSE, NEON) split it.  Operators work on two vectors of one kind; ``splat`` turns a number
 into a vector.  They exist only inside compiled code.
 """
 
@@ -22,7 +22,7 @@ _FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _FAST = ("nnan", "ninf", "nsz", "contract", "reassoc", "arcp")
 
 
-class _Vector(types.Type):  # type: ignore[misc]
+class _Vector(types.Type):
     pass
 
 
@@ -40,20 +40,20 @@ _f32x8, _i32x8 = _Floats(), _Ints()
 
 
 @register_model(_Floats)
-class _FloatsModel(models.PrimitiveModel):  # type: ignore[misc]
+class _FloatsModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
         super().__init__(manager, numba_type, _FLOATS)
 
 
 @register_model(_Ints)
-class _IntsModel(models.PrimitiveModel):  # type: ignore[misc]
+class _IntsModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
         super().__init__(manager, numba_type, _INTS)
 
 
 def _define_operator(python_operator: Any, float_name: str, int_name: str | None) -> None:
     @intrinsic
-    def emit(typing_context, a, b):  # type: ignore[no-untyped-def]
+    def emit(typing_context, a, b):
         if a is _f32x8:
             return a(a, b), lambda _c, builder, _s, args: getattr(builder, float_name)(
                 *args, flags=_FAST
@@ -61,9 +61,9 @@ def _define_operator(python_operator: Any, float_name: str, int_name: str | None
         return a(a, b), lambda _c, builder, _s, args: getattr(builder, str(int_name))(*args)
 
     @overload(python_operator)
-    def typed(a, b):  # type: ignore[no-untyped-def]
+    def typed(a, b):
         if a is b and (a is _f32x8 or (a is _i32x8 and int_name)):
-            return lambda a, b: emit(a, b)
+            return lambda a, b: emit(a, b)  # noqa: PLW0108 (numba compiles its source)
         return None
 
 
@@ -83,11 +83,11 @@ def _element_pointer(context: Any, builder: Any, array_type: Any, array: Any, of
 
 
 @intrinsic
-def splat(typing_context, x):  # type: ignore[no-untyped-def]
+def splat(typing_context, x):
     """The same float32 or int32 in every lane."""
     vector, llvm = (_f32x8, _FLOATS) if x == types.float32 else (_i32x8, _INTS)
 
-    def emit(_context, builder, _signature, args):  # type: ignore[no-untyped-def]
+    def emit(_context, builder, _signature, args):
         empty = ir.Constant(llvm, ir.Undefined)
         first = builder.insert_element(empty, args[0], _INT(0))
         return builder.shuffle_vector(first, empty, _ints(0))
@@ -96,41 +96,41 @@ def splat(typing_context, x):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def lane_numbers(typing_context):  # type: ignore[no-untyped-def]
+def lane_numbers(typing_context):
     """0, 1, ... 7 as float32."""
     ramp = [float(lane) for lane in range(LANES)]
     return _f32x8(), lambda *_: ir.Constant(_FLOATS, ramp)
 
 
 @intrinsic
-def truncate(typing_context, x):  # type: ignore[no-untyped-def]
+def truncate(typing_context, x):
     """Floats to ints, towards zero."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.fptosi(args[0], _INTS)
 
 
 @intrinsic
-def to_float(typing_context, x):  # type: ignore[no-untyped-def]
+def to_float(typing_context, x):
     """Ints to floats."""
     return _f32x8(x), lambda _c, builder, _s, args: builder.sitofp(args[0], _FLOATS)
 
 
 @intrinsic
-def low_half(typing_context, x):  # type: ignore[no-untyped-def]
+def low_half(typing_context, x):
     """The lower 16 bits of each lane."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.and_(args[0], _ints(0xFFFF))
 
 
 @intrinsic
-def high_half(typing_context, x):  # type: ignore[no-untyped-def]
+def high_half(typing_context, x):
     """The upper 16 bits of each lane, unsigned."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.lshr(args[0], _ints(16))
 
 
 @intrinsic
-def clamp(typing_context, x, low, high):  # type: ignore[no-untyped-def]
+def clamp(typing_context, x, low, high):
     """``x`` limited to [low, high], all vectors of floats; NaN becomes ``low``."""
 
-    def emit(_context, builder, _signature, args):  # type: ignore[no-untyped-def]
+    def emit(_context, builder, _signature, args):
         value, low, high = args
         value = builder.select(builder.fcmp_ordered(">", value, low), value, low)
         return builder.select(builder.fcmp_ordered("<", value, high), value, high)
@@ -139,10 +139,10 @@ def clamp(typing_context, x, low, high):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def keep_between(typing_context, k, end_a, end_b, x):  # type: ignore[no-untyped-def]
+def keep_between(typing_context, k, end_a, end_b, x):
     """``x`` where ``k`` lies between the two ends (in either order), else 0."""
 
-    def emit(_context, builder, _signature, args):  # type: ignore[no-untyped-def]
+    def emit(_context, builder, _signature, args):
         k, a, b, value = args
         a_first = builder.fcmp_ordered("<", a, b)
         low, high = builder.select(a_first, a, b), builder.select(a_first, b, a)
@@ -155,10 +155,10 @@ def keep_between(typing_context, k, end_a, end_b, x):  # type: ignore[no-untyped
 
 
 @intrinsic
-def square_root(typing_context, x):  # type: ignore[no-untyped-def]
+def square_root(typing_context, x):
     """Square root of each lane."""
 
-    def emit(_context, builder, _signature, args):  # type: ignore[no-untyped-def]
+    def emit(_context, builder, _signature, args):
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_FLOATS, [_FLOATS]), "llvm.sqrt.v8f32"
         )
@@ -168,10 +168,10 @@ def square_root(typing_context, x):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def gather_pairs(typing_context, array, offset, index):  # type: ignore[no-untyped-def]
+def gather_pairs(typing_context, array, offset, index):
     """From a uint16 array, elements offset+index and offset+index+1 as one 32-bit lane."""
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def emit(context, builder, signature, args):
         base = _element_pointer(context, builder, signature.args[0], args[0], args[1])
         result = ir.Constant(_INTS, ir.Undefined)
         for lane in range(LANES):
@@ -186,16 +186,16 @@ def gather_pairs(typing_context, array, offset, index):  # type: ignore[no-untyp
 
 
 @intrinsic
-def first_lane(typing_context, x):  # type: ignore[no-untyped-def]
+def first_lane(typing_context, x):
     """Lane 0 of a vector of ints."""
     return types.int32(x), lambda _c, builder, _s, args: builder.extract_element(args[0], _INT(0))
 
 
 @intrinsic
-def prefetch(typing_context, array, offset):  # type: ignore[no-untyped-def]
+def prefetch(typing_context, array, offset):
     """Ask for the cache line of an element; any address is allowed, also outside the array."""
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def emit(context, builder, signature, args):
         pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
         function = cgutils.get_or_insert_function(
             builder.module,
@@ -210,10 +210,10 @@ def prefetch(typing_context, array, offset):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store(typing_context, array, offset, x):  # type: ignore[no-untyped-def]
+def store(typing_context, array, offset, x):
     """Write the lanes to a float32 array, starting at element ``offset``."""
 
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def emit(context, builder, signature, args):
         pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
         instruction = builder.store(args[2], builder.bitcast(pointer, _FLOATS.as_pointer()))
         instruction.align = 4

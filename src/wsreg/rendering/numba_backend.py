@@ -67,7 +67,7 @@ def _march_arguments(
         np.ascontiguousarray(rays.linear[chosen][:, order].numpy()),
         np.ascontiguousarray(rays.source_by_pose[chosen][..., order].numpy()),
         np.ascontiguousarray(rays.linear_by_pose[chosen][:, :, order].numpy()),
-        rays.leaves_gap,
+        rays.reaches_outside,
         detector,
         camera.rows,
         camera.columns,
@@ -80,9 +80,7 @@ def _image_pass(
     padded = -(-camera.columns // LANES) * LANES
     image = np.empty((poses, camera.rows, padded), np.float32)
     jacobian = np.empty((poses if derivatives else 0, 6, camera.rows, padded), np.float32)
-    march_image(
-        grid.values, grid.shape, grid.occupancy, grid.scale, *arguments, image, jacobian
-    )
+    march_image(grid.values, grid.shape, grid.occupancy, grid.scale, *arguments, image, jacobian)
     return image[..., : camera.columns], jacobian[..., : camera.columns]
 
 
@@ -114,9 +112,7 @@ def render_numba(
     rays = ray_geometry(camera_from_ct, volume.ct_from_voxel, pivot_mm, camera, volume.corners_mm)
     count, channels = len(camera_from_ct), 1 + len(rois)
     image = torch.empty((count, channels, camera.rows, camera.columns))
-    jacobian = torch.empty(
-        (count if derivatives else 0, channels, 6, camera.rows, camera.columns)
-    )
+    jacobian = torch.empty((count if derivatives else 0, channels, 6, camera.rows, camera.columns))
     settings = [
         (axes, plane_stride(step_mm, axes, linear))
         for linear in rays.linear
@@ -132,9 +128,7 @@ def render_numba(
             jacobian[chosen, 0] = torch.from_numpy(changes)
         if rois:
             labels = _grid_for(volume, axes, rois)
-            values, changes = _label_pass(
-                labels, arguments, len(chosen), rois, camera, derivatives
-            )
+            values, changes = _label_pass(labels, arguments, len(chosen), rois, camera, derivatives)
             image[chosen, 1:] = torch.from_numpy(values)
             if derivatives:
                 jacobian[chosen, 1:] = torch.from_numpy(changes)

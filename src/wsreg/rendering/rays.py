@@ -17,7 +17,7 @@ MAX_HALF_ANGLE_DEG = 40.0
 
 @dataclass(frozen=True, kw_only=True)
 class PlaneAxes:
-    """Voxel axes (0 = x, 1 = y, 2 = z) of a march: rays follow ``w``, image columns mostly ``u``."""
+    """Voxel axes (0 = x, 1 = y, 2 = z): rays follow ``w`` most, image columns follow ``u``."""
 
     u: int
     v: int
@@ -33,14 +33,14 @@ class RayGeometry:
         linear: [B,3,3] voxel displacement of one camera mm.
         source_by_pose: [B,6,3] and linear_by_pose [B,6,3,3]: derivatives to the pose parameters,
             rotation (rad) about, then translation (mm) along the camera's axes, about the pivot.
-        leaves_gap: whether part of the grid lies behind the source or beyond the detector.
+        reaches_outside: whether part of the grid lies behind the source or beyond the detector.
     """
 
     source: Tensor
     linear: Tensor
     source_by_pose: Tensor
     linear_by_pose: Tensor
-    leaves_gap: bool
+    reaches_outside: bool
 
 
 def check_field_of_view(camera: Camera) -> None:
@@ -80,7 +80,7 @@ def ray_geometry(
         linear=linear,
         source_by_pose=source_by_pose,
         linear_by_pose=linear_by_pose,
-        leaves_gap=bool((depth <= 0).any() or (depth >= camera.source_to_detector_mm).any()),
+        reaches_outside=bool((depth <= 0).any() or (depth >= camera.source_to_detector_mm).any()),
     )
 
 
@@ -94,9 +94,7 @@ def plane_axes(linear: Tensor, ct_from_voxel: Tensor) -> PlaneAxes:
     return PlaneAxes(u=u, v=3 - u - w, w=w)
 
 
-def plane_stride(
-    step_mm: float | None, axes: PlaneAxes, linear: Tensor
-) -> int:
+def plane_stride(step_mm: float | None, axes: PlaneAxes, linear: Tensor) -> int:
     """Every how many voxel planes to sample so that the central ray steps at most ``step_mm``."""
     if step_mm is None:
         return 1

@@ -5,6 +5,8 @@ The quadrature is that of :mod:`wsreg.kernels.march`; written here for reading, 
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -60,7 +62,8 @@ def render_one(
     v = source[axes.v] + along * slope[None, :, axes.v]
     total = _bilinear_sum(planes[:, number], u, v, (along >= 0) & (along <= 1))
     weight_mm = stride * rays.norm(dim=1) / slope[:, axes.w].abs()
-    return (total * weight_mm).reshape(-1, camera.rows, camera.columns)
+    image: Tensor = (total * weight_mm).reshape(-1, camera.rows, camera.columns)
+    return image
 
 
 def render_reference(
@@ -93,10 +96,11 @@ def render_reference_with_jacobian(
     images, jacobians = [], []
     for pose in camera_from_ct:
         zero = torch.zeros(6, dtype=pose.dtype, device=pose.device)
-        columns = [
-            torch.func.jvp(lambda twist, pose=pose: image_of(pose, twist), (zero,), (direction,))
-            for direction in torch.eye(6, dtype=pose.dtype, device=pose.device)
-        ]
-        images.append(columns[0][0])
-        jacobians.append(torch.stack([change for _, change in columns], dim=-1))
+        of_twist = functools.partial(image_of, pose)
+        columns = []
+        for direction in torch.eye(6, dtype=pose.dtype, device=pose.device):
+            image, change, *_ = torch.func.jvp(of_twist, (zero,), (direction,))
+            columns.append(change)
+        images.append(image)
+        jacobians.append(torch.stack(columns, dim=-1))
     return torch.stack(images), torch.stack(jacobians)

@@ -64,7 +64,9 @@ def render(
     poses, groups = _checked(volume, camera, camera_from_ct, rois)
     if resolve_backend(backend, poses.device) == "numba":
         if torch.is_grad_enabled() and poses.requires_grad:
-            image: Tensor = _NumbaRender.apply(poses, volume, camera, groups, step_mm)
+            image: Tensor = _NumbaRender.apply(  # type: ignore[no-untyped-call]
+                poses, volume, camera, groups, step_mm
+            )
             return image
         return render_numba(volume, camera, poses, groups, step_mm, volume.centre_mm, False)[0]
     return render_reference(
