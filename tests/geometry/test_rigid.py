@@ -251,3 +251,29 @@ def test_pose_update_and_its_inverse_have_right_gradients() -> None:
     assert torch.autograd.gradcheck(lambda x: perturb(a, x, pivot), zero)
     assert torch.autograd.gradcheck(lambda x: twist_between(perturb(a, x, pivot), b, pivot), zero)
     assert torch.autograd.gradcheck(lambda x: twist_between(a, perturb(a, x, pivot), pivot), zero)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_forward_derivative_of_perturb_at_zero_is_the_one_known_by_hand(dtype: torch.dtype) -> None:
+    camera_from_ct = random_pose(6).to(dtype)
+    pivot, point = torch.tensor([[10.0, -20.0, 30.0], [-70.0, 80.0, 90.0]], dtype=dtype)
+    direction = torch.tensor([0.1, -0.2, 0.3, 1.0, 2.0, 3.0], dtype=dtype)
+
+    def moved(twist: Tensor) -> Tensor:
+        return transform_points(perturb(camera_from_ct, twist, pivot), point[None])[0]
+
+    zero = torch.zeros(6, dtype=dtype)
+    value, derivative = torch.func.jvp(moved, (zero,), (direction,))
+    before, centre = transform_points(camera_from_ct, torch.stack((point, pivot)))
+    expected = torch.linalg.cross(direction[:3], before - centre) + direction[3:]
+    assert derivative.dtype == dtype
+    torch.testing.assert_close(value, before)
+    torch.testing.assert_close(derivative, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("angle", ANGLES_RAD)
+def test_forward_and_backward_derivatives_agree(angle: float, dtype: torch.dtype) -> None:
+    twist = torch.cat((angle * AXIS, TRANSLATION)).to(dtype)
+    forward = torch.func.jacfwd(exp_se3)(twist)
+    torch.testing.assert_close(forward, jacobian(exp_se3, twist), rtol=0.0, atol=tolerance(dtype))
