@@ -124,18 +124,27 @@ def march_image(
         column = (tile % packets) * LANES
         row_end = min(rows, (band + 1) * TILE_ROWS)
         x0, dx, y0, dy, f = detector
-        xs = (x0 + column * dx, x0 + (column + LANES - 1) * dx)
+        xs = (x0 + column * dx, x0 + (min(columns, column + LANES) - 1) * dx)
         ys = (y0 + band * TILE_ROWS * dy, y0 + (row_end - 1) * dy)
         occupied = np.empty(blocks, np.bool_)
         _mark_occupied(occupied, occupancy, shape, source[pose], linear[pose], xs, ys, f, middle)
 
         m = linear[pose]
         o = source[pose]
+        planes = splat(np.float32(o[2] - middle))
+        # Where a ray meets the middle plane is o - slope * planes, far source less long way: that
+        # difference is taken here, in float64, and times a_w, so that it is linear in x and y.
+        start = np.empty((2, 3), np.float64)
+        for axis in range(3):
+            start[0, axis] = o[0] * m[2, axis] - (o[2] - middle) * m[0, axis]
+            start[1, axis] = o[1] * m[2, axis] - (o[2] - middle) * m[1, axis]
         zero = splat(np.float32(0))
         last_u = splat(np.float32(shape[0] - PAD))
         last_v = splat(np.float32(shape[1] - PAD))
         width = splat(np.int32(shape[0]))
-        x = splat(np.float32(xs[0])) + lane_numbers() * splat(np.float32(dx))
+        # Lanes beyond the last column repeat it, lest their rays leave the field of view.
+        first_x, last_x = splat(np.float32(xs[0])), splat(np.float32(xs[1]))
+        x = clamp(first_x + lane_numbers() * splat(np.float32(dx)), first_x, last_x)
         for row in range(band * TILE_ROWS, row_end):
             y = y0 + row * dy
             inverse = splat(np.float32(1)) / (
@@ -147,9 +156,14 @@ def march_image(
             q = inverse * (
                 splat(np.float32(m[1, 0])) * x + splat(np.float32(m[1, 1] * y + m[1, 2] * f))
             )
-            planes = splat(np.float32(o[2] - middle))
-            start_u = splat(np.float32(o[0])) - p * planes
-            start_v = splat(np.float32(o[1])) - q * planes
+            start_u = inverse * (
+                splat(np.float32(start[0, 0])) * x
+                + splat(np.float32(start[0, 1] * y + start[0, 2] * f))
+            )
+            start_v = inverse * (
+                splat(np.float32(start[1, 0])) * x
+                + splat(np.float32(start[1, 1] * y + start[1, 2] * f))
+            )
             # The part of the ray between source and detector, as planes relative to the middle.
             end_a = planes
             end_b = planes + splat(np.float32(1)) / inverse

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.kernels.march import march_image, march_labels
+from wsreg.kernels.march import PAD, march_image, march_labels
 from wsreg.kernels.simd import LANES
 from wsreg.rendering.plane_grid import PlaneGrid, attenuation_grid, label_grid
 from wsreg.rendering.rays import (
@@ -49,7 +49,7 @@ def _march_arguments(
 ) -> tuple[Any, ...]:
     """What both marches take after their grid, in the grid's (u, v, w) order with its border."""
     order = [axes.u, axes.v, axes.w]
-    border = torch.tensor([2.0, 2.0, 0.0], dtype=torch.float64)
+    border = torch.tensor([PAD, PAD, 0], dtype=torch.float64)
     source = rays.source[chosen][:, order] + border
     row_spacing, column_spacing = camera.pixel_spacing_mm
     column, row = camera.centre_px
@@ -99,6 +99,14 @@ def _label_pass(
     return image, jacobian
 
 
+def _disjoint(rois: Rois) -> Rois:
+    """The ROIs if they share no label, else their labels one by one."""
+    labels = [label for roi in rois for label in sorted(set(roi))]
+    if len(labels) == len(set(labels)):
+        return rois
+    return tuple((label,) for label in sorted(set(labels)))
+
+
 def render_numba(
     volume: Volume,
     camera: Camera,
@@ -109,6 +117,16 @@ def render_numba(
     derivatives: bool,
 ) -> tuple[Tensor, Tensor]:
     """(image [B,1+R,H,W], jacobian [B,1+R,H,W,6] or empty), float32, for poses [B,4,4]."""
+    atoms = _disjoint(rois)
+    if atoms != rois:  # a voxel holds one channel number: march the parts, then add them up
+        image, jacobian = render_numba(
+            volume, camera, camera_from_ct, atoms, step_mm, pivot_mm, derivatives
+        )
+        parts = [[True] + [False] * len(atoms)]
+        parts += [[False] + [set(atom) <= set(roi) for atom in atoms] for roi in rois]
+        image = torch.stack([image[:, p].sum(dim=1) for p in parts], dim=1)
+        jacobian = torch.stack([jacobian[:, p].sum(dim=1) for p in parts], dim=1)
+        return image, jacobian
     rays = ray_geometry(camera_from_ct, volume.ct_from_voxel, pivot_mm, camera, volume.corners_mm)
     count, channels = len(camera_from_ct), 1 + len(rois)
     image = torch.empty((count, channels, camera.rows, camera.columns))

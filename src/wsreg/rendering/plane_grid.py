@@ -11,6 +11,9 @@ from wsreg.kernels.march import BLOCK, CELL, PAD
 from wsreg.rendering.rays import PlaneAxes
 
 
+MAX_CHANNELS = 255  # of labels, whose channels are 8-bit numbers
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlaneGrid:
     """Flat [w][v][u] values with a border of zeros around u and v.

@@ -26,7 +26,7 @@ def _bilinear_sum(planes: Tensor, u: Tensor, v: Tensor, inside: Tensor) -> Tenso
             iu, iv = u0 + du, v0 + dv
             weight = (1 - (u - iu).abs()) * (1 - (v - iv).abs())
             valid = inside & (iu >= 0) & (iu < width) & (iv >= 0) & (iv < height)
-            index = (iv * width + iu).where(valid, 0).long()
+            index = iv.where(valid, 0).long() * width + iu.where(valid, 0).long()
             values = flat.gather(2, index.expand(channels, -1, -1))
             total = total + (values * weight.where(valid, 0)).sum(dim=1)
     return total

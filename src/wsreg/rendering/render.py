@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from wsreg.errors import BackendError, InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import skew, transform_points
 from wsreg.rendering.numba_backend import Rois, render_numba
+from wsreg.rendering.plane_grid import MAX_CHANNELS
 from wsreg.rendering.rays import check_field_of_view
 from wsreg.rendering.reference import render_reference, render_reference_with_jacobian
 from wsreg.volumes.volume import Volume
@@ -48,17 +50,19 @@ def render(
         camera: the X-ray geometry; its rows and columns are the image's.
         camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm).
         rois: label values, each a channel of its own; a group of values makes one channel.
+            No label may be in two channels.
         step_mm: longest distance between samples along the central ray; every voxel plane
-            by default.
+            by default, and at the least.
         backend: ``numba`` (CPU), ``reference`` (plain torch, any device, any float type), or
             ``auto``.
 
     Returns:
         [B,1+R,H,W]: the line integral of attenuation (no unit), then for each ROI the length of
-        the ray inside it (mm).
+        the ray inside it (mm).  float32 from numba, the poses' type from the reference.
 
     Raises:
-        InputError: for a pose of the wrong shape, labels the volume lacks, or a bad step.
+        InputError: for a pose of the wrong shape or not finite, labels the volume lacks or that
+            are named twice, a bad step, or a camera whose field of view is too wide.
         BackendError: for a backend that cannot run on the pose's device.
     """
     poses, groups = _checked(volume, camera, camera_from_ct, rois)
@@ -111,14 +115,25 @@ def _checked(
         raise InputError(
             f"camera_from_ct must be [4,4] or [B,4,4], got {list(camera_from_ct.shape)}"
         )
+    if not bool(torch.isfinite(camera_from_ct).all()):
+        raise InputError(f"camera_from_ct must be finite, got {camera_from_ct.tolist()}")
     poses = camera_from_ct if camera_from_ct.ndim == 3 else camera_from_ct[None]
     groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
-    unknown = sorted({label for group in groups for label in group} - set(volume.label_values))
+    _check_rois(volume, groups)
+    return poses, groups
+
+
+def _check_rois(volume: Volume, rois: Rois) -> None:
+    labels = [label for members in rois for label in members]
+    unknown = sorted(set(labels) - set(volume.label_values))
     if unknown:
         raise InputError(
             f"rois must be labels of the volume {list(volume.label_values)}, got {unknown}"
         )
-    return poses, groups
+    if len(set(labels)) < len(labels):
+        raise InputError(f"rois must not name a label twice, got {[list(r) for r in rois]}")
+    if len(rois) > MAX_CHANNELS:
+        raise InputError(f"rois must be at most {MAX_CHANNELS} channels, got {len(rois)}")
 
 
 def _channels(volume: Volume, rois: Rois, poses: Tensor) -> Tensor:
@@ -145,9 +160,10 @@ class _NumbaRender(torch.autograd.Function):
         pivot = volume.centre_mm
         image, jacobian = render_numba(volume, camera, poses, rois, step_mm, pivot, True)
         ctx.save_for_backward(poses, jacobian, pivot)
-        return image.to(poses.dtype)
+        return image
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         poses, jacobian, pivot = ctx.saved_tensors
         by_twist = torch.einsum("bchw,bchwj->bj", gradients[0].to(jacobian), jacobian).to(poses)

@@ -1,0 +1,80 @@
+"""The compiled march: vectors do what numbers do, and a second process need not compile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+from numba import njit
+
+from wsreg.kernels.simd import (
+    LANES,
+    clamp,
+    first_lane,
+    gather_pairs,
+    high_half,
+    keep_between,
+    lane_numbers,
+    low_half,
+    splat,
+    square_root,
+    store,
+    to_float,
+    truncate,
+)
+
+
+@njit
+def _arithmetic(out):  # type: ignore[no-untyped-def]
+    x = lane_numbers() * splat(np.float32(2)) - splat(np.float32(3))
+    store(out, np.int64(0), x / splat(np.float32(2)))
+    store(out, np.int64(8), clamp(x, splat(np.float32(0)), splat(np.float32(4))))
+    store(out, np.int64(16), square_root(lane_numbers()))
+    store(out, np.int64(24), to_float(truncate(x + splat(np.float32(3.9)))))
+    five, two = splat(np.float32(5)), splat(np.float32(2))
+    store(out, np.int64(32), keep_between(lane_numbers(), five, two, x))
+
+
+def test_vectors_do_what_numbers_do() -> None:
+    out = np.zeros(40, np.float32)
+    _arithmetic(out)
+    lanes = np.arange(LANES, dtype=np.float32)
+    x = 2 * lanes - 3
+    np.testing.assert_allclose(out[:8], x / 2)
+    np.testing.assert_allclose(out[8:16], np.clip(x, 0, 4))
+    np.testing.assert_allclose(out[16:24], np.sqrt(lanes), rtol=1e-6)
+    np.testing.assert_allclose(out[24:32], np.trunc(x + np.float32(3.9)))
+    np.testing.assert_allclose(out[32:], np.where((lanes >= 2) & (lanes <= 5), x, 0))
+
+
+@njit
+def _pairs(values, out):  # type: ignore[no-untyped-def]
+    index = truncate(lane_numbers() * splat(np.float32(3)))
+    pairs = gather_pairs(values, np.int64(1), index)
+    store(out, np.int64(0), to_float(low_half(pairs)))
+    store(out, np.int64(8), to_float(high_half(pairs)))
+    return first_lane(index + splat(np.int32(7)))
+
+
+def test_pairs_of_16_bit_neighbours() -> None:
+    values = (np.arange(40) * 1600).astype(np.uint16)
+    out = np.zeros(16, np.float32)
+    assert _pairs(values, out) == 7
+    np.testing.assert_array_equal(out[:8], values[1:24:3])
+    np.testing.assert_array_equal(out[8:], values[2:25:3])
+
+
+def test_a_second_process_loads_the_kernels_from_disk() -> None:
+    script = (
+        "from wsreg.rendering.numba_backend import load_kernels\n"
+        "from wsreg.kernels.march import march_image, march_labels\n"
+        "load_kernels()\n"
+        "print(sum(march_image.stats.cache_hits.values()),"
+        " sum(march_labels.stats.cache_hits.values()))\n"
+    )
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        )
+    assert run.stdout.split() == ["1", "1"]
