@@ -239,7 +239,7 @@ def test_bad_arguments_are_named(noisy_volume: Volume, camera: Camera) -> None:
     with pytest.raises(InputError, match="backend must be one of"):
         render(noisy_volume, camera, pose, backend="cuda")  # type: ignore[arg-type]
     wide = Camera(source_to_detector_mm=10.0, rows=9, columns=9, pixel_spacing_mm=(5.0, 5.0))
-    with pytest.raises(InputError, match="within 40 degrees"):
+    with pytest.raises(InputError, match="within 30 degrees"):
         render(noisy_volume, wide, pose)
 
 

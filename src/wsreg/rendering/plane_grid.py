@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.errors import InputError
 from wsreg.kernels.march import BLOCK, CELL, PAD
 from wsreg.rendering.rays import PlaneAxes
-
 
 MAX_CHANNELS = 255  # of labels, whose channels are 8-bit numbers
 
@@ -85,6 +85,8 @@ def label_grid(
     labels: NDArray[np.generic], rois: tuple[tuple[int, ...], ...], axes: PlaneAxes
 ) -> PlaneGrid:
     """Channel number + 1 of each voxel; ``rois`` gives the label values of each channel."""
+    if len(rois) > MAX_CHANNELS:
+        raise InputError(f"rois must be at most {MAX_CHANNELS} at a time, got {len(rois)}")
     lookup = np.zeros(int(labels.max()) + 1, np.uint8)
     for channel, members in enumerate(rois):
         for label in members:

@@ -13,7 +13,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import skew, transform_points
 
 MAX_HALF_ANGLE_DEG = 30.0
-"""A voxel axis can be 55 degrees off the optical axis; further out a ray may run along its planes."""
+"""A voxel axis can be 55 degrees off the optical axis; a ray must not run along its planes."""
 
 
 @dataclass(frozen=True, kw_only=True)

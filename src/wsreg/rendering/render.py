@@ -13,7 +13,6 @@ from wsreg.errors import BackendError, InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import skew, transform_points
 from wsreg.rendering.numba_backend import Rois, render_numba
-from wsreg.rendering.plane_grid import MAX_CHANNELS
 from wsreg.rendering.rays import check_field_of_view
 from wsreg.rendering.reference import render_reference, render_reference_with_jacobian
 from wsreg.volumes.volume import Volume
@@ -50,7 +49,6 @@ def render(
         camera: the X-ray geometry; its rows and columns are the image's.
         camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm).
         rois: label values, each a channel of its own; a group of values makes one channel.
-            No label may be in two channels.
         step_mm: longest distance between samples along the central ray; every voxel plane
             by default, and at the least.
         backend: ``numba`` (CPU), ``reference`` (plain torch, any device, any float type), or
@@ -61,12 +59,13 @@ def render(
         the ray inside it (mm).  float32 from numba, the poses' type from the reference.
 
     Raises:
-        InputError: for a pose of the wrong shape or not finite, labels the volume lacks or that
-            are named twice, a bad step, or a camera whose field of view is too wide.
+        InputError: for a pose of the wrong shape or not finite, labels the volume
+            lacks, a bad step, or a camera whose field of view is too wide.
         BackendError: for a backend that cannot run on the pose's device.
     """
+    runs = resolve_backend(backend, camera_from_ct.device)
     poses, groups = _checked(volume, camera, camera_from_ct, rois)
-    if resolve_backend(backend, poses.device) == "numba":
+    if runs == "numba":
         if torch.is_grad_enabled() and poses.requires_grad:
             image: Tensor = _NumbaRender.apply(  # type: ignore[no-untyped-call]
                 poses, volume, camera, groups, step_mm
@@ -98,9 +97,10 @@ def render_with_jacobian(
         :func:`wsreg.geometry.rigid.perturb`: rotations (rad) about the camera's x, y, z axes
         through the pivot, then translations (mm) along them.
     """
+    runs = resolve_backend(backend, camera_from_ct.device)
     poses, groups = _checked(volume, camera, camera_from_ct, rois)
     pivot = volume.centre_mm if pivot_mm is None else pivot_mm
-    if resolve_backend(backend, poses.device) == "numba":
+    if runs == "numba":
         return render_numba(volume, camera, poses, groups, step_mm, pivot, True)
     return render_reference_with_jacobian(
         _channels(volume, groups, poses), volume.ct_from_voxel, camera, poses, step_mm, pivot
@@ -116,24 +116,15 @@ def _checked(
             f"camera_from_ct must be [4,4] or [B,4,4], got {list(camera_from_ct.shape)}"
         )
     if not bool(torch.isfinite(camera_from_ct).all()):
-        raise InputError(f"camera_from_ct must be finite, got {camera_from_ct.tolist()}")
+        raise InputError("camera_from_ct must be finite, got NaN or infinity")
     poses = camera_from_ct if camera_from_ct.ndim == 3 else camera_from_ct[None]
     groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
-    _check_rois(volume, groups)
-    return poses, groups
-
-
-def _check_rois(volume: Volume, rois: Rois) -> None:
-    labels = [label for members in rois for label in members]
-    unknown = sorted(set(labels) - set(volume.label_values))
+    unknown = sorted({label for group in groups for label in group} - set(volume.label_values))
     if unknown:
         raise InputError(
             f"rois must be labels of the volume {list(volume.label_values)}, got {unknown}"
         )
-    if len(set(labels)) < len(labels):
-        raise InputError(f"rois must not name a label twice, got {[list(r) for r in rois]}")
-    if len(rois) > MAX_CHANNELS:
-        raise InputError(f"rois must be at most {MAX_CHANNELS} channels, got {len(rois)}")
+    return poses, groups
 
 
 def _channels(volume: Volume, rois: Rois, poses: Tensor) -> Tensor:
