@@ -1,0 +1,67 @@
+"""The march's form of a volume: order, border, rounding, channels, and what is known empty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wsreg.errors import InputError
+from wsreg.kernels.march import BLOCK, CELL, PAD
+from wsreg.rendering.plane_grid import PlaneGrid, attenuation_grid, label_grid
+from wsreg.rendering.rays import PlaneAxes
+
+ALL_AXES = [
+    PlaneAxes(u=u, v=3 - u - w, w=w) for w in range(3) for u in range(3) if u != w
+]  # fmt: skip
+
+
+def planes_of(grid: PlaneGrid) -> np.ndarray:
+    """[w,v,u] without the border."""
+    whole = grid.values[:-1].reshape(grid.shape[::-1])
+    assert whole.sum() == whole[:, PAD:-PAD, PAD:-PAD].sum()
+    return whole[:, PAD:-PAD, PAD:-PAD]
+
+
+@pytest.mark.parametrize("axes", ALL_AXES)
+def test_voxels_are_found_by_their_axes(axes: PlaneAxes) -> None:
+    attenuation = np.zeros((4, 5, 6), np.float32)
+    index = {0: 3, 1: 2, 2: 1}  # of voxel axes x, y, z
+    attenuation[index[2], index[1], index[0]] = 0.7
+    grid = attenuation_grid(attenuation, axes)
+    assert np.argwhere(planes_of(grid)).tolist() == [[index[axes.w], index[axes.v], index[axes.u]]]
+
+
+def test_rounding_is_a_131070th_of_the_largest_value_at_most() -> None:
+    attenuation = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32) * 0.05
+    grid = attenuation_grid(attenuation, PlaneAxes(u=0, v=1, w=2))
+    error = np.abs(planes_of(grid) * grid.scale - attenuation)
+    assert error.max() <= 0.501 * attenuation.max() / 65535
+
+
+def test_nothing_at_all_is_a_grid_of_zeros() -> None:
+    grid = attenuation_grid(np.zeros((2, 3, 4), np.float32), PlaneAxes(u=0, v=1, w=2))
+    assert not grid.values.any()
+    assert not grid.occupancy.any()
+
+
+def test_labels_become_channels() -> None:
+    labels = np.array([[[0, 1, 2, 7, 9]]], np.int16)
+    grid = label_grid(labels, ((7,), (1, 9), (500,)), PlaneAxes(u=0, v=1, w=2))
+    assert planes_of(grid).ravel().tolist() == [0, 2, 0, 1, 2]
+
+
+def test_more_channels_than_eight_bits_hold_are_refused() -> None:
+    labels = np.arange(300, dtype=np.int16).reshape(1, 1, 300)
+    rois = tuple((label,) for label in range(1, 257))
+    with pytest.raises(InputError, match="rois must be at most 255 at a time, got 256"):
+        label_grid(labels, rois, PlaneAxes(u=0, v=1, w=2))
+
+
+def test_occupied_cells_are_counted() -> None:
+    attenuation = np.zeros((BLOCK + 1, 3 * CELL, 2 * CELL), np.float32)
+    attenuation[BLOCK, 2 * CELL, 0] = 1.0  # second block, with the border: row 2, column 0
+    tables = attenuation_grid(attenuation, PlaneAxes(u=0, v=1, w=2)).occupancy
+    assert tables.shape == (2, 5, 4)  # 28 rows and 20 columns with their border
+    assert not tables[0].any()
+    cells = np.diff(np.diff(tables[1], axis=0), axis=1)
+    assert np.argwhere(cells).tolist() == [[2, 0]]

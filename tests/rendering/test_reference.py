@@ -1,0 +1,47 @@
+"""The reference renderer by itself: float types, derivatives to the voxels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wsreg.geometry.camera import Camera
+from wsreg.rendering.reference import render_reference
+from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.volume import Volume
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_computes_in_the_type_of_the_pose(
+    smooth_volume: Volume, camera: Camera, dtype: torch.dtype
+) -> None:
+    pose = frontal_pose(smooth_volume, camera).to(dtype)
+    image, jacobian = render_with_jacobian(smooth_volume, camera, pose, backend="reference")
+    assert image.dtype == jacobian.dtype == dtype
+    double = render(smooth_volume, camera, pose.double(), backend="reference")
+    torch.testing.assert_close(image.double(), double, rtol=1e-4, atol=1e-5)
+
+
+def test_it_is_linear_in_the_voxels_and_its_gradient_is_the_back_projection(
+    smooth_volume: Volume, camera: Camera
+) -> None:
+    poses = frontal_pose(smooth_volume, camera)[None]
+    generator = torch.Generator().manual_seed(2)
+    voxels = torch.rand(2, 1, *smooth_volume.hu.shape, generator=generator, dtype=torch.float64)
+    x, y = voxels[0].requires_grad_(), voxels[1]
+    image = render_reference(x, smooth_volume.ct_from_voxel, camera, poses, None)
+    weights = torch.rand(image.shape, generator=generator, dtype=torch.float64)
+    (back,) = torch.autograd.grad((image * weights).sum(), x)
+    other = render_reference(y, smooth_volume.ct_from_voxel, camera, poses, None)
+    # <A'w, y> = <w, A y>
+    torch.testing.assert_close((back * y).sum(), (weights * other).sum())
+
+
+def test_channels_share_their_rays(smooth_volume: Volume, camera: Camera) -> None:
+    poses = frontal_pose(smooth_volume, camera)[None]
+    one = smooth_volume.attenuation[None]
+    both = render_reference(
+        torch.cat((one, 3 * one)), smooth_volume.ct_from_voxel, camera, poses, 5.0
+    )
+    torch.testing.assert_close(both[:, 1], 3 * both[:, 0])
