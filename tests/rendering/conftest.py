@@ -25,11 +25,6 @@ OBLIQUE = torch.tensor(
 """Left-handed, sheared, anisotropic."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def camera() -> Camera:
     return Camera(source_to_detector_mm=1000.0, rows=21, columns=37, pixel_spacing_mm=(6.0, 4.5))

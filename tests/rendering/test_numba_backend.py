@@ -40,7 +40,7 @@ def test_lanes_beyond_the_last_column_do_not_reach_the_others(
 ) -> None:
     # Columns so wide that the lanes which fill up the last vector would look along the planes.
     camera = Camera(
-        source_to_detector_mm=1000.0, rows=1, columns=columns, pixel_spacing_mm=(1.0, 1100 / 9)
+        source_to_detector_mm=1000.0, rows=1, columns=columns, pixel_spacing_mm=(1.0, 1100 / columns)
     )
     for angle_rad in (-0.78, 0.78):
         pose = centred_pose(noisy_volume, [0.0, angle_rad, 0.0], 150.0)

@@ -61,6 +61,9 @@ class Descents:
         return self.linearization.value.nan_to_num(nan=float("inf"))
 
 
+NEGLIGIBLE = 1e-12
+"""A gain this small is none, also where the loss itself is zero."""
+
 GROW, SHRINK, SMALLEST, LARGEST = 6.0, 0.2, 1e-6, 1e3
 """Damping grows after a step that does not improve and shrinks after one that does as promised."""
 
@@ -85,7 +88,8 @@ def minimise(
     for _ in range(config.max_iterations):
         steps, promised = _damped_steps(here, damping, longest, active)
         relative = (steps.abs() / longest).amax(dim=-1)
-        done = (promised <= config.tolerance * here.value) & (relative <= config.still)
+        small = promised <= config.tolerance * here.value + NEGLIGIBLE
+        done = small & (relative <= config.still)
         converged = converged | (active & done)
         active = active & ~done & (damping <= LARGEST)
         if not bool(active.any()):
