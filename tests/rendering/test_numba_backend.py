@@ -34,13 +34,13 @@ def test_a_far_source_costs_no_digits(smooth_volume: Volume, distance_mm: float)
     assert relative(render(smooth_volume, camera, pose), expected) < 1e-5
 
 
-@pytest.mark.parametrize("columns", [1, 9])
+@pytest.mark.parametrize("columns", [3, 4])
 def test_lanes_beyond_the_last_column_do_not_reach_the_others(
     noisy_volume: Volume, columns: int
 ) -> None:
     # Columns so wide that the lanes which fill up the last vector would look along the planes.
     camera = Camera(
-        source_to_detector_mm=1000.0, rows=1, columns=columns, pixel_spacing_mm=(1.0, 1100 / columns)
+        source_to_detector_mm=1000.0, rows=1, columns=columns, pixel_spacing_mm=(1.0, 250.0)
     )
     for angle_rad in (-0.78, 0.78):
         pose = centred_pose(noisy_volume, [0.0, angle_rad, 0.0], 150.0)

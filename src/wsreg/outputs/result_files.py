@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import platform
@@ -15,6 +14,8 @@ from torch import Tensor
 
 from wsreg import __version__
 from wsreg.errors import InputError
+from wsreg.geometry.camera_file import camera_record
+from wsreg.geometry.pose_file import pose_record
 from wsreg.outputs.files import sha256_of, staged_folder, write_json
 from wsreg.outputs.pictures import overlay_picture, write_png
 from wsreg.registration.result import POSE_AXES, RegistrationResult
@@ -53,7 +54,7 @@ def write_result(
     }
     with staged_folder(folder) as staging:
         write_json(staging / "result.json", content)
-        write_json(staging / "pose.json", pose_to_dict(result.camera_from_ct))
+        write_json(staging / "pose.json", pose_record(result.camera_from_ct))
         write_itk_transform(result.camera_from_ct, staging / "pose.tfm")
         write_png(overlay_picture(result), staging / "overlay.png")
 
@@ -63,10 +64,10 @@ def result_to_dict(result: RegistrationResult) -> dict[str, Any]:
     content = {
         "schema_version": SCHEMA_VERSION,
         "verdict": {"status": result.verdict.status, "reasons": result.verdict.reasons},
-        **pose_to_dict(result.camera_from_ct),
+        **pose_record(result.camera_from_ct),
         "start_camera_from_ct": result.start_camera_from_ct,
         "pivot_mm": result.pivot_mm,
-        "camera": dataclasses.asdict(result.camera),
+        "camera": camera_record(result.camera),
         "similarity": {"start": result.similarity_start, "end": result.similarity_end},
         "standard_deviation": standard_deviation_to_dict(result.standard_deviation),
         "iterations": result.iterations,
@@ -99,11 +100,6 @@ def standard_deviation_to_dict(standard_deviation: Tensor) -> dict[str, Any]:
         "translation_mm": translations,
         "weakest": AXIS_NAMES[weakest],
     }
-
-
-def pose_to_dict(camera_from_ct: Tensor) -> dict[str, Any]:
-    """What pose.json says of a pose [4,4]."""
-    return {"camera_from_ct": camera_from_ct.tolist(), "frame": "LPS", "units": "mm"}
 
 
 def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
