@@ -128,14 +128,20 @@ def render_numba(
         jacobian = torch.stack([jacobian[:, p].sum(dim=1) for p in parts], dim=1)
         return image, jacobian
     rays = ray_geometry(camera_from_ct, volume.ct_from_voxel, pivot_mm, camera, volume.corners_mm)
-    count, channels = len(camera_from_ct), 1 + len(rois)
-    image = torch.empty((count, channels, camera.rows, camera.columns))
-    jacobian = torch.empty((count if derivatives else 0, channels, 6, camera.rows, camera.columns))
     settings = [
         (axes, plane_stride(step_mm, axes, linear))
         for linear in rays.linear
         for axes in (plane_axes(linear, volume.ct_from_voxel),)
     ]
+    count, channels = len(camera_from_ct), 1 + len(rois)
+    if channels == 1 and len(set(settings)) == 1:  # the common case needs no copies
+        axes, stride = settings[0]
+        grid, everything = _grid_for(volume, axes, None), torch.arange(count)
+        arguments = _march_arguments(grid, axes, stride, rays, everything, camera)
+        values, changes = _image_pass(grid, arguments, count, camera, derivatives)
+        return torch.from_numpy(values)[:, None], torch.from_numpy(changes)[:, None].movedim(2, -1)
+    image = torch.empty((count, channels, camera.rows, camera.columns))
+    jacobian = torch.empty((count if derivatives else 0, channels, 6, camera.rows, camera.columns))
     for axes, stride in sorted(set(settings), key=str):
         chosen = torch.tensor([n for n, s in enumerate(settings) if s == (axes, stride)])
         grid = _grid_for(volume, axes, None)

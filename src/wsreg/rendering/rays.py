@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class RayGeometry:
     reaches_outside: bool
 
 
+@functools.lru_cache
 def check_field_of_view(camera: Camera) -> None:
     """Sampling by planes needs rays that stay well within 90 degrees of the optical axis."""
     columns, rows = camera.columns - 1, camera.rows - 1

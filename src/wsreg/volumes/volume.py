@@ -46,6 +46,8 @@ class Volume:
         if abs(float(torch.linalg.det(affine[:3, :3]))) < 1e-9:
             raise InputError("volume ct_from_voxel must be invertible, its determinant is 0")
         object.__setattr__(self, "ct_from_voxel", affine)
+        if not self.air_hu >= -1000.0:
+            raise InputError(f"volume air_hu must be at least -1000 HU, got {self.air_hu}")
         if self.labels is not None and self.labels.shape != self.hu.shape:
             raise InputError(
                 f"volume labels must have the CT's shape {list(self.hu.shape)}, "
@@ -58,7 +60,7 @@ class Volume:
         x, y, z = torch.linalg.norm(self.ct_from_voxel[:3, :3], dim=0).tolist()
         return x, y, z
 
-    @property
+    @cached_property
     def centre_mm(self) -> Tensor:
         """[3] float64: the centre of the grid in CT coordinates (LPS mm), the usual pivot."""
         depth, height, width = self.hu.shape
@@ -67,7 +69,7 @@ class Volume:
         )
         return self.ct_from_voxel[:3, :3] @ index + self.ct_from_voxel[:3, 3]
 
-    @property
+    @cached_property
     def corners_mm(self) -> Tensor:
         """[8,3] float64: the outer corners of the grid in CT coordinates (LPS mm)."""
         depth, height, width = self.hu.shape
