@@ -48,6 +48,8 @@ METHODS = ("gauss-newton", "adam")
 RIVAL = 1.04
 """Another answer rivals the best one if its loss is less than this many times as large.  On real
 anatomy the pose one rib or vertebra further has a loss 1.09 times as large as the true one."""
+HOPELESS = 1.25
+"""A pose whose loss is more than this many times the best one's is not refined any further."""
 POLARITY_STARTS = 8
 """How many descents decide between two readings of an X-ray's intensities."""
 Progress = Callable[[str, int, int], None]
@@ -311,13 +313,13 @@ def _solve_gauss_newton(
         iterations += descents.iterations
         renders += descents.evaluations
         order = descents.values.argsort()
-        starts = descents.camera_from_ct[order]
+        starts, losses = descents.camera_from_ct[order], descents.values[order]
         if number < len(levels) - 1:
             count = search.kept if number + 2 < len(levels) else search.finished
-            starts = distinct(starts, count, 2.0 * max(level.volume.spacing_mm), points)
+            promising = starts[losses <= HOPELESS * losses[0]]
+            starts = distinct(promising, count, 2.0 * max(level.volume.spacing_mm), points)
         clock.lap(f"level_{number + 1}")
     progress("register", len(levels), len(levels))
-    losses = descents.values[order]
     rivals = starts[1:][losses[1:] < RIVAL * losses[0]]
     return _Answer(camera_from_ct=starts[0], iterations=iterations, renders=renders,
                    rivals=tuple(rivals), starts=len(starts) - 1)  # fmt: skip
