@@ -300,13 +300,42 @@ def _solve_gauss_newton(
     clock: _Clock,
     progress: Progress,
 ) -> _Answer:
-    """Coarse to fine; a search begins with many poses, any other start with itself and probes."""
-    search = settings.search
-    points = levels[0].volume.corners_mm
+    """From the first poses; if a given start ends at nothing alike, from a search around it."""
     starts = _first_poses(levels[0], start, kind, settings)
-    renders = search.poses if kind == "search" else 0
     clock.lap("start")
-    iterations = 0
+    answer = _descend(levels, starts, settings, clock, progress)
+    tried = settings.search.poses if kind == "search" else 0
+    if kind != "search" and _is_lost(levels[-1], answer.camera_from_ct, settings):
+        starts = _first_poses(levels[0], start, "search", settings)
+        clock.lap("start")
+        wider = _descend(levels, starts, settings, clock, progress)
+        both = torch.stack((answer.camera_from_ct, wider.camera_from_ct))
+        losses = levels[-1].loss(both)
+        better = wider if bool(losses[1] < losses[0]) else answer
+        tried = settings.search.poses + len(both)
+        answer = dataclasses.replace(
+            better,
+            iterations=answer.iterations + wider.iterations,
+            renders=answer.renders + wider.renders,
+        )
+    return dataclasses.replace(answer, renders=answer.renders + tried)
+
+
+def _is_lost(level: Level, pose: Tensor, settings: RegistrationConfig) -> bool:
+    found = regional_similarity(level.fixed, level.mask, rendered(level, pose))
+    return found < settings.trust.regional_similarity[1]
+
+
+def _descend(
+    levels: list[Level],
+    starts: Tensor,
+    settings: RegistrationConfig,
+    clock: _Clock,
+    progress: Progress,
+) -> _Answer:
+    """Coarse to fine; fewer and fewer different poses go on from level to level."""
+    search, points = settings.search, levels[0].volume.corners_mm
+    iterations = renders = 0
     for number, level in enumerate(levels):
         progress("register", number, len(levels))
         descents = minimise(level.linearize, level.move, starts, settings.descent)
@@ -321,8 +350,13 @@ def _solve_gauss_newton(
         clock.lap(f"level_{number + 1}")
     progress("register", len(levels), len(levels))
     rivals = starts[1:][losses[1:] < RIVAL * losses[0]]
-    return _Answer(camera_from_ct=starts[0], iterations=iterations, renders=renders,
-                   rivals=tuple(rivals), starts=len(starts) - 1)  # fmt: skip
+    return _Answer(
+        camera_from_ct=starts[0],
+        iterations=iterations,
+        renders=renders,
+        rivals=tuple(rivals),
+        starts=len(starts) - 1,
+    )
 
 
 def _with_probes(start: Tensor, pivot_mm: Tensor, settings: RegistrationConfig) -> Tensor:
