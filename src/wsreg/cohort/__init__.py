@@ -1,0 +1,1 @@
+"""Virtual cohorts: specimens, their radiographs, and the file that holds them."""

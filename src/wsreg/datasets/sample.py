@@ -1,0 +1,54 @@
+"""One X-ray with everything that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.volumes.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """An X-ray of a specimen, its CT and the truth, all in this package's frames.
+
+    Args:
+        specimen: such as ``17-1882``.
+        projection: such as ``005``.
+        volume: the specimen's CT with labels; one object shared by all its samples.
+        radiograph: prepared for registration; it carries its camera.
+        camera_from_ct: [4,4] float64 true pose of the pelvis, LPS mm -> camera mm.
+        camera_from_left_femur, camera_from_right_femur: [4,4] float64 true poses of the femurs
+            (each moves the CT so that this femur fits), None where the file does not vouch for it.
+        labels: [H,W] uint8 true label of each pixel of the radiograph, 0 is background; or None.
+        landmarks_mm: name -> [3] float64 in CT coordinates (LPS mm).
+        landmarks_px: name -> [2] float64 (column, row) in the radiograph; may lie outside of it.
+        record: what a simulator noted of how the image was made; empty for real ones.
+    """
+
+    specimen: str
+    projection: str
+    volume: Volume
+    radiograph: Radiograph
+    camera_from_ct: Tensor
+    camera_from_left_femur: Tensor | None = None
+    camera_from_right_femur: Tensor | None = None
+    labels: Tensor | None = None
+    landmarks_mm: Mapping[str, Tensor] = field(default_factory=dict)
+    landmarks_px: Mapping[str, Tensor] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def camera(self) -> Camera:
+        """Geometry of the radiograph."""
+        assert self.radiograph.camera is not None  # a sample's radiograph always has one
+        return self.radiograph.camera
+
+    @property
+    def name(self) -> str:
+        """``17-1882/005``."""
+        return f"{self.specimen}/{self.projection}"

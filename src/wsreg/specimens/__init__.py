@@ -1,0 +1,1 @@
+"""Virtual people: anatomy from a statistical shape model, tissue, and the CT of it."""
