@@ -116,7 +116,10 @@ def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> 
 
 
 def _sex_shift(person: Person) -> FloatArray:
-    return (SEX_SCORE if person.sex == "female" else -SEX_SCORE) * _subpubic_direction()
+    shift: FloatArray = _subpubic_direction() * (
+        SEX_SCORE if person.sex == "female" else -SEX_SCORE
+    )
+    return shift
 
 
 @cache
@@ -125,7 +128,7 @@ def _subpubic_direction() -> FloatArray:
     model = load_shape_model()
     steps = np.eye(len(model.variances)) * 0.5
     gradient = np.array([_subpubic_angle(step) - _subpubic_angle(-step) for step in steps])
-    return gradient / np.linalg.norm(gradient)
+    return _unit(gradient)
 
 
 def _subpubic_angle(scores: FloatArray) -> float:

@@ -7,6 +7,7 @@ lumbar and selected thoracic vertebrae", Spine 12(4), 1987.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,32 +42,37 @@ def vertebra(size: VertebraSize) -> tuple[Surface, ...]:
     parts = [_body(size), _spinous_process(back)]
     for side in (1.0, -1.0):
         joint = np.array([side * 17.0, back + 13.0, 0.0])
+
+        def from_joint(x: float, y: float, z: float, joint: FloatArray = joint) -> FloatArray:
+            moved: FloatArray = joint + np.array([x, y, z])
+            return moved
+
         pedicle_start = np.array([side * 0.62 * half_width, back - 6.0, 5.0])
         parts += [
-            tube([pedicle_start, joint + [0.0, -3.0, 5.0]], [7.0, 6.0], [5.0, 4.8]),
+            tube([pedicle_start, from_joint(0.0, -3.0, 5.0)], [7.0, 6.0], [5.0, 4.8]),
             # the facets above and below, and the bridge between them
             tube(
                 [
-                    joint + [side * 2.5, -1.0, 17.0],
-                    joint + [side * 1.5, 0.0, 8.0],
-                    joint + [-side * 1.0, 2.0, -6.0],
-                    joint + [-side * 4.0, 3.0, -20.0],
+                    from_joint(side * 2.5, -1.0, 17.0),
+                    from_joint(side * 1.5, 0.0, 8.0),
+                    from_joint(-side * 1.0, 2.0, -6.0),
+                    from_joint(-side * 4.0, 3.0, -20.0),
                 ],
                 [4.0, 6.5, 5.5, 3.5],
                 [5.0, 6.5, 6.0, 4.5],
             ),
             # the lamina
             tube(
-                [joint + [-side * 2.0, 1.0, 0.0], [side * 2.0, back + 22.0, -4.0]],
+                [from_joint(-side * 2.0, 1.0, 0.0), [side * 2.0, back + 22.0, -4.0]],
                 [3.2, 3.2],
                 [10.0, 9.0],
             ),
             # the transverse process
             tube(
                 [
-                    joint + [0.0, -3.0, 5.0],
-                    joint + [side * 14.0, 0.5, 6.0],
-                    joint + [side * 29.0, 3.0, 9.0],
+                    from_joint(0.0, -3.0, 5.0),
+                    from_joint(side * 14.0, 0.5, 6.0),
+                    from_joint(side * 29.0, 3.0, 9.0),
                 ],
                 [5.0, 3.0, 1.5],
                 [6.5, 5.0, 3.5],
@@ -76,7 +82,9 @@ def vertebra(size: VertebraSize) -> tuple[Surface, ...]:
 
 
 def tube(
-    centres: list[FloatArray | list[float]], radii_across: list[float], radii_up: list[float]
+    centres: Sequence[FloatArray | Sequence[float]],
+    radii_across: Sequence[float],
+    radii_up: Sequence[float],
 ) -> Surface:
     """A closed tube along a polyline: elliptic sections, round ends.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -35,7 +36,7 @@ class Grid:
         matrix[:3, 3] = self.origin_mm
         return matrix
 
-    def axes_mm(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def axes_mm(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Coordinates of the voxel centres along x, y and z, shaped to broadcast over [D,H,W]."""
         depth, height, width = self.shape
         x, y, z = self.origin_mm

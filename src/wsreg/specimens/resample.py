@@ -1,0 +1,65 @@
+"""Linear resampling between axis-aligned grids, one axis after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsreg.specimens.voxelise import Grid
+
+Float32Array = NDArray[np.float32]
+
+
+def resampled(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
+    """Values [D,H,W,...] on one grid read at the voxel centres of another; 0 outside.
+
+    Args:
+        values: on ``source``.
+        source, target: axis-aligned grids.
+
+    Returns:
+        [D',H',W',...] float32 on ``target``.
+    """
+    for axis in range(3):
+        spatial = 2 - axis  # arrays are (z,y,x)
+        start = target.origin_mm[axis] - source.origin_mm[axis]
+        positions = start + target.spacing_mm * np.arange(target.shape[spatial], dtype=np.float64)
+        values = _along(values, positions / source.spacing_mm, spatial)
+    return values
+
+
+def overlap(grid: Grid, other: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
+    """The part of ``grid`` within reach of ``other``, and where it lies in ``grid``."""
+    origin, shape, slices = [], [], []
+    for axis in range(3):
+        spatial = 2 - axis
+        start = (other.origin_mm[axis] - grid.origin_mm[axis]) / grid.spacing_mm
+        end = start + (other.shape[spatial] - 1) * other.spacing_mm / grid.spacing_mm
+        low = min(max(int(np.floor(start)), 0), grid.shape[spatial])
+        high = max(min(int(np.ceil(end)) + 1, grid.shape[spatial]), low)
+        origin.append(grid.origin_mm[axis] + low * grid.spacing_mm)
+        shape.append(high - low)
+        slices.append(slice(low, high))
+    x, y, z = origin
+    part = Grid(
+        origin_mm=(x, y, z), spacing_mm=grid.spacing_mm, shape=(shape[2], shape[1], shape[0])
+    )
+    return part, (slices[2], slices[1], slices[0])
+
+
+def _along(values: Float32Array, positions: NDArray[Any], axis: int) -> Float32Array:
+    size = values.shape[axis]
+    low = np.floor(positions).astype(int)
+    share = (positions - low).astype(np.float32)
+    broadcast = [1] * values.ndim
+    broadcast[axis] = len(positions)
+    low_weight = np.where((low >= 0) & (low < size), 1.0 - share, 0.0).astype(np.float32)
+    high_weight = np.where((low >= -1) & (low + 1 < size), share, 0.0).astype(np.float32)
+    read: Float32Array = np.take(values, np.clip(low, 0, size - 1), axis=axis)
+    read *= low_weight.reshape(broadcast)
+    upper = np.take(values, np.clip(low + 1, 0, size - 1), axis=axis)
+    upper *= high_weight.reshape(broadcast)
+    read += upper
+    return read
