@@ -99,7 +99,8 @@ def bone_voxels(
     from scipy.ndimage import gaussian_filter
 
     points = np.concatenate([surface.vertices_mm for surface in surfaces])
-    grid = grid_around(points[points[:, 2] > lowest_mm], spacing_mm, 2.0)
+    points[:, 2] = np.maximum(points[:, 2], lowest_mm)
+    grid = grid_around(points, spacing_mm, 2.0)
     mask = inside(surfaces, grid)
     if clear_of:
         neighbours = inside(clear_of, grid)

@@ -75,19 +75,33 @@ def scan(specimen: Specimen, spacing_mm: float) -> Volume:
 
 def _ct_grid(specimen: Specimen, spacing_mm: float) -> Grid:
     """Around the body, from mid thigh to the top of the spine."""
-    body = specimen.body_grid
+    x_mm, y_mm = _extent_mm(specimen, 0), _extent_mm(specimen, 1)
     heads = specimen.anatomy.landmarks_mm["FH-l"] + specimen.anatomy.landmarks_mm["FH-r"]
     spine = np.concatenate([s.vertices_mm for s in specimen.anatomy.bones["vertebrae"]])
     bottom = float(0.5 * heads[2]) + LOWEST_CT_MM
-    top = float(spine[:, 2].max()) + 4.0
-    margin = FIELD_OF_VIEW_MARGIN_MM
-    x, y = body.origin_mm[0] - margin, body.origin_mm[1] - margin
-    width_mm = body.shape[2] * body.spacing_mm + 2.0 * margin
-    height_mm = body.shape[1] * body.spacing_mm + 2.0 * margin + TABLE_THICKNESS_MM
-    depth, height, width = (
-        int(np.ceil(size / spacing_mm)) for size in (top - bottom, height_mm, width_mm)
+    sizes_mm = (
+        float(spine[:, 2].max()) + 4.0 - bottom,
+        y_mm[1] - y_mm[0] + 2.0 * FIELD_OF_VIEW_MARGIN_MM + TABLE_THICKNESS_MM,
+        x_mm[1] - x_mm[0] + 2.0 * FIELD_OF_VIEW_MARGIN_MM,
     )
-    return Grid(origin_mm=(x, y, bottom), spacing_mm=spacing_mm, shape=(depth, height, width))
+    depth, height, width = (int(np.ceil(size / spacing_mm)) for size in sizes_mm)
+    return Grid(
+        origin_mm=(x_mm[0] - FIELD_OF_VIEW_MARGIN_MM, y_mm[0] - FIELD_OF_VIEW_MARGIN_MM, bottom),
+        spacing_mm=spacing_mm,
+        shape=(depth, height, width),
+    )
+
+
+def _extent_mm(specimen: Specimen, axis: int) -> tuple[float, float]:
+    """Where the body begins and ends along x (0) or y (1)."""
+    grid = specimen.body_grid
+    others = tuple(other for other in (0, 1, 2, 3) if other != 2 - axis)
+    occupied = np.flatnonzero(specimen.body.any(axis=others))
+    start = grid.origin_mm[axis]
+    return (
+        start + grid.spacing_mm * float(occupied[0]),
+        start + grid.spacing_mm * float(occupied[-1]),
+    )
 
 
 def _area_mean(density: Float32Array, grid: Grid, spacing_mm: float) -> Float32Array:
