@@ -16,7 +16,7 @@ _HOMES = {
     "Camera": "wsreg.geometry.camera",
     "InputError": "wsreg.errors",
     "Radiograph": "wsreg.radiographs.radiograph",
-    "RegistrationConfig": "wsreg.registration.register",
+    "RegistrationConfig": "wsreg.registration.config",
     "RegistrationResult": "wsreg.registration.result",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from wsreg.outputs.result_files import write_result
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph
-    from wsreg.registration.register import RegistrationConfig, register
+    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.register import register
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.render import render, render_with_jacobian
     from wsreg.volumes.reading import read_volume

@@ -25,8 +25,10 @@ from wsreg.outputs.files import prepare_output_folder, staged_file, write_json
 from wsreg.outputs.image_files import save_image
 from wsreg.outputs.result_files import write_result
 from wsreg.radiographs.reading import read_radiograph
-from wsreg.registration.register import Progress, RegistrationConfig, register
+from wsreg.registration.config import RegistrationConfig
+from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
+from wsreg.registration.solving import Progress
 from wsreg.simulation.parameters import sample_parameters
 from wsreg.simulation.xray import simulate_xray
 from wsreg.volumes.phantom import analytic_phantom

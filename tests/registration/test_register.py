@@ -16,7 +16,8 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.adam import AdamConfig
-from wsreg.registration.register import RegistrationConfig, register
+from wsreg.registration.config import RegistrationConfig
+from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.search import SearchConfig
 from wsreg.simulation.joseph import project_attenuation

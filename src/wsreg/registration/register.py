@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -18,108 +16,23 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.adam import AdamConfig, minimise_adam
-from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig, minimise
+from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.objective import Level, make_level, rendered
 from wsreg.registration.pyramid import volume_pyramid
 from wsreg.registration.result import Comparison, RegistrationResult
-from wsreg.registration.search import (
-    SearchConfig,
-    distinct,
-    mean_distance_mm,
-    poses_around,
-    rank,
-)
+from wsreg.registration.search import mean_distance_mm
+from wsreg.registration.solving import Answer, Clock, Progress, solve, with_polarity_settled
 from wsreg.registration.trust import (
     Evidence,
-    TrustConfig,
     judge,
     regional_similarity,
     remaining_gain,
     standard_deviation,
 )
 from wsreg.rendering.numba_backend import load_kernels
-from wsreg.rendering.render import Backend, render, resolve_backend
+from wsreg.rendering.render import render, resolve_backend
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
-
-Method = Literal["gauss-newton", "adam"]
-METHODS = ("gauss-newton", "adam")
-RIVAL = 1.04
-"""Another answer rivals the best one if its loss is less than this many times as large.  On real
-anatomy the pose one rib or vertebra further has a loss 1.09 times as large as the true one."""
-HOPELESS = 1.25
-"""A pose whose loss is more than this many times the best one's is not refined any further."""
-POLARITY_STARTS = 8
-"""How many descents decide between two readings of an X-ray's intensities."""
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegistrationConfig:
-    """Settings of a registration; each tuple has one entry for each level, coarse to fine.
-
-    Args:
-        method: ``gauss-newton`` (Levenberg-Marquardt) or ``adam`` (the paper's loop).
-        image_sizes_px: longer side of the X-ray.
-        voxel_sizes_mm: of the CT; never finer than the CT is.
-        window_sizes_px: windows of the local NCC.
-        global_weight: share of global NCC in the similarity; local NCC has the rest.
-        probes: descents from disturbed starts, to see whether the answer is the only one.
-        backend: renderer.
-        seed: of everything random.
-    """
-
-    method: Method = "gauss-newton"
-    image_sizes_px: tuple[int, ...] = (48, 96, 192)
-    voxel_sizes_mm: tuple[float, ...] = (6.0, 3.0, 1.5)
-    window_sizes_px: tuple[tuple[int, ...], ...] = ((7,), (9,), (5,))
-    global_weight: float = 1.0 / 3.0
-    probes: int = 4
-    backend: Backend = "auto"
-    seed: int = 0
-    descent: LevenbergMarquardtConfig = field(default_factory=LevenbergMarquardtConfig)
-    adam: AdamConfig = field(default_factory=AdamConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
-    trust: TrustConfig = field(default_factory=TrustConfig)
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        lengths = {len(self.image_sizes_px), len(self.voxel_sizes_mm), len(self.window_sizes_px)}
-        if len(lengths) != 1 or lengths == {0}:
-            raise InputError(
-                "image_sizes_px, voxel_sizes_mm and window_sizes_px must have one entry for each "
-                f"level, got {len(self.image_sizes_px)}, {len(self.voxel_sizes_mm)} and "
-                f"{len(self.window_sizes_px)}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Answer:
-    """What a solver hands to the verdict."""
-
-    camera_from_ct: Tensor
-    iterations: int
-    renders: int
-    rivals: tuple[Tensor, ...]
-    starts: int
-
-
-class _Clock:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.begin = self.last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
-        self.last = now
-
-    def stop(self) -> dict[str, float]:
-        return {**self.seconds, "total": time.perf_counter() - self.begin}
 
 
 def register(
@@ -190,14 +103,16 @@ def _register(
     backend: str,
     progress: Progress,
 ) -> RegistrationResult:
-    clock = _Clock()
+    clock = Clock()
     start, kind = _start_pose(radiograph, volume, camera, init, view)
     pivot = volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
     volumes = volume_pyramid(volume, settings.voxel_sizes_mm, labels)
     if backend == "numba":
         load_kernels()
     clock.lap("prepare_ct")
-    radiograph, polarity = _settled(radiograph, volumes[0], camera, start, kind, pivot, settings)
+    radiograph, polarity = with_polarity_settled(
+        radiograph, volumes[0], camera, start, kind, pivot, settings
+    )
     levels = [
         make_level(
             radiograph, camera, at, size, windows, settings.global_weight, pivot, settings.backend
@@ -207,50 +122,12 @@ def _register(
         )
     ]
     clock.lap("prepare_xray")
-    if settings.method == "adam":
-        answer = _solve_adam(levels, start, kind, settings, clock, progress)
-    else:
-        answer = _solve_gauss_newton(levels, start, kind, settings, clock, progress)
+    answer = solve(levels, start, kind, settings, clock, progress)
     return _conclude(
         levels, start, answer, clock,
         radiograph=radiograph, volume=volume, camera=camera, pivot=pivot, backend=backend,
         kind=kind, labels=labels, view=view, settings=settings, polarity=polarity,
     )  # fmt: skip
-
-
-def _settled(
-    radiograph: Radiograph,
-    coarse: Volume,
-    camera: Camera,
-    start: Tensor,
-    kind: str,
-    pivot: Tensor,
-    settings: RegistrationConfig,
-) -> tuple[Radiograph, str]:
-    """The radiograph in the polarity that fits the CT, where reading it left that open."""
-    if radiograph.other_reading is None:
-        return radiograph, "as read"
-    other = dataclasses.replace(radiograph, image=radiograph.other_reading)
-    losses = []
-    for reading in (radiograph, other):
-        level = make_level(
-            reading, camera, coarse, settings.image_sizes_px[0], settings.window_sizes_px[0],
-            settings.global_weight, pivot, settings.backend,
-        )  # fmt: skip
-        starts = _first_poses(level, start, kind, settings)[:POLARITY_STARTS]
-        descents = minimise(level.linearize, level.move, starts, settings.descent)
-        losses.append(float(descents.values.min()))
-    if losses[1] < losses[0]:
-        return dataclasses.replace(other, other_reading=None), "opposite, which fits the CT better"
-    return dataclasses.replace(radiograph, other_reading=None), "as read, which fits the CT better"
-
-
-def _first_poses(level: Level, start: Tensor, kind: str, settings: RegistrationConfig) -> Tensor:
-    """What the coarsest level begins with: the best poses of a search, or the start and probes."""
-    if kind != "search":
-        return _with_probes(start, level.pivot_mm, settings)
-    tried = poses_around(start, level.pivot_mm, settings.search, settings.seed)
-    return rank(level, tried)[0][: settings.search.refined]
 
 
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
@@ -292,110 +169,11 @@ def _start_pose(
     return frontal_pose(volume, camera, radiograph.angles), init
 
 
-def _solve_gauss_newton(
-    levels: list[Level],
-    start: Tensor,
-    kind: str,
-    settings: RegistrationConfig,
-    clock: _Clock,
-    progress: Progress,
-) -> _Answer:
-    """From the first poses; if a given start ends at nothing alike, from a search around it."""
-    starts = _first_poses(levels[0], start, kind, settings)
-    clock.lap("start")
-    answer = _descend(levels, starts, settings, clock, progress)
-    tried = settings.search.poses if kind == "search" else 0
-    if kind != "search" and _is_lost(levels[-1], answer.camera_from_ct, settings):
-        starts = _first_poses(levels[0], start, "search", settings)
-        clock.lap("start")
-        wider = _descend(levels, starts, settings, clock, progress)
-        both = torch.stack((answer.camera_from_ct, wider.camera_from_ct))
-        losses = levels[-1].loss(both)
-        better = wider if bool(losses[1] < losses[0]) else answer
-        tried = settings.search.poses + len(both)
-        answer = dataclasses.replace(
-            better,
-            iterations=answer.iterations + wider.iterations,
-            renders=answer.renders + wider.renders,
-        )
-    return dataclasses.replace(answer, renders=answer.renders + tried)
-
-
-def _is_lost(level: Level, pose: Tensor, settings: RegistrationConfig) -> bool:
-    found = regional_similarity(level.fixed, level.mask, rendered(level, pose))
-    return found < settings.trust.regional_similarity[1]
-
-
-def _descend(
-    levels: list[Level],
-    starts: Tensor,
-    settings: RegistrationConfig,
-    clock: _Clock,
-    progress: Progress,
-) -> _Answer:
-    """Coarse to fine; fewer and fewer different poses go on from level to level."""
-    search, points = settings.search, levels[0].volume.corners_mm
-    iterations = renders = 0
-    for number, level in enumerate(levels):
-        progress("register", number, len(levels))
-        descents = minimise(level.linearize, level.move, starts, settings.descent)
-        iterations += descents.iterations
-        renders += descents.evaluations
-        order = descents.values.argsort()
-        starts, losses = descents.camera_from_ct[order], descents.values[order]
-        if number < len(levels) - 1:
-            count = search.kept if number + 2 < len(levels) else search.finished
-            promising = starts[losses <= HOPELESS * losses[0]]
-            starts = distinct(promising, count, 2.0 * max(level.volume.spacing_mm), points)
-        clock.lap(f"level_{number + 1}")
-    progress("register", len(levels), len(levels))
-    rivals = starts[1:][losses[1:] < RIVAL * losses[0]]
-    return _Answer(
-        camera_from_ct=starts[0],
-        iterations=iterations,
-        renders=renders,
-        rivals=tuple(rivals),
-        starts=len(starts) - 1,
-    )
-
-
-def _with_probes(start: Tensor, pivot_mm: Tensor, settings: RegistrationConfig) -> Tensor:
-    """[1+probes,4,4]: the start, and some beside it: do they all end in one place?"""
-    around = SearchConfig(rotation_deg=6.0, shift_mm=15.0, depth_mm=40.0, poses=settings.probes + 1)
-    return poses_around(start, pivot_mm, around, settings.seed)
-
-
-def _solve_adam(
-    levels: list[Level],
-    start: Tensor,
-    kind: str,
-    settings: RegistrationConfig,
-    clock: _Clock,
-    progress: Progress,
-) -> _Answer:
-    """The paper's loop at the finest level, from the start or the best pose of a search."""
-    renders = settings.search.poses if kind == "search" else 0
-    if kind == "search":
-        start = _first_poses(levels[0], start, kind, settings)[0]
-        clock.lap("start")
-
-    def report(done: int, total: int) -> None:
-        progress("register", done, total)
-
-    def loss(pose: Tensor) -> Tensor:
-        return levels[-1].loss(pose[None])[0]
-
-    descent = minimise_adam(loss, levels[-1].move, start, settings.adam, report)
-    clock.lap("adam")
-    return _Answer(camera_from_ct=descent.camera_from_ct, iterations=descent.iterations,
-                   renders=renders + descent.iterations + 1, rivals=(), starts=0)  # fmt: skip
-
-
 def _conclude(
     levels: list[Level],
     start: Tensor,
-    answer: _Answer,
-    clock: _Clock,
+    answer: Answer,
+    clock: Clock,
     *,
     radiograph: Radiograph,
     volume: Volume,
