@@ -1,7 +1,7 @@
 """Line integrals by Joseph's method: a projector that shares nothing with the registration's.
 
 A ray is followed plane by plane along the voxel axis it crosses fastest, with bilinear
-interpolation inside each plane.
+interpolation inside each plane.  Blocks of voxels that hold nothing are stepped over.
 
 Source: P. M. Joseph, "An improved algorithm for reprojecting rays through pixel images", IEEE
 Transactions on Medical Imaging 1(3), 1982.
@@ -22,25 +22,36 @@ from wsreg.volumes.volume import Volume
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+BLOCK = 8
+"""Voxels along each side of a block."""
 
 
-def project(maps: Float32Array, voxel_from_camera: Float64Array, camera: Camera) -> Float32Array:
+def project(
+    maps: Float32Array, occupied: BoolArray, voxel_from_camera: Float64Array, camera: Camera
+) -> Float32Array:
     """Integrate maps on one voxel grid along the ray of every pixel.
 
     Args:
-        maps: [M,D,H,W] float32 quantities per millimetre (or densities); zero outside the grid.
+        maps: [D,H,W,M] float32 quantities per millimetre (or densities), C-contiguous; zero
+            outside the grid.
+        occupied: [D/8,H/8,W/8] from :func:`occupied_blocks`.
         voxel_from_camera: [4,4] affine, camera millimetres -> voxel index (x,y,z).
         camera: the rays run from its source to its pixel centres.
 
     Returns:
-        [M,rows,columns] float32 integrals (the maps' unit times mm).
+        [rows,columns,M] float32 integrals (the maps' unit times mm).
     """
-    ends_mm = _detector_points(camera)
-    affine = np.asarray(voxel_from_camera, dtype=np.float64)
-    ends = ends_mm @ affine[:3, :3].T + affine[:3, 3]
-    lengths_mm = np.linalg.norm(ends_mm, axis=-1)
-    integrals = _project(np.ascontiguousarray(maps), affine[:3, 3].copy(), ends, lengths_mm)
-    return np.ascontiguousarray(integrals.transpose(2, 0, 1))
+    mm_from_pixel = np.linalg.inv(camera.intrinsic_matrix.numpy()) * camera.source_to_detector_mm
+    linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
+    return np.asarray(
+        _project(
+            maps, occupied, source.copy(), linear @ mm_from_pixel, mm_from_pixel,
+            camera.rows, camera.columns,
+        ),
+        dtype=np.float32,
+    )  # fmt: skip
 
 
 def project_attenuation(volume: Volume, camera: Camera, camera_from_ct: Tensor) -> Tensor:
@@ -48,81 +59,196 @@ def project_attenuation(volume: Volume, camera: Camera, camera_from_ct: Tensor) 
 
     The same quantity as the registration's renderer gives, by another method.
     """
-    affine = voxel_from_camera(volume, camera_from_ct)
-    return torch.from_numpy(project(volume.attenuation.numpy()[None], affine, camera)[0])
+    maps = volume.attenuation.numpy()[..., None]
+    affine = voxel_from_camera(volume.ct_from_voxel, camera_from_ct)
+    return torch.from_numpy(project(maps, occupied_blocks(maps), affine, camera)[..., 0])
 
 
-def voxel_from_camera(volume: Volume, camera_from_ct: Tensor) -> Float64Array:
-    """[4,4] float64 affine: camera millimetres -> voxel index (x,y,z) of the volume."""
-    camera_from_voxel = camera_from_ct.to(torch.float64) @ volume.ct_from_voxel
+def voxel_from_camera(frame_from_voxel: Tensor, camera_from_frame: Tensor) -> Float64Array:
+    """[4,4] float64 affine: camera millimetres -> voxel index (x,y,z) of a grid."""
+    camera_from_voxel = camera_from_frame.to(torch.float64) @ frame_from_voxel
     return np.asarray(torch.linalg.inv(camera_from_voxel).numpy(), dtype=np.float64)
 
 
-def _detector_points(camera: Camera) -> Float64Array:
-    """[rows,columns,3] float64 pixel centres in the camera frame, mm."""
-    rows = torch.arange(camera.rows, dtype=torch.float64)
-    columns = torch.arange(camera.columns, dtype=torch.float64)
-    row, column = torch.meshgrid(rows, columns, indexing="ij")
-    points = camera.detector_points(torch.stack((column, row), dim=-1))
-    return np.asarray(points.numpy(), dtype=np.float64)
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def occupied_blocks(maps: Float32Array) -> BoolArray:
+    """[D/8,H/8,W/8] whether a sample inside a block of voxels can be other than zero.
+
+    Args:
+        maps: [D,H,W,M] float32.
+    """
+    depth, height, width, count = maps.shape
+    occupied = np.zeros(
+        (
+            (depth + BLOCK - 1) // BLOCK,
+            (height + BLOCK - 1) // BLOCK,
+            (width + BLOCK - 1) // BLOCK,
+        ),
+        dtype=np.bool_,
+    )
+    for z in numba.prange(depth):
+        for y in range(height):
+            for x in range(width):
+                for m in range(count):
+                    if maps[z, y, x, m] != 0.0:
+                        # a sample reads the voxels on both sides, so the block before this one too
+                        for k in range(max(z - 1, 0) // BLOCK, z // BLOCK + 1):
+                            for j in range(max(y - 1, 0) // BLOCK, y // BLOCK + 1):
+                                for i in range(max(x - 1, 0) // BLOCK, x // BLOCK + 1):
+                                    occupied[k, j, i] = True
+    return occupied
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def _project(
-    maps: Float32Array, start: Float64Array, ends: Float64Array, lengths_mm: Float64Array
+    maps: Float32Array,
+    occupied: BoolArray,
+    start: Float64Array,
+    voxel_from_pixel: Float64Array,
+    mm_from_pixel: Float64Array,
+    rows: int,
+    columns: int,
 ) -> Float32Array:
-    """[rows,columns,M] integrals from ``start`` [3] to ``ends`` [rows,columns,3] (voxel index)."""
-    rows, columns = lengths_mm.shape
-    integrals = np.zeros((rows, columns, maps.shape[0]), dtype=np.float32)
+    """[rows,columns,M] integrals from ``start`` [3] (voxel index) to each pixel.
+
+    Both [3,3] matrices take (column, row, 1) to a vector from the source to that pixel.
+    """
+    integrals = np.zeros((rows, columns, maps.shape[3]), dtype=np.float32)
     for row in numba.prange(rows):
+        direction = np.empty(3)
         for column in range(columns):
+            squared_mm = 0.0
+            for k in range(3):
+                voxel, mm = voxel_from_pixel[k], mm_from_pixel[k]
+                direction[k] = voxel[0] * column + voxel[1] * row + voxel[2]
+                squared_mm += (mm[0] * column + mm[1] * row + mm[2]) ** 2
             _integrate_ray(
-                maps,
-                start,
-                ends[row, column] - start,
-                lengths_mm[row, column],
-                integrals[row, column],
+                maps, occupied, start, direction, math.sqrt(squared_mm), integrals[row, column]
             )
     return integrals
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _integrate_ray(
     maps: Float32Array,
+    occupied: BoolArray,
     start: Float64Array,
     direction: Float64Array,
     length_mm: float,
     integrals: Float32Array,
 ) -> None:
-    """Write to ``integrals`` [M] the sum over one ray, ``start`` to ``start + direction``."""
-    sizes = (maps.shape[3], maps.shape[2], maps.shape[1])
-    strides = (1, maps.shape[3], maps.shape[2] * maps.shape[3])
-    axis = int(np.argmax(np.abs(direction)))  # the axis crossed fastest
-    u_axis, v_axis = (axis + 1) % 3, (axis + 2) % 3
-    u_size, v_size = sizes[u_axis], sizes[v_axis]
-    stride, u_stride, v_stride = strides[axis], strides[u_axis], strides[v_axis]
-    u_slope, v_slope = direction[u_axis] / direction[axis], direction[v_axis] / direction[axis]
-    u_start = start[u_axis] - u_slope * start[axis]
-    v_start = start[v_axis] - v_slope * start[axis]
-    low, high = 0.0, sizes[axis] - 1.0
+    """Add to ``integrals`` [M] the sum over one ray, ``start`` to ``start + direction``."""
+    w_axis = int(np.argmax(np.abs(direction)))  # the axis crossed fastest
+    u_axis, v_axis = (w_axis + 1) % 3, (w_axis + 2) % 3
+    sizes = (maps.shape[2 - w_axis], maps.shape[2 - u_axis], maps.shape[2 - v_axis])
+    xyz = (maps.shape[3], maps.shape[3] * maps.shape[2], maps[0].size)
+    strides = (xyz[w_axis], xyz[u_axis], xyz[v_axis])
+    xyz = (1, occupied.shape[2], occupied[0].size)
+    block_strides = (xyz[w_axis], xyz[u_axis], xyz[v_axis])
+    slopes = (direction[u_axis] / direction[w_axis], direction[v_axis] / direction[w_axis])
+    u_start = start[u_axis] - slopes[0] * start[w_axis]
+    v_start = start[v_axis] - slopes[1] * start[w_axis]
+    low, high = 0.0, sizes[0] - 1.0
     # only planes between the source and the detector, and only where the ray is over the grid
-    low, high = _clip(low, high, start[axis], start[axis] + direction[axis], 1.0, 0.0)
-    low, high = _clip(low, high, -1.0, float(u_size), u_slope, u_start)
-    low, high = _clip(low, high, -1.0, float(v_size), v_slope, v_start)
-    step_mm = length_mm / abs(direction[axis])
-    for m in range(maps.shape[0]):
-        values = maps[m].ravel()
-        total = 0.0
-        for plane in range(math.ceil(low), math.floor(high) + 1):
-            i, i_next, i_weight, i_next_weight = _neighbours(u_start + u_slope * plane, u_size)
-            j, j_next, j_weight, j_next_weight = _neighbours(v_start + v_slope * plane, v_size)
-            i, i_next = plane * stride + i * u_stride, plane * stride + i_next * u_stride
-            j, j_next = j * v_stride, j_next * v_stride
-            total += i_weight * (j_weight * values[i + j] + j_next_weight * values[i + j_next])
-            total += i_next_weight * (
-                j_weight * values[i_next + j] + j_next_weight * values[i_next + j_next]
+    low, high = _clip(low, high, start[w_axis], start[w_axis] + direction[w_axis], 1.0, 0.0)
+    low, high = _clip(low, high, -1.0, float(sizes[1]), slopes[0], u_start)
+    low, high = _clip(low, high, -1.0, float(sizes[2]), slopes[1], v_start)
+    values, holds = maps.ravel(), occupied.ravel()
+    first, last = math.ceil(low), math.floor(high)
+    while first <= last:
+        planes = (first, min(last, first | (BLOCK - 1)))
+        u = (u_start + slopes[0] * planes[0], u_start + slopes[0] * planes[1])
+        v = (v_start + slopes[1] * planes[0], v_start + slopes[1] * planes[1])
+        at = first // BLOCK * block_strides[0]
+        i = (_block(u[0], sizes[1]) * block_strides[1], _block(u[1], sizes[1]) * block_strides[1])
+        j = (_block(v[0], sizes[2]) * block_strides[2], _block(v[1], sizes[2]) * block_strides[2])
+        # slopes are at most 1, so that no more than these four blocks are met
+        if (
+            holds[at + i[0] + j[0]]
+            or holds[at + i[0] + j[1]]
+            or holds[at + i[1] + j[0]]
+            or holds[at + i[1] + j[1]]
+        ):
+            start_uv = (u[0], v[0])
+            if _inside(u, sizes[1]) and _inside(v, sizes[2]):
+                _add_inside(values, planes, start_uv, slopes, strides, integrals)
+            else:
+                _add_at_edge(values, planes, start_uv, slopes, strides, sizes, integrals)
+        first = planes[1] + 1
+    integrals *= length_mm / abs(direction[w_axis])
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+def _add_inside(
+    values: Float32Array,
+    planes: tuple[int, int],
+    start_uv: tuple[float, float],
+    slopes: tuple[float, float],
+    strides: tuple[int, int, int],
+    integrals: Float32Array,
+) -> None:
+    """Sum over planes first to last where all four neighbours lie on the grid; made for speed."""
+    w_stride, u_stride, v_stride = (
+        np.uint64(strides[0]),
+        np.uint64(strides[1]),
+        np.uint64(strides[2]),
+    )
+    for k in range(planes[1] - planes[0] + 1):
+        u = np.float32(start_uv[0] + slopes[0] * k)
+        v = np.float32(start_uv[1] + slopes[1] * k)
+        i, j = np.int32(u), np.int32(v)
+        u_weight, v_weight = u - np.float32(i), v - np.float32(j)
+        both = u_weight * v_weight
+        only_u, only_v = u_weight - both, v_weight - both
+        neither = np.float32(1.0) - u_weight - only_v
+        corner = (
+            np.uint64(planes[0] + k) * w_stride + np.uint64(i) * u_stride + np.uint64(j) * v_stride
+        )
+        for m in range(integrals.size):
+            at = corner + np.uint64(m)
+            integrals[m] += (
+                neither * values[at]
+                + only_u * values[at + u_stride]
+                + only_v * values[at + v_stride]
+                + both * values[at + u_stride + v_stride]
             )
-        integrals[m] = total * step_mm
+
+
+@numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add_at_edge(
+    values: Float32Array,
+    planes: tuple[int, int],
+    start_uv: tuple[float, float],
+    slopes: tuple[float, float],
+    strides: tuple[int, int, int],
+    sizes: tuple[int, int, int],
+    integrals: Float32Array,
+) -> None:
+    """Sum over planes first to last where some neighbours may lie outside, which count as zero."""
+    for k in range(planes[1] - planes[0] + 1):
+        i, i_next, i_weight, i_next_weight = _neighbours(start_uv[0] + slopes[0] * k, sizes[1])
+        j, j_next, j_weight, j_next_weight = _neighbours(start_uv[1] + slopes[1] * k, sizes[2])
+        plane = (planes[0] + k) * strides[0]
+        i, i_next = plane + i * strides[1], plane + i_next * strides[1]
+        j, j_next = j * strides[2], j_next * strides[2]
+        for m in range(integrals.size):
+            integrals[m] += i_weight * (
+                j_weight * values[i + j + m] + j_next_weight * values[i + j_next + m]
+            ) + i_next_weight * (
+                j_weight * values[i_next + j + m] + j_next_weight * values[i_next + j_next + m]
+            )
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _inside(ends: tuple[float, float], size: int) -> bool:
+    """Whether both neighbours of all positions between two lie on the grid."""
+    return min(ends[0], ends[1]) >= 0.0 and max(ends[0], ends[1]) < size - 1.0
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _block(position: float, size: int) -> int:
+    """The block that a position in (-1, size) is in."""
+    return min(max(int(position), 0), size - 1) // BLOCK
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]

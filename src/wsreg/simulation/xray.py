@@ -1,10 +1,11 @@
-"""A realistic X-ray of a CT, made without the registration's renderer."""
+"""A realistic X-ray of a scene or of a CT, made without the registration's renderer."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,25 +17,22 @@ from wsreg.simulation.detector import (
     scatter,
     steel_thickness_mm,
 )
-from wsreg.simulation.joseph import project, voxel_from_camera
+from wsreg.simulation.hounsfield import material_grid
 from wsreg.simulation.materials import (
     MATERIALS,
     STEEL_DENSITY_G_PER_CM3,
-    material_density,
     polyenergetic_transmission,
 )
 from wsreg.simulation.parameters import XrayParameters
 from wsreg.simulation.refinement import refine
+from wsreg.simulation.scene import CM_PER_MM, ScenePart, areal_density
 from wsreg.volumes.volume import Volume
 
-CM_PER_MM = 0.1
-
-SUPERSAMPLING = 2
-"""Rays along each side of a pixel: a pixel reads the mean over its area, not its centre."""
-
+RAY_PITCH_MM = 0.4
+"""Rays are no further apart on the detector; a pixel reads the mean of its rays' signals."""
 
 LONGEST_VOXEL_MM = 1.5
-"""Longer voxels are split before the projection."""
+"""Longer voxels of a CT are split before the projection."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,9 +58,7 @@ def simulate_xray(
     parameters: XrayParameters,
     seed: int,
 ) -> SimulatedXray:
-    """Simulate an X-ray: polyenergetic beam, three materials, scatter, noise, blur, tools.
-
-    The same arguments give the same image.
+    """Simulate an X-ray of a CT, its Hounsfield units read as tissue, bone and metal.
 
     Args:
         volume: the CT on its finest grid.
@@ -71,7 +67,25 @@ def simulate_xray(
         parameters: of this X-ray, from :func:`sample_parameters` or by hand.
         seed: of the noise.
     """
-    primary = _primary(volume, camera, camera_from_ct, parameters)
+    grid = material_grid(refine(volume, LONGEST_VOXEL_MM))
+    part = ScenePart(grid=grid, camera_from_part=camera_from_ct)
+    return simulate_scene([part], camera, parameters, seed)
+
+
+def simulate_scene(
+    parts: Sequence[ScenePart], camera: Camera, parameters: XrayParameters, seed: int
+) -> SimulatedXray:
+    """Simulate an X-ray: polyenergetic beam, scatter, noise, blur, collimator, tools.
+
+    The same arguments give the same image.
+
+    Args:
+        parts: what is in the beam; their masses add up.
+        camera: geometry of the image.
+        parameters: of this X-ray, from :func:`sample_parameters` or by hand.
+        seed: of the noise.
+    """
+    primary = _primary(parts, camera, parameters)
     row_mm, column_mm = camera.pixel_spacing_mm
     sigma_mm = parameters.scatter_sigma_mm
     signal = primary + scatter(
@@ -82,25 +96,17 @@ def simulate_xray(
     return SimulatedXray(transmission=transmission, parameters=parameters, seed=seed)
 
 
-def _primary(
-    volume: Volume, camera: Camera, camera_from_ct: Tensor, parameters: XrayParameters
-) -> FloatImage:
+def _primary(parts: Sequence[ScenePart], camera: Camera, parameters: XrayParameters) -> FloatImage:
     """[rows,columns] unscattered share of the open beam, blurred by the focal spot."""
     from scipy.ndimage import gaussian_filter
 
-    rows, columns, parts = camera.rows, camera.columns, SUPERSAMPLING
-    fine_camera = camera.resized(rows * parts, columns * parts)
-    fine_volume = refine(volume, LONGEST_VOXEL_MM)
-    affine = voxel_from_camera(fine_volume, camera_from_ct)
-    tissue = np.zeros((len(MATERIALS), fine_camera.rows, fine_camera.columns), dtype=np.float32)
-    for material in range(len(MATERIALS)):
-        density = material_density(fine_volume.hu, material, fine_volume.air_hu)
-        if density.any():
-            tissue[material] = CM_PER_MM * project(density[None], affine, fine_camera)[0]
-    steel_mm = steel_thickness_mm(parameters.tools, rows, columns, parts)
-    transmission = polyenergetic_transmission(
-        tissue, CM_PER_MM * STEEL_DENSITY_G_PER_CM3 * steel_mm
-    )
-    pixels = transmission.reshape(rows, parts, columns, parts).mean(axis=(1, 3))
+    rows, columns = camera.rows, camera.columns
+    splits = max(1, math.ceil(max(camera.pixel_spacing_mm) / RAY_PITCH_MM))
+    density = areal_density(parts, camera.resized(rows * splits, columns * splits))
+    steel_mm = steel_thickness_mm(parameters.tools, rows, columns, splits)
+    steel = CM_PER_MM * STEEL_DENSITY_G_PER_CM3 * steel_mm
+    density[..., MATERIALS.index("steel")] += steel
+    transmission = polyenergetic_transmission(density)
+    pixels = transmission.reshape(rows, splits, columns, splits).mean(axis=(1, 3))
     blurred: FloatImage = gaussian_filter(pixels, parameters.focal_blur_px, mode="nearest")
     return blurred

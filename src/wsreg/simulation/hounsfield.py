@@ -1,0 +1,70 @@
+"""What a CT's Hounsfield units are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsreg.simulation.scene import MaterialGrid
+from wsreg.volumes.volume import AIR_HU, Volume
+
+CT_MATERIALS = ("soft tissue", "cortical bone", "titanium")
+
+SOFT_TISSUE_END_HU = 100.0
+BONE_HU, BONE_DENSITY_G_PER_CM3 = 1600.0, 1.92
+METAL_START_HU, METAL_HU, METAL_DENSITY_G_PER_CM3 = 2500.0, 3000.0, 4.54
+
+
+def material_grid(volume: Volume) -> MaterialGrid:
+    """The materials of a CT on its own grid; titanium only if there is metal in it."""
+    has_metal = float(volume.hu.max()) > METAL_START_HU
+    materials = CT_MATERIALS if has_metal else CT_MATERIALS[:2]
+    return MaterialGrid(
+        density=material_density(volume.hu, volume.air_hu)[..., : len(materials)],
+        materials=materials,
+        part_from_voxel=volume.ct_from_voxel,
+    )
+
+
+def material_density(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32]:
+    """Density of ``CT_MATERIALS`` in each voxel, piecewise linear and continuous in HU.
+
+    Up to 100 HU: soft tissue, fat and lung as water of density 1 + HU/1000; from there mixed with
+    cortical bone, all bone at 1600 HU; replaced by metal between 2500 and 3000 HU, where scanners
+    saturate.  Air (``air_hu`` and below, padding too) has none.
+
+    Args:
+        hu: [D,H,W] Hounsfield units.
+        air_hu: what counts as air.
+
+    Returns:
+        [D,H,W,3] float32 g/cm3.
+    """
+    density = np.empty((*hu.shape, len(CT_MATERIALS)), dtype=np.float32)
+    _fill_density(hu.numpy().ravel(), air_hu, density.reshape(-1, len(CT_MATERIALS)))
+    return density
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _fill_density(hu: NDArray[Any], air_hu: float, density: NDArray[np.float32]) -> None:
+    """Write the [N,3] densities for [N] Hounsfield units."""
+    for voxel in numba.prange(hu.size):
+        value = float(hu[voxel])
+        bone = _ramp(value, SOFT_TISSUE_END_HU, BONE_HU)
+        metal = _ramp(value, METAL_START_HU, METAL_HU)
+        if value <= air_hu:
+            density[voxel] = 0.0
+        else:
+            density[voxel, 0] = (1.0 + min(value, SOFT_TISSUE_END_HU) / 1000.0) * (1.0 - bone)
+            density[voxel, 1] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
+            density[voxel, 2] = METAL_DENSITY_G_PER_CM3 * metal
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _ramp(value: float, start: float, end: float) -> float:
+    """0 up to ``start``, 1 from ``end`` on, linear between."""
+    return min(max((value - start) / (end - start), 0.0), 1.0)
