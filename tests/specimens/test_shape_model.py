@@ -23,6 +23,13 @@ def test_no_scores_give_the_mean_and_a_score_moves_by_its_deviation() -> None:
     np.testing.assert_allclose((moved**2).sum(), 4.0 * model.variances[1], rtol=1e-6)
 
 
+def test_scores_are_in_standard_deviations_of_the_26_people() -> None:
+    people = load_shape_model().people
+    assert people.shape == (26, 26)
+    np.testing.assert_allclose(people[:, :10].mean(axis=0), 0.0, atol=1e-6)
+    np.testing.assert_allclose(people[:, :10].std(axis=0, ddof=1), 1.0, rtol=0.02)
+
+
 def test_a_patch_basis_sums_to_one_and_is_one_at_its_nodes() -> None:
     for kind in ("quad44", "quad54", "quad55", "tri10", "tri15"):
         basis, triangles = shape_model._patch_grid(kind)

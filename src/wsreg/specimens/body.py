@@ -31,6 +31,10 @@ SKIN_MM = 2.0
 MUSCLE_AROUND_BONE_MM = 4.0
 """Bones displace muscle wherever they are, so there is muscle at least this far around them."""
 BELLY_WALL_MM = 12.0
+PERINEUM_MM = 95.0
+"""Below the femoral heads."""
+INNER_THIGH_MM = 5.0
+"""From the middle plane."""
 BOWEL_GRID_MM = 3.0
 BOWEL_LOOPS, BOWEL_STEPS = 16, 100
 
@@ -119,14 +123,16 @@ def _skin(person: Person, anatomy: Anatomy, outline: _Outline, grid: Grid) -> Fl
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     half_width, centre, half_depth = _section(outline, z)
     torso = _superellipse(x, (y - centre), half_width, half_depth, 2.5)
-    torso = np.maximum(torso, -(z + 75.0))
+    torso = -_smooth_union(-torso, z + PERINEUM_MM, 40.0)
     skin: Float32Array = torso
     for name in ("left-femur", "right-femur"):
         axis_x, axis_y = _axis_of(anatomy.bones[name], z)
-        radius = 0.9 * person.muscle_mm + 22.0 + 1.1 * person.fat_mm
-        towards_middle = np.float32(-0.14 * radius) * np.sign(axis_x)
+        side = np.sign(axis_x)
+        outer = np.abs(axis_x) + 0.8 * person.muscle_mm + 12.0 + 1.1 * person.fat_mm
+        inner = np.maximum(INNER_THIGH_MM, np.abs(axis_x) - 0.9 * outer)
+        across, along = 0.5 * (outer - inner), 0.5 * (outer - inner) * 1.1
         thigh = _superellipse(
-            x - axis_x - towards_middle, y - axis_y - 12.0, radius * 1.05, radius * 1.12, 2.0
+            x - side * 0.5 * (outer + inner), y - axis_y - 12.0, across, along, 2.2
         )
         thigh = np.maximum(thigh, z - 10.0)
         skin = _smooth_union(skin, thigh, 22.0)

@@ -45,11 +45,13 @@ class ShapeModel:
         mean: [N,3] nodes of the mean person.
         modes: [K,N,3] unit modes.
         variances: [K] of each mode, mm^2.
+        people: [26,K] scores of the people whom the model was made from.
     """
 
     mean: FloatArray
     modes: FloatArray
     variances: FloatArray
+    people: FloatArray
 
     def nodes(self, scores: FloatArray) -> FloatArray:
         """[N,3] nodes of the person with these scores [k <= K], in standard deviations."""
@@ -90,7 +92,8 @@ def load_shape_model() -> ShapeModel:
     modes = np.asarray(record["modes"], dtype=np.float64)
     modes = modes.reshape(3, mean.shape[0], -1).transpose(2, 1, 0)
     variances = np.asarray(record["weights"], dtype=np.float64)
-    return ShapeModel(mean=mean, modes=modes[: len(variances)], variances=variances)
+    people = np.asarray(record["projectedWeights"], dtype=np.float64).T / np.sqrt(variances)
+    return ShapeModel(mean=mean, modes=modes, variances=variances, people=people)
 
 
 @cache

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from wsreg.simulation.scene import MaterialGrid
 from wsreg.specimens.anatomy import Anatomy, build_anatomy
 from wsreg.specimens.body import body_density
 from wsreg.specimens.bone_tissue import BoneVoxels, bone_voxels
@@ -58,6 +61,27 @@ class Specimen:
     bones: Mapping[str, BoneVoxels]
     body_grid: Grid
     body: Float32Array
+
+    @cached_property
+    def body_material(self) -> MaterialGrid:
+        """The soft tissue as a part of a scene."""
+        return MaterialGrid(
+            density=self.body,
+            materials=("soft tissue", "fat"),
+            part_from_voxel=torch.from_numpy(self.body_grid.mm_from_voxel),
+        )
+
+    @cached_property
+    def bone_materials(self) -> Mapping[str, MaterialGrid]:
+        """Each bone as a part of a scene, to be added to the soft tissue."""
+        return {
+            name: MaterialGrid(
+                density=bone.density,
+                materials=("soft tissue", "cortical bone"),
+                part_from_voxel=torch.from_numpy(bone.grid.mm_from_voxel),
+            )
+            for name, bone in self.bones.items()
+        }
 
 
 def build_specimen(

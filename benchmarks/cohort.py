@@ -1,0 +1,241 @@
+"""Is the virtual cohort realistic, are its people different, and is its ground truth right?
+
+    wsreg simulate cohort --preset small --seed 0 --out cohort.h5
+    python benchmarks/cohort.py --cohort cohort.h5 [--write]
+
+Figures go to docs/images: the contact sheet, and virtual specimens beside a real pelvis.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import tyro
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from tqdm import tqdm
+from wsreg.datasets.reader import DeepFluoroFile
+
+from contact_sheet import draw_contact_sheet
+from hardware import describe_hardware
+from results_file import write_section
+from wsreg import Volume, read_volume
+from wsreg.cohort.presets import PRESETS, SPECIMENS, person_of
+from wsreg.datasets.sample import Sample
+from wsreg.rendering.render import render
+from wsreg.specimens.anatomy import build_anatomy, surface_distance_mm
+from wsreg.specimens.bone_tissue import signed_depth_mm
+from wsreg.specimens.shape_model import (
+    PELVIS_NODES,
+    load_shape_model,
+    pelvis_mesh,
+)
+from wsreg.volumes.samples import fetch_sample
+
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+REAL_LABELS = {"left-hemipelvis": 77, "right-hemipelvis": 78, "upper-sacrum": 25}
+PERCENTILES = (5, 25, 50, 75, 95, 99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to measure.
+
+    Args:
+        cohort: a virtual cohort's HDF5 file.
+        write: put the report into docs/results.md.
+    """
+
+    cohort: Path
+    write: bool = False
+
+
+def main(options: Options) -> None:
+    torch.set_num_threads(2)
+    with DeepFluoroFile(options.cohort) as file:
+        samples = [file.sample(s, p) for s in file.specimens for p in file.projections(s)]
+        volumes = {name: file.volume(name) for name in file.specimens}
+    seed = _seed(options.cohort)
+    draw_contact_sheet(options.cohort, IMAGES / "cohort.png")
+    text = "\n\n".join(
+        (
+            "### Virtual cohort",
+            describe_hardware(2, ("torch", "numba", "wsreg")),
+            f"{len(samples)} X-rays of {len(volumes)} specimens, "
+            f"{options.cohort.stat().st_size / 1e6:.0f} MB.",
+            realism(volumes),
+            differences(seed),
+            ground_truth(samples),
+        )
+    )
+    print(text)
+    if options.write:
+        write_section("cohort", text)
+
+
+def realism(volumes: dict[str, Volume]) -> str:
+    """HU of bone, profile under its surface and radiographic contrast, beside the real pelvis."""
+    files = fetch_sample("pelvis")
+    real = read_volume(files.ct, labels=files.labels)
+    cases = {"real": (real, REAL_LABELS)}
+    cases |= {
+        name: (_at_3_mm(volume), {n: v for v, n in volume.label_names.items() if n in REAL_LABELS})
+        for name, volume in volumes.items()
+    }
+    rows = [
+        "Bone of hips and sacrum on 3 mm voxels (HU percentiles), mean HU by depth under the "
+        "surface, and contrast of hip bones in a PA projection (line integral through them over "
+        "that of the whole body, 10th to 90th percentile of pixels):",
+        "",
+        "| CT | " + " | ".join(f"P{p}" for p in PERCENTILES) + " | 0-3 mm | 3-6 mm | 6-9 mm "
+        "| contrast |",
+        "|---|" + "---|" * (len(PERCENTILES) + 4),
+    ]
+    figure, axes = plt.subplots(2, len(cases), figsize=(3.2 * len(cases), 7))
+    for column, (name, (volume, labels)) in enumerate(cases.items()):
+        hu, label = volume.hu.numpy().astype(float), volume.labels.numpy()
+        mask = np.isin(label, list(labels.values())) & (hu < 2500)
+        depth = signed_depth_mm(mask, 3.0)
+        profile = [hu[mask & (depth > a) & (depth <= a + 3)].mean() for a in (-1e-3, 3, 6)]
+        contrast = _contrast(volume, tuple(labels.values()))
+        rows.append(
+            f"| {name} | "
+            + " | ".join(f"{v:.0f}" for v in np.percentile(hu[mask], PERCENTILES))
+            + " | "
+            + " | ".join(f"{v:.0f}" for v in profile)
+            + f" | {np.percentile(contrast, 10):.2f} - {np.percentile(contrast, 90):.2f} |"
+        )
+        axes[0, column].hist(hu[mask], bins=60, range=(-200, 1400), density=True, color="0.4")
+        axes[0, column].set_title(name)
+        coronal = hu[::-1].max(axis=1)
+        axes[1, column].imshow(coronal, cmap="gray", vmin=0, vmax=1300)
+        axes[1, column].set_axis_off()
+    figure.tight_layout()
+    figure.savefig(IMAGES / "real-and-virtual.png", dpi=70)
+    return "\n".join(rows)
+
+
+def _at_3_mm(volume: Volume) -> Volume:
+    """A virtual CT read as coarsely as the real one."""
+    spacing = volume.spacing_mm[0]
+    factor = round(3.0 / spacing)
+    hu = gaussian_filter(volume.hu.numpy().astype(np.float32), 0.42 * factor)
+    ct_from_voxel = volume.ct_from_voxel @ torch.diag(
+        torch.tensor([factor] * 3 + [1.0], dtype=torch.float64)
+    )
+    return Volume(
+        hu=torch.from_numpy(hu[::factor, ::factor, ::factor].copy()),
+        labels=volume.labels[::factor, ::factor, ::factor].contiguous(),
+        ct_from_voxel=ct_from_voxel,
+    )
+
+
+def _contrast(volume: Volume, labels: tuple[int, ...]) -> np.ndarray:
+    """Share of the attenuation that a PA ray loses in the labelled bones."""
+    from wsreg.volumes.views import frontal_pose
+
+    camera = PRESETS["small"].camera.resized(192, 192)
+    pose = frontal_pose(volume, camera, view="PA")[None]
+    whole = render(volume, camera, pose)[0, 0]
+    bones = render(volume.restricted_to(labels), camera, pose)[0, 0]
+    hit = bones > 0.05
+    return (bones[hit] / whole[hit]).numpy()
+
+
+def differences(seed: int) -> str:
+    """Distances between the pelves of specimens, and of the people behind the shape model."""
+    virtual = [build_anatomy(person_of(name, seed)).bones for name in SPECIMENS]
+    hips = [bones["left-hemipelvis"] + bones["right-hemipelvis"] for bones in virtual]
+    ours = [surface_distance_mm(a, b) for a, b in itertools.combinations(hips, 2)]
+    model = load_shape_model()
+    people = [_centred(model.nodes(scores)[PELVIS_NODES]) for scores in model.people]
+    surfaces = [(pelvis_mesh().surface(nodes),) for nodes in people]
+    theirs = [
+        surface_distance_mm(a, b)
+        for a, b in tqdm(list(itertools.combinations(surfaces, 2)), desc="Population")
+    ]
+    return "\n".join(
+        (
+            "Mean distance between the surfaces of two pelves (mm):",
+            "",
+            "| people | pairs | minimum | median | maximum |",
+            "|---|---|---|---|---|",
+            _range_row("specimens", ours),
+            _range_row("behind the shape model", theirs),
+        )
+    )
+
+
+def _centred(nodes: np.ndarray) -> np.ndarray:
+    """Rigidly aligned to the model's mean."""
+    from scipy.spatial.transform import Rotation
+
+    mean = load_shape_model().mean[PELVIS_NODES]
+    a, b = nodes - nodes.mean(axis=0), mean - mean.mean(axis=0)
+    return Rotation.align_vectors(b, a)[0].apply(a)
+
+
+def _range_row(name: str, values: list[float]) -> str:
+    return (
+        f"| {name} | {len(values)} | {min(values):.1f} | {np.median(values):.1f} "
+        f"| {max(values):.1f} |"
+    )
+
+
+def ground_truth(samples: list[Sample]) -> str:
+    """Stored 2D landmarks against projected 3D ones; stored labels against posed 3D labels."""
+    errors, dice = [], []
+    for sample in tqdm(samples, desc="Ground truth"):
+        for name, point in sample.landmarks_mm.items():
+            moved = sample.camera_from_ct[:3, :3] @ point + sample.camera_from_ct[:3, 3]
+            errors.append(
+                float(torch.linalg.norm(sample.camera.project(moved) - sample.landmarks_px[name]))
+            )
+        dice.append(_label_dice(sample))
+    values = torch.stack(dice)
+    return "\n".join(
+        (
+            f"Projected 3D landmarks against stored 2D ones: at most {max(errors):.4f} px over "
+            f"{len(errors)} landmarks.",
+            "",
+            f"Stored 2D labels against silhouettes of the CT's labels posed with the stored poses: "
+            f"Dice {float(values.nanmean()):.4f} on average, lowest image "
+            f"{float(values[~values.isnan()].min()):.4f}.",
+        )
+    )
+
+
+def _label_dice(sample: Sample) -> Tensor:
+    """Dice over all labels of the union of silhouettes of the CT's labels, each at its pose."""
+    from wsreg.specimens.ct import LABELS
+    from wsreg.specimens.silhouettes import label_map
+
+    poses = {
+        LABELS["left-femur"]: sample.camera_from_left_femur,
+        LABELS["right-femur"]: sample.camera_from_right_femur,
+    }
+    pictures = []
+    for label in range(1, 7):
+        pose = poses.get(label, sample.camera_from_ct)
+        pose = sample.camera_from_ct if pose is None else pose
+        path_mm = render(sample.volume, sample.camera, pose[None], rois=[(label,)])[0, 1]
+        pictures.append(path_mm > 0.5 * sample.volume.spacing_mm[0])
+    posed = label_map(torch.stack(pictures))
+    both = ((posed == sample.labels) & (posed > 0)).sum()
+    return 2.0 * both / ((posed > 0).sum() + (sample.labels > 0).sum())
+
+
+def _seed(path: Path) -> int:
+    with h5py.File(path, "r") as file:
+        return int(json.loads(file.attrs["wsreg-record"])["seed"])
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

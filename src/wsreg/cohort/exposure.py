@@ -1,0 +1,222 @@
+"""One X-ray of a specimen: its circumstances, drawn first, and the image that follows from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.carm import CArmAngles, rotation_from_angles
+from wsreg.geometry.rigid import exp_so3, rigid
+from wsreg.simulation.parameters import (
+    XrayParameters,
+    parameters_from_record,
+    parameters_to_record,
+    sample_parameters,
+)
+from wsreg.simulation.scene import ScenePart
+from wsreg.simulation.xray import simulate_scene
+from wsreg.specimens.silhouettes import label_map, silhouettes
+from wsreg.specimens.specimen import Specimen
+
+ORBITAL_SD_DEG, TILT_SD_DEG, ROLL_SD_DEG = 20.0, 12.0, 6.0
+ORBITAL_MAX_DEG, TILT_MAX_DEG, ROLL_MAX_DEG = 50.0, 32.0, 15.0
+ISOCENTRE_SD_MM = (30.0, 15.0, 30.0)
+"""How far (LPS) the point on the beam's axis is from the middle of the pelvis."""
+SOURCE_TO_PELVIS_MM = (660.0, 800.0)
+TURNED_SHARE = 0.4
+"""Share of X-rays that the detector stored with the patient's head down."""
+FEMUR_SD_DEG = (4.0, 2.5, 6.0)
+"""How far femurs have turned since the CT, about x, y and z."""
+TISSUE_SD_MM, TISSUE_SD_SCALE = 1.0, 0.006
+"""How far soft tissue has shifted and spread since the CT."""
+GOOD_VIEW_SHARE = 0.5
+"""A femur is seen well if this share of its upper end is in the image."""
+UPPER_FEMUR_MM = 70.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Circumstances:
+    """Everything that makes one X-ray of a specimen what it is.
+
+    Args:
+        camera_from_ct: [4,4] float64 pose of pelvis and spine.
+        camera_from_left_femur, camera_from_right_femur: [4,4] float64 poses of the femurs.
+        camera_from_tissue: [4,4] float64 affine pose of the soft tissue.
+        rot_180_for_up: whether the detector stored the image head down.
+        parameters: of beam, detector, collimator and tools.
+        seed: of the noise.
+    """
+
+    camera_from_ct: Tensor
+    camera_from_left_femur: Tensor
+    camera_from_right_femur: Tensor
+    camera_from_tissue: Tensor
+    rot_180_for_up: bool
+    parameters: XrayParameters
+    seed: int
+
+    def camera_from_bone(self, name: str) -> Tensor:
+        """[4,4] pose of a bone by its name."""
+        poses = {
+            "left-femur": self.camera_from_left_femur,
+            "right-femur": self.camera_from_right_femur,
+        }
+        return poses.get(name, self.camera_from_ct)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposure:
+    """The image and the truth, in this package's frames (source at the origin, z to the detector).
+
+    Args:
+        transmission: [rows,columns] float32 detector signal, bright where little is in the way.
+        labels: [rows,columns] uint8.
+        landmarks_px: name -> [2] float64 (column,row).
+        left_femur_good_fov, right_femur_good_fov: whether enough of the femur is in view.
+    """
+
+    transmission: Tensor
+    labels: Tensor
+    landmarks_px: Mapping[str, Tensor]
+    left_femur_good_fov: bool
+    right_femur_good_fov: bool
+
+
+def sample_circumstances(
+    specimen: Specimen, camera: Camera, generator: np.random.Generator
+) -> Circumstances:
+    """Draw the pose and everything else of one X-ray."""
+    landmarks = specimen.anatomy.landmarks_mm
+    middle = np.mean([landmarks[name] for name in ("FH-l", "FH-r", "ASIS-l", "ASIS-r")], axis=0)
+    camera_from_ct = _sample_pose(middle, generator)
+    left, right = (
+        camera_from_ct @ _sample_turn(torch.from_numpy(landmarks[head]), generator)
+        for head in ("FH-l", "FH-r")
+    )
+    return Circumstances(
+        camera_from_ct=camera_from_ct,
+        camera_from_left_femur=left,
+        camera_from_right_femur=right,
+        camera_from_tissue=camera_from_ct @ _sample_shift(landmarks, generator),
+        rot_180_for_up=bool(generator.random() < TURNED_SHARE),
+        parameters=sample_parameters(generator, camera),
+        seed=int(generator.integers(2**31)),
+    )
+
+
+def expose(specimen: Specimen, camera: Camera, circumstances: Circumstances) -> Exposure:
+    """Simulate the X-ray; the same arguments give the same image."""
+    c = circumstances
+    xray = simulate_scene(scene_of(specimen, c), camera, c.parameters, c.seed)
+    poses = {name: c.camera_from_bone(name) for name in specimen.bones}
+    landmarks = {
+        name: _projected(camera, c.camera_from_ct, point)
+        for name, point in specimen.anatomy.landmarks_mm.items()
+    }
+    return Exposure(
+        transmission=xray.transmission,
+        labels=label_map(silhouettes(specimen.anatomy, camera, poses)),
+        landmarks_px=landmarks,
+        left_femur_good_fov=_sees_femur(specimen, camera, "left-femur", c.camera_from_left_femur),
+        right_femur_good_fov=_sees_femur(
+            specimen, camera, "right-femur", c.camera_from_right_femur
+        ),
+    )
+
+
+def scene_of(specimen: Specimen, circumstances: Circumstances) -> list[ScenePart]:
+    """The specimen's parts, each at its own pose."""
+    parts = [
+        ScenePart(grid=specimen.body_material, camera_from_part=circumstances.camera_from_tissue)
+    ]
+    for name, grid in specimen.bone_materials.items():
+        parts.append(ScenePart(grid=grid, camera_from_part=circumstances.camera_from_bone(name)))
+    return parts
+
+
+def circumstances_to_record(circumstances: Circumstances) -> dict[str, Any]:
+    """The circumstances as plain values that JSON can hold."""
+    c = circumstances
+    return {
+        "camera_from_ct": c.camera_from_ct.tolist(),
+        "camera_from_left_femur": c.camera_from_left_femur.tolist(),
+        "camera_from_right_femur": c.camera_from_right_femur.tolist(),
+        "camera_from_tissue": c.camera_from_tissue.tolist(),
+        "rot_180_for_up": c.rot_180_for_up,
+        "parameters": parameters_to_record(c.parameters),
+        "seed": c.seed,
+    }
+
+
+def circumstances_from_record(record: Mapping[str, Any]) -> Circumstances:
+    """The circumstances of a record, also after a way through JSON."""
+    poses = {
+        name: torch.tensor(record[name], dtype=torch.float64)
+        for name in (
+            "camera_from_ct", "camera_from_left_femur", "camera_from_right_femur",
+            "camera_from_tissue",
+        )
+    }  # fmt: skip
+    return Circumstances(
+        **poses,
+        rot_180_for_up=record["rot_180_for_up"],
+        parameters=parameters_from_record(record["parameters"]),
+        seed=record["seed"],
+    )
+
+
+def _sample_pose(middle_mm: np.ndarray, generator: np.random.Generator) -> Tensor:
+    """[4,4] float64 pose: C-arm angles, roll, and a point near the pelvis on the beam's axis."""
+
+    def angle(sd_deg: float, most_deg: float) -> float:
+        return math.radians(float(np.clip(generator.normal(0.0, sd_deg), -most_deg, most_deg)))
+
+    angles = CArmAngles(
+        primary_rad=angle(ORBITAL_SD_DEG, ORBITAL_MAX_DEG),
+        secondary_rad=angle(TILT_SD_DEG, TILT_MAX_DEG),
+    )
+    rotation = rotation_from_angles(angles, roll_rad=angle(ROLL_SD_DEG, ROLL_MAX_DEG))
+    isocentre = torch.from_numpy(middle_mm + generator.normal(0.0, ISOCENTRE_SD_MM))
+    depth = torch.tensor([0.0, 0.0, generator.uniform(*SOURCE_TO_PELVIS_MM)], dtype=torch.float64)
+    return rigid(rotation, depth - rotation @ isocentre)
+
+
+def _sample_turn(centre_mm: Tensor, generator: np.random.Generator) -> Tensor:
+    """[4,4] float64 rotation about a point."""
+    turn = torch.from_numpy(np.radians(generator.normal(0.0, FEMUR_SD_DEG)))
+    rotation = exp_so3(turn)
+    return rigid(rotation, centre_mm - rotation @ centre_mm)
+
+
+def _sample_shift(landmarks: Mapping[str, np.ndarray], generator: np.random.Generator) -> Tensor:
+    """[4,4] float64 affine about the middle of the pelvis."""
+    middle = torch.from_numpy(np.mean(list(landmarks.values()), axis=0))
+    scale = torch.from_numpy(
+        1.0 + np.clip(generator.normal(0.0, TISSUE_SD_SCALE, 3), -0.015, 0.015)
+    )
+    shift = torch.from_numpy(np.clip(generator.normal(0.0, TISSUE_SD_MM, 3), -2.5, 2.5))
+    affine = torch.eye(4, dtype=torch.float64)
+    affine[:3, :3] = torch.diag(scale)
+    affine[:3, 3] = middle - scale * middle + shift
+    return affine
+
+
+def _projected(camera: Camera, camera_from_ct: Tensor, point_mm: np.ndarray) -> Tensor:
+    point = torch.from_numpy(point_mm)
+    return camera.project(camera_from_ct[:3, :3] @ point + camera_from_ct[:3, 3])
+
+
+def _sees_femur(specimen: Specimen, camera: Camera, name: str, pose: Tensor) -> bool:
+    head = specimen.anatomy.landmarks_mm["FH-l" if name == "left-femur" else "FH-r"]
+    points = np.concatenate([s.vertices_mm for s in specimen.anatomy.bones[name]])
+    upper = torch.from_numpy(points[np.linalg.norm(points - head, axis=1) < UPPER_FEMUR_MM])
+    column, row = camera.project(upper @ pose[:3, :3].T + pose[:3, 3]).unbind(-1)
+    seen = (column >= 0) & (column < camera.columns) & (row >= 0) & (row < camera.rows)
+    return float(seen.double().mean()) >= GOOD_VIEW_SHARE
