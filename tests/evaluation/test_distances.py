@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsreg.evaluation.distances import mpd_isocentre_mm, mpd_mm, mrpe_mm, mtre_3d_mm
+from wsreg.evaluation.distances import (
+    mpd_isocentre_mm,
+    mpd_mm,
+    mrpe_mm,
+    mtre_3d_mm,
+    mtre_diffpose_mm,
+    re_deg,
+    rotation_vector_difference_deg,
+    te_mm,
+    translation_vector_difference_mm,
+)
 from wsreg.geometry.camera import Camera
 
 SDD_MM, PATIENT_MM = 1020.0, 700.0
@@ -82,18 +92,20 @@ def test_one_degree_about_the_optical_axis_is_invisible_to_mrpe() -> None:
 @pytest.mark.parametrize(
     ("pose", "expected"),
     [
-        (_pose(shift=(1.0, 0.0, 0.0)), (1.00, 1.47, 0.47)),
-        (_pose(shift=(0.0, 0.0, 1.0)), (1.00, 0.17, 1.02)),
-        (_pose(rotation=_turn(0, 1.0)), (1.14, 1.12, 5.78)),
-        (_pose(rotation=_turn(2, 1.0)), (1.40, 2.03, 0.000)),
+        (_pose(shift=(1.0, 0.0, 0.0)), (1.00, 1.47, 0.47, 0.091)),
+        (_pose(shift=(0.0, 0.0, 1.0)), (1.00, 0.17, 1.02, 0.197)),
+        (_pose(rotation=_turn(0, 1.0)), (1.14, 1.12, 5.78, 1.12)),
+        (_pose(rotation=_turn(2, 1.0)), (1.40, 2.03, 0.000, 0.000)),
     ],
     ids=["in plane", "depth", "out of plane", "optical axis"],
 )
 def test_agrees_with_the_published_sensitivities_of_a_pelvis_sized_set(
-    pose: Tensor, expected: tuple[float, float, float]
+    pose: Tensor, expected: tuple[float, float, float, float]
 ) -> None:
-    tre, mpd, _, mrpe = _all(_ring((88.0, 72.0, 44.0)), pose)
-    assert (tre, mpd, mrpe) == pytest.approx(expected, rel=0.025, abs=1e-9)
+    landmarks = _ring((88.0, 72.0, 44.0))
+    tre, mpd, _, mrpe = _all(landmarks, pose)
+    diffpose = mtre_diffpose_mm(landmarks, pose, _pose(), CAMERA).item()
+    assert (tre, mpd, mrpe, diffpose) == pytest.approx(expected, rel=0.025, abs=1e-9)
 
 
 def test_landmark_behind_the_source_has_no_projected_distance() -> None:
@@ -101,3 +113,81 @@ def test_landmark_behind_the_source_has_no_projected_distance() -> None:
     tre, mpd, isocentre, mrpe = _all(behind, _pose(shift=(1.0, 0.0, 0.0)))
     assert tre == pytest.approx(1.0)
     assert all(math.isnan(value) for value in (mpd, isocentre, mrpe))
+
+
+def test_landmark_behind_the_source_spoils_its_own_pose_only() -> None:
+    landmarks = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 500.0]])
+    turned_away = _pose(rotation=_turn(0, 180.0), shift=(0.0, 0.0, -300.0))
+    poses = torch.stack((_pose(shift=(1.0, 0.0, 0.0)), turned_away))
+    for found in (
+        mpd_mm(landmarks, poses, _pose(), CAMERA),
+        mpd_isocentre_mm(landmarks, poses, _pose(), CAMERA),
+        mrpe_mm(landmarks, poses, _pose(), CAMERA),
+        mtre_diffpose_mm(landmarks, poses, _pose(), CAMERA),
+    ):
+        assert found.isnan().tolist() == [False, True]
+    assert mtre_3d_mm(landmarks, poses, _pose()).isfinite().all()
+
+
+def test_a_batch_of_poses_gives_each_its_own_distance() -> None:
+    landmarks, true = _ring((80.0, 60.0, 30.0)), _pose()
+    poses = torch.stack([_pose(rotation=_turn(axis, 3.0), shift=(1, 2, 3)) for axis in range(3)])
+    together = [
+        mtre_3d_mm(landmarks, poses, true),
+        mpd_mm(landmarks, poses, true, CAMERA),
+        mpd_isocentre_mm(landmarks, poses, true, CAMERA),
+        mrpe_mm(landmarks, poses, true, CAMERA),
+    ]
+    for n, pose in enumerate(poses):
+        assert _all(landmarks, pose) == pytest.approx([float(values[n]) for values in together])
+    assert re_deg(poses, true).tolist() == pytest.approx([3.0] * 3)
+    assert te_mm(torch.zeros(3), poses, true).tolist() == pytest.approx([math.sqrt(14.0)] * 3)
+    assert rotation_vector_difference_deg(poses, true).tolist() == pytest.approx([3.0] * 3)
+    assert translation_vector_difference_mm(poses, true, CAMERA).shape == (3,)
+
+
+def test_diffpose_multiplies_by_its_own_pixel_pitch_unless_told() -> None:
+    landmarks, moved = _ring(), _pose(shift=(1.0, 0.0, 0.0))
+    found = mtre_diffpose_mm(landmarks, moved, _pose(), CAMERA)
+    assert float(found) == pytest.approx(0.194 * (MAGNIFICATION - 1.0))
+    found = mtre_diffpose_mm(landmarks, moved, _pose(), CAMERA, pixel_mm=0.5)
+    assert float(found) == pytest.approx(0.5 * (MAGNIFICATION - 1.0))
+
+
+def test_re_is_the_angle_between_two_turned_poses() -> None:
+    assert float(re_deg(_pose(rotation=_turn(0, 7.0)), _pose())) == pytest.approx(7.0)
+    first, second = _turn(1, 50.0), _turn(1, 50.0) @ _turn(2, 179.9)
+    found = re_deg(_pose(rotation=first), _pose(rotation=second))
+    assert float(found) == pytest.approx(179.9)
+
+
+def test_te_is_where_the_pivot_went() -> None:
+    turned = _pose(rotation=_turn(2, 90.0), shift=(0.0, 0.0, 5.0))
+    assert float(te_mm(torch.zeros(3), turned, _pose())) == pytest.approx(5.0)
+    aside = torch.tensor([12.0, 0.0, 0.0])
+    assert float(te_mm(aside, turned, _pose())) == pytest.approx(math.sqrt(2 * 144 + 25))
+
+
+def test_rotation_vectors_are_compared_the_short_way_around() -> None:
+    true = _pose(rotation=_turn(0, 179.0))
+    for angle, expected in ((178.0, 1.0), (181.0, 2.0), (-179.0, 2.0), (179.0, 0.0)):
+        found = rotation_vector_difference_deg(_pose(rotation=_turn(0, angle)), true)
+        assert float(found) == pytest.approx(expected, abs=1e-6)
+    assert float(rotation_vector_difference_deg(_pose(), _pose())) == 0.0
+
+
+def test_rotation_vectors_depend_on_the_axes() -> None:
+    """Rotation vectors (90, 0, 0) and (0, 90, 0) degrees, but 120 degrees between the poses."""
+    first, second = _pose(rotation=_turn(0, 90.0)), _pose(rotation=_turn(1, 90.0))
+    found = rotation_vector_difference_deg(first, second)
+    assert float(found) == pytest.approx(90.0 * math.sqrt(2.0))
+    assert float(re_deg(first, second)) == pytest.approx(120.0)
+
+
+def test_translation_vectors_say_where_the_middle_of_the_axis_lies_in_the_ct() -> None:
+    """It is 190 mm from the CT's origin: a turn about the origin moves it, and not the pivot."""
+    turned = _pose(rotation=_turn(0, 2.0))
+    chord = 2 * (PATIENT_MM - SDD_MM / 2) * math.sin(math.radians(1.0))
+    assert float(translation_vector_difference_mm(turned, _pose(), CAMERA)) == pytest.approx(chord)
+    moved = _pose(shift=(3.0, 4.0, 0.0))
+    assert float(translation_vector_difference_mm(moved, _pose(), CAMERA)) == pytest.approx(5.0)
