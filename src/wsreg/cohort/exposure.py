@@ -34,7 +34,7 @@ TURNED_SHARE = 0.4
 """Share of X-rays that the detector stored with the patient's head down."""
 FEMUR_SD_DEG = (4.0, 2.5, 6.0)
 """How far femurs have turned since the CT, about x, y and z."""
-TISSUE_SD_MM, TISSUE_SD_SCALE = 1.0, 0.006
+TISSUE_SD_MM, TISSUE_SD_SCALE = 0.8, 0.005
 """How far soft tissue has shifted and spread since the CT."""
 GOOD_VIEW_SHARE = 0.5
 """A femur is seen well if this share of its upper end is in the image."""

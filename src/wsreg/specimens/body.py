@@ -165,7 +165,7 @@ def _septa(grid: Grid, generator: np.random.Generator) -> NDArray[np.bool_]:
     """Thin curved sheets of fat between the muscles."""
     first = smooth_noise(grid, 30.0, generator)
     second = smooth_noise(grid, 45.0, generator)
-    sheets: NDArray[np.bool_] = (np.abs(first) < 0.07) | (np.abs(second) < 0.05)
+    sheets: NDArray[np.bool_] = (np.abs(first) < 0.045) | (np.abs(second) < 0.03)
     return sheets
 
 
