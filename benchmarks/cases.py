@@ -25,8 +25,9 @@ from tqdm import tqdm
 from wsreg import Camera, Volume, frontal_pose, read_volume
 from wsreg.evaluation.distances import mtre_3d_mm
 from wsreg.geometry.rigid import perturb
-from wsreg.simulation.detector import exposed_field
+from wsreg.simulation.collimator import exposed_field
 from wsreg.simulation.parameters import (
+    SamplingRanges,
     XrayParameters,
     parameters_from_record,
     parameters_to_record,
@@ -128,8 +129,10 @@ def _make_case(key: VolumeKey, index: int, volume: Volume, landmarks_mm: Tensor)
     parameters = sample_parameters(
         generator,
         CAMERA,
-        collimator="circle" if index % 2 else "none",
-        tools=1 if index % 3 == 2 else 0,
+        SamplingRanges(
+            collimators={"circle" if index % 2 else "none": 1.0},
+            tool_counts={1 if index % 3 == 2 else 0: 1.0},
+        ),
     )
     name = f"{key}-{index:02d}"
     return Case(

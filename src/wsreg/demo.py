@@ -29,7 +29,7 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solving import Progress
-from wsreg.simulation.parameters import sample_parameters
+from wsreg.simulation.parameters import SamplingRanges, sample_parameters
 from wsreg.simulation.xray import simulate_xray
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.reading import read_volume
@@ -121,7 +121,9 @@ def run_demo(
     files = [folder / name for name in ("xray.tiff", "camera.json", "true_pose.json")]
     xray_path, camera_path, pose_path = files
     with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
-        parameters = sample_parameters(generator, CAMERA, collimator="circle")
+        parameters = sample_parameters(
+            generator, CAMERA, SamplingRanges(collimators={"circle": 1.0})
+        )
         xray = simulate_xray(volume, CAMERA, true_pose, parameters, seed)
         save_image(xray.transmission, xray_path, pixel_spacing_mm=CAMERA.pixel_spacing_mm)
         write_json(camera_path, camera_record(CAMERA))

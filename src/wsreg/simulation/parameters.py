@@ -8,49 +8,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
+from wsreg.simulation.beam import FILTRATIONS, Filtration, energy_weights
+from wsreg.simulation.collimator import Collimator, CollimatorShape, sample_collimator
+from wsreg.simulation.tools import Tool, ToolKind, sample_tool
 
-CollimatorShape = Literal["none", "circle", "rectangle"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Collimator:
-    """The exposed field.
-
-    Args:
-        shape: ``none`` exposes the whole detector.
-        centre: (column, row) of the field as a share of the image, (0.5, 0.5) is its middle.
-        half_size: (column, row) half extent as a share of the image's shorter side.
-        edge_px: width over which the edge falls off.
-        leakage: share of the signal left outside the field.
-    """
-
-    shape: CollimatorShape = "none"
-    centre: tuple[float, float] = (0.5, 0.5)
-    half_size: tuple[float, float] = (0.5, 0.5)
-    edge_px: float = 2.0
-    leakage: float = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tool:
-    """The shadow of a round steel rod, straight or bent, with round ends.
-
-    Args:
-        points_px: the (column, row) corners of its middle line, at least two.
-        radius_px: half the width of the shadow.
-        thickness_mm: steel on the middle line; 1 mm lets a third through, 10 mm is opaque.
-    """
-
-    points_px: tuple[tuple[float, float], ...]
-    radius_px: float
-    thickness_mm: float
+Range = tuple[float, float]
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +28,8 @@ class XrayParameters:
     """How an X-ray departs from a clean line integral.
 
     Args:
+        tube_voltage_kv: from 60 to 110.
+        filtration: of the beam, a key of ``FILTRATIONS``.
         scatter_fraction: median share of scatter in the signal behind the patient, in [0, 1).
         scatter_sigma_mm: standard deviation of the scatter's spread on the detector.
         photons: quanta for each pixel in the open beam.
@@ -67,9 +39,11 @@ class XrayParameters:
         gain: signal of the open beam.
         saturation: share of the open beam above which the detector saturates.
         collimator: the exposed field.
-        tools: rods between patient and detector.
+        tools: metal between source and detector.
     """
 
+    tube_voltage_kv: float = 90.0
+    filtration: Filtration = "4Al+0.1Cu"
     scatter_fraction: float = 0.4
     scatter_sigma_mm: float = 40.0
     photons: float = 50_000.0
@@ -78,44 +52,95 @@ class XrayParameters:
     detector_blur_px: float = 0.5
     gain: float = 1.0
     saturation: float = 1.0
-    collimator: Collimator = Collimator()
+    collimator: Collimator = field(default_factory=Collimator)
     tools: tuple[Tool, ...] = ()
 
     def __post_init__(self) -> None:
+        energy_weights(self.tube_voltage_kv, self.filtration)
         if not 0.0 <= self.scatter_fraction < 1.0:
             raise InputError(f"scatter_fraction must be in [0, 1), got {self.scatter_fraction}")
-        for name in ("photons", "gain", "saturation"):
-            if not getattr(self, name) > 0.0:
+        for name in ("scatter_sigma_mm", "photons", "gain", "saturation"):
+            if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("electronic_noise", "focal_blur_px", "detector_blur_px"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingRanges:
+    """What :func:`sample_parameters` draws from: pairs are the ends of a range.
+
+    Args:
+        collimators: share of X-rays with each shape of the exposed field.
+        tool_counts: share of X-rays with each number of tools.
+        tool_kinds: share of tools of each kind.
+        filtrations: share of X-rays with each filtration of the beam.
+        voltage_spread_kv: how far the tube voltage is from what the body's thickness calls for.
+        photons_per_mm2: quanta in the open beam for each mm2 of the detector; logarithmic.
+        electronic_noise_per_mm: read-out noise (quanta) of 1 mm of pixel side: it adds up over
+            an area in quadrature.
+        scatter_fraction, scatter_sigma_mm, gain (logarithmic), saturation: as in
+            :class:`XrayParameters`.
+        focal_blur_mm, detector_blur_mm: on the detector.
+    """
+
+    collimators: Mapping[CollimatorShape, float] = field(default_factory=lambda: {"none": 1.0})
+    tool_counts: Mapping[int, float] = field(default_factory=lambda: {0: 1.0})
+    tool_kinds: Mapping[ToolKind, float] = field(default_factory=lambda: {"rod": 1.0})
+    filtrations: Mapping[Filtration, float] = field(
+        default_factory=lambda: dict.fromkeys(FILTRATIONS, 1.0)
+    )
+    voltage_spread_kv: Range = (-5.0, 5.0)
+    photons_per_mm2: Range = (5e4, 5e5)
+    electronic_noise_per_mm: Range = (6.4, 19.2)
+    scatter_fraction: Range = (0.2, 0.6)
+    scatter_sigma_mm: Range = (25.0, 60.0)
+    focal_blur_mm: Range = (0.2, 0.5)
+    detector_blur_mm: Range = (0.2, 0.6)
+    gain: Range = (0.5, 2.0)
+    saturation: Range = (0.5, 1.2)
+
+
+VOLTAGE_AT_150_MM_KV, VOLTAGE_PER_MM_KV = 70.0, 0.2
+"""An exposure control raises the tube voltage with the thickness of the body."""
+LOWEST_VOLTAGE_KV, HIGHEST_VOLTAGE_KV = 60.0, 110.0
 
 
 def sample_parameters(
     generator: np.random.Generator,
     camera: Camera,
+    ranges: SamplingRanges | None = None,
     *,
-    collimator: CollimatorShape = "none",
-    tools: int = 0,
+    body_thickness_mm: float = 220.0,
 ) -> XrayParameters:
     """Draw the parameters of one X-ray.
 
     Args:
         generator: source of randomness.
-        camera: image size and pixel spacing, which the tools and the blur are drawn for.
-        collimator: shape of the exposed field.
-        tools: number of tools across the image.
+        camera: image size and pixel spacing, which tools, blur and exposure are drawn for.
+        ranges: what to draw from; no collimator and no tools if left out.
+        body_thickness_mm: along the beam; the tube voltage rises with it.
     """
+    r = ranges or SamplingRanges()
     pixel_mm = math.sqrt(camera.pixel_spacing_mm[0] * camera.pixel_spacing_mm[1])
+    uniform = generator.uniform
     return XrayParameters(
-        scatter_fraction=generator.uniform(0.2, 0.6),
-        scatter_sigma_mm=generator.uniform(25.0, 60.0),
-        photons=_log_uniform(generator, 3e4, 3e5),
-        electronic_noise=generator.uniform(5.0, 15.0),
-        focal_blur_px=generator.uniform(0.2, 0.5) / pixel_mm,
-        detector_blur_px=generator.uniform(0.2, 0.6) / pixel_mm,
-        gain=_log_uniform(generator, 0.5, 2.0),
-        saturation=generator.uniform(0.5, 1.2),
-        collimator=_sample_collimator(generator, collimator),
-        tools=tuple(_sample_tool(generator, camera, pixel_mm) for _ in range(tools)),
+        scatter_fraction=uniform(*r.scatter_fraction),
+        scatter_sigma_mm=uniform(*r.scatter_sigma_mm),
+        photons=_log_uniform(generator, r.photons_per_mm2) * pixel_mm**2,
+        electronic_noise=uniform(*r.electronic_noise_per_mm) * pixel_mm,
+        focal_blur_px=uniform(*r.focal_blur_mm) / pixel_mm,
+        detector_blur_px=uniform(*r.detector_blur_mm) / pixel_mm,
+        gain=_log_uniform(generator, r.gain),
+        saturation=uniform(*r.saturation),
+        collimator=sample_collimator(generator, _choose(generator, r.collimators)),
+        tools=tuple(
+            sample_tool(generator, camera, _choose(generator, r.tool_kinds))
+            for _ in range(_choose(generator, r.tool_counts))
+        ),
+        filtration=_choose(generator, r.filtrations),
+        tube_voltage_kv=_voltage_kv(body_thickness_mm, uniform(*r.voltage_spread_kv)),
     )
 
 
@@ -125,52 +150,44 @@ def parameters_to_record(parameters: XrayParameters) -> dict[str, Any]:
 
 
 def parameters_from_record(record: Mapping[str, Any]) -> XrayParameters:
-    """The parameters of a record, also after a way through JSON."""
-    collimator = dict(record["collimator"])
-    for name in ("centre", "half_size"):
-        collimator[name] = tuple(collimator[name])
-    tools = (
-        {**tool, "points_px": tuple(tuple(point) for point in tool["points_px"])}
-        for tool in record["tools"]
-    )
-    return XrayParameters(
-        **{
-            **record,
-            "collimator": Collimator(**collimator),
-            "tools": tuple(Tool(**tool) for tool in tools),
-        }
-    )
+    """The parameters of a record, also after a way through JSON; what it leaves out is default.
+
+    Raises:
+        InputError: for fields that are unknown or of the wrong kind.
+    """
+    try:
+        collimator = dict(record.get("collimator", {}))
+        for name in {"centre", "half_size"} & set(collimator):
+            collimator[name] = tuple(collimator[name])
+        tools = (
+            {**tool, "points_px": tuple(tuple(point) for point in tool["points_px"])}
+            for tool in record.get("tools", ())
+        )
+        return XrayParameters(
+            **{
+                **record,
+                "collimator": Collimator(**collimator),
+                "tools": tuple(Tool(**tool) for tool in tools),
+            }
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"the record must hold the parameters of an X-ray: {error}") from None
 
 
-def _sample_collimator(generator: np.random.Generator, shape: CollimatorShape) -> Collimator:
-    half_size = generator.uniform(0.4, 0.48, size=2).tolist()
-    if shape == "circle":
-        half_size[1] = half_size[0]
-    column, row = generator.uniform(0.47, 0.53, size=2).tolist()
-    return Collimator(
-        shape=shape,
-        centre=(column, row),
-        half_size=(half_size[0], half_size[1]),
-        edge_px=generator.uniform(1.0, 4.0),
-        leakage=generator.uniform(0.0, 0.02),
-    )
+def _voltage_kv(thickness_mm: float, deviation_kv: float) -> float:
+    wanted = VOLTAGE_AT_150_MM_KV + VOLTAGE_PER_MM_KV * (thickness_mm - 150.0) + deviation_kv
+    return min(max(wanted, LOWEST_VOLTAGE_KV), HIGHEST_VOLTAGE_KV)
 
 
-def _sample_tool(generator: np.random.Generator, camera: Camera, pixel_mm: float) -> Tool:
-    """A rod through the middle part of the image: straight or bent, opaque or half transparent."""
-    size = np.array([camera.columns, camera.rows])
-    middle = size * generator.uniform(0.25, 0.75, size=2)
-    half_length = size.min() * generator.uniform(0.15, 0.6)
-    angles = generator.uniform(0.0, 2.0 * math.pi) + np.array([0.0, math.pi])
-    angles[1] += generator.choice([0.0, generator.uniform(-1.0, 1.0)])
-    ends = middle + half_length * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
-    opaque = generator.random() < 0.5
-    return Tool(
-        points_px=tuple((float(x), float(y)) for x, y in (ends[0], middle, ends[1])),
-        radius_px=generator.uniform(2.0, 7.0) / pixel_mm,
-        thickness_mm=generator.uniform(5.0, 15.0) if opaque else generator.uniform(0.3, 2.0),
-    )
+def _choose(generator: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
+    """One of the keys, as often as its share; nothing is drawn where there is one only."""
+    keys = list(shares)
+    if len(keys) == 1:
+        return keys[0]
+    weights = np.array(list(shares.values()), dtype=np.float64)
+    return keys[int(generator.choice(len(keys), p=weights / weights.sum()))]
 
 
-def _log_uniform(generator: np.random.Generator, low: float, high: float) -> float:
+def _log_uniform(generator: np.random.Generator, ends: Range) -> float:
+    low, high = ends
     return math.exp(generator.uniform(math.log(low), math.log(high)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,15 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.simulation.joseph import occupied_blocks, project, voxel_from_camera
 from wsreg.simulation.materials import MATERIALS
+from wsreg.simulation.upsampling import MARGIN, upsample
 
 Float32Array = NDArray[np.float32]
 
 CM_PER_MM = 0.1
+
+VOXELS_BETWEEN_RAYS = 2.0 / 3.0
+"""How far apart, in voxels at the depth of a part, its rays may be; what is between them is
+interpolated."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +73,8 @@ class ScenePart:
 
     Args:
         grid: what it is made of; any number of parts, and of X-rays, may share one.
-        camera_from_part: [4,4] float64 rigid pose, part mm -> camera mm.
+        camera_from_part: [4,4] float64 pose, part mm -> camera mm; rigid, or affine for soft
+            parts that have changed their shape.
     """
 
     grid: MaterialGrid
@@ -85,43 +90,63 @@ def areal_density(parts: Sequence[ScenePart], camera: Camera) -> Float32Array:
     total = np.zeros((camera.rows, camera.columns, len(MATERIALS)), dtype=np.float32)
     for part in parts:
         affine = voxel_from_camera(part.grid.part_from_voxel, part.camera_from_part)
-        rows, columns = _shadow(affine, part.grid.density.shape, camera)
-        if rows.stop <= rows.start or columns.stop <= columns.start:
+        corners = _corners(affine, part.grid.density.shape)
+        pixels = _pixels_for_each_ray(part.grid, corners, camera)
+        rows, columns = _shadow(corners, camera, pixels)
+        if not rows or not columns:
             continue
-        integrals = project(
-            part.grid.density, part.grid.occupied, affine, _window(camera, rows, columns)
-        )
+        window = _window(camera, rows, columns, pixels)
+        integrals = project(part.grid.density, part.grid.occupied, affine, window)
+        fine = upsample(integrals, pixels)
+        seen = total[rows.start * pixels : rows.stop * pixels]
+        seen = seen[:, columns.start * pixels : columns.stop * pixels]
         for channel, material in enumerate(part.grid.materials):
-            seen = total[rows, columns, MATERIALS.index(material)]
-            seen += CM_PER_MM * integrals[..., channel]
+            seen[..., MATERIALS.index(material)] += (
+                CM_PER_MM * fine[: seen.shape[0], : seen.shape[1], channel]
+            )
     return np.maximum(total, 0.0, out=total)
 
 
-def _shadow(
-    affine: NDArray[np.float64], shape: tuple[int, ...], camera: Camera
-) -> tuple[slice, slice]:
-    """Rows and columns of the pixels that a grid can reach; all if it reaches behind the source."""
+def _corners(voxel_from_camera: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:
+    """[8,3] float64 corners (camera mm) of all that a grid can add to, one voxel around it too."""
+    camera_from_voxel = np.asarray(np.linalg.inv(voxel_from_camera), dtype=np.float64)
     depth, height, width = shape[:3]
-    ends = [(-1.0, float(n)) for n in (width, height, depth)]
-    corners = torch.tensor(list(itertools.product(*ends)), dtype=torch.float64)
-    camera_from_voxel = torch.from_numpy(np.linalg.inv(affine))
-    in_camera = corners @ camera_from_voxel[:3, :3].T + camera_from_voxel[:3, 3]
-    if float(in_camera[:, 2].min()) <= 0.0:
-        return slice(0, camera.rows), slice(0, camera.columns)
-    pixels = camera.project(in_camera).numpy()
-    low, high = np.floor(pixels.min(axis=0)), np.ceil(pixels.max(axis=0)) + 1.0
-    size = (camera.columns, camera.rows)
-    column_low, row_low = (int(v) for v in np.clip(low, 0, size))
-    column_high, row_high = (int(v) for v in np.clip(high, 0, size))
-    return slice(row_low, row_high), slice(column_low, column_high)
+    ends = [(-1.0, float(size)) for size in (width, height, depth)]
+    corners = np.array(list(itertools.product(*ends)))
+    return torch.from_numpy(corners @ camera_from_voxel[:3, :3].T + camera_from_voxel[:3, 3])
 
 
-def _window(camera: Camera, rows: slice, columns: slice) -> Camera:
-    """The camera with a part of its pixels only."""
-    column, row = camera.centre_px
-    return dataclasses.replace(
-        camera,
-        rows=rows.stop - rows.start,
-        columns=columns.stop - columns.start,
+def _pixels_for_each_ray(grid: MaterialGrid, corners: Tensor, camera: Camera) -> int:
+    """Pixels along each side that one ray may stand for, as a grid shows nothing finer."""
+    if float(corners[:, 2].min()) <= 0.0:
+        return 1
+    depth_mm = float(corners[:, 2].mean())
+    voxel_mm = float(torch.linalg.norm(grid.part_from_voxel[:3, :3], dim=0).min())
+    widest_mm = VOXELS_BETWEEN_RAYS * voxel_mm * camera.source_to_detector_mm / depth_mm
+    return max(1, int(widest_mm / max(camera.pixel_spacing_mm)))
+
+
+def _shadow(corners: Tensor, camera: Camera, pixels: int) -> tuple[range, range]:
+    """Rows and columns of rays that meet a grid; all of them if it reaches behind the source."""
+    if float(corners[:, 2].min()) <= 0.0:
+        low, high = np.zeros(2), np.array([camera.columns, camera.rows])
+    else:
+        on_image = camera.project(corners).numpy()
+        low, high = on_image.min(axis=0), on_image.max(axis=0) + 1.0
+    size = np.ceil(np.array([camera.columns, camera.rows]) / pixels)
+    first = np.clip(np.floor(low / pixels), 0, size).astype(int).tolist()
+    last = np.clip(np.ceil(high / pixels), 0, size).astype(int).tolist()
+    return range(first[1], last[1]), range(first[0], last[0])
+
+
+def _window(camera: Camera, rows: range, columns: range, pixels: int) -> Camera:
+    """Every ``pixels``-th ray of a part of the image, with the margin that upsampling needs."""
+    column, row = ((point + 0.5) / pixels - 0.5 + MARGIN for point in camera.centre_px)
+    row_mm, column_mm = camera.pixel_spacing_mm
+    return Camera(
+        source_to_detector_mm=camera.source_to_detector_mm,
+        rows=len(rows) + 2 * MARGIN,
+        columns=len(columns) + 2 * MARGIN,
+        pixel_spacing_mm=(row_mm * pixels, column_mm * pixels),
         principal_point_px=(column - columns.start, row - rows.start),
     )

@@ -10,22 +10,15 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.simulation.detector import (
-    FloatImage,
-    exposed_field,
-    read_out,
-    scatter,
-    steel_thickness_mm,
-)
+from wsreg.simulation.beam import energy_weights, polyenergetic_transmission
+from wsreg.simulation.collimator import exposed_field
+from wsreg.simulation.detector import FloatImage, read_out, scatter
 from wsreg.simulation.hounsfield import material_grid
-from wsreg.simulation.materials import (
-    MATERIALS,
-    STEEL_DENSITY_G_PER_CM3,
-    polyenergetic_transmission,
-)
+from wsreg.simulation.materials import MATERIALS
 from wsreg.simulation.parameters import XrayParameters
 from wsreg.simulation.refinement import refine
-from wsreg.simulation.scene import CM_PER_MM, ScenePart, areal_density
+from wsreg.simulation.scene import ScenePart, areal_density
+from wsreg.simulation.tools import metal_density
 from wsreg.volumes.volume import Volume
 
 RAY_PITCH_MM = 0.4
@@ -101,12 +94,15 @@ def _primary(parts: Sequence[ScenePart], camera: Camera, parameters: XrayParamet
     from scipy.ndimage import gaussian_filter
 
     rows, columns = camera.rows, camera.columns
-    splits = max(1, math.ceil(max(camera.pixel_spacing_mm) / RAY_PITCH_MM))
-    density = areal_density(parts, camera.resized(rows * splits, columns * splits))
-    steel_mm = steel_thickness_mm(parameters.tools, rows, columns, splits)
-    steel = CM_PER_MM * STEEL_DENSITY_G_PER_CM3 * steel_mm
-    density[..., MATERIALS.index("steel")] += steel
-    transmission = polyenergetic_transmission(density)
-    pixels = transmission.reshape(rows, splits, columns, splits).mean(axis=(1, 3))
+    parts_of_pixel = max(1, math.ceil(max(camera.pixel_spacing_mm) / RAY_PITCH_MM))
+    rays = camera.resized(rows * parts_of_pixel, columns * parts_of_pixel)
+    density = areal_density(parts, rays)
+    for metal in ("steel", "titanium"):
+        density[..., MATERIALS.index(metal)] += metal_density(
+            parameters.tools, metal, rows, columns, parts_of_pixel
+        )
+    weights = energy_weights(parameters.tube_voltage_kv, parameters.filtration)
+    transmission = polyenergetic_transmission(density, weights)
+    pixels = transmission.reshape(rows, parts_of_pixel, columns, parts_of_pixel).mean(axis=(1, 3))
     blurred: FloatImage = gaussian_filter(pixels, parameters.focal_blur_px, mode="nearest")
     return blurred
