@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wsreg.cohort.exposure import expose, sample_circumstances
+from wsreg.cohort.presets import person_of
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_record, read_camera
@@ -31,13 +33,15 @@ from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solving import Progress
 from wsreg.simulation.parameters import SamplingRanges, sample_parameters
 from wsreg.simulation.xray import simulate_xray
+from wsreg.specimens.ct import scan
+from wsreg.specimens.specimen import Detail, build_specimen
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.reading import read_volume
 from wsreg.volumes.samples import fetch_sample
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
-DemoSource = Literal["chest", "pelvis", "phantom"]
+DemoSource = Literal["specimen", "chest", "pelvis", "phantom"]
 
 CAMERA = Camera(
     source_to_detector_mm=1020.0,
@@ -45,6 +49,10 @@ CAMERA = Camera(
     columns=384,
     pixel_spacing_mm=(300.0 / 384, 300.0 / 384),
 )
+
+SPECIMEN = "17-1882"
+SPECIMEN_DETAIL = Detail(bone_mm=0.8, body_mm=2.0)
+SPECIMEN_CT_MM = 1.5
 
 ROTATION_RANGE_DEG = 10.0
 TRANSLATION_RANGE_MM = (30.0, 30.0, 50.0)
@@ -54,6 +62,8 @@ BONE_HU = (300, 2000)
 BONE_REACH_MM = 80.0
 """Bone counts within this distance of the CT's centre along each axis: what an X-ray shows."""
 BONE_POINTS = 200
+
+Step = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +77,25 @@ class PoseError:
 
     mpd_mm: float
     mtre_3d_mm: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Case:
+    """A CT, an X-ray of it, and the hidden pose.
+
+    Args:
+        ct: file of the CT.
+        volume: what is in it.
+        pose: [4,4] true ``camera_from_ct``.
+        transmission: [rows,columns] the X-ray.
+        points_mm: [N,3] where errors are measured (LPS mm).
+    """
+
+    ct: Path
+    volume: Volume
+    pose: Tensor
+    transmission: Tensor
+    points_mm: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,19 +119,19 @@ class DemoReport:
 
 def run_demo(
     folder: Path,
-    source: DemoSource = "chest",
+    source: DemoSource = "specimen",
     *,
     seed: int = 0,
     force: bool = False,
-    step: Callable[[str], AbstractContextManager[None]] = lambda text: nullcontext(),
+    step: Step = lambda text: nullcontext(),
     progress: Progress = lambda stage, done, total: None,
 ) -> DemoReport:
     """Simulate an X-ray, register it, and write case and result to a folder.
 
     Args:
-        folder: gets xray.tiff, camera.json, true_pose.json (for the phantom also ct.nii.gz), and
-            what :func:`wsreg.write_result` writes.
-        source: a sample CT, fetched if need be, or the analytic phantom.
+        folder: gets xray.tiff, camera.json, true_pose.json (with the CT that was made, ct.nii.gz),
+            and what :func:`wsreg.write_result` writes.
+        source: a virtual specimen, a real CT (fetched if need be), or the analytic phantom.
         seed: of the hidden pose, the X-ray and the search.
         force: whether to replace results already in the folder.
         step: entered with a short text around each piece of work.
@@ -113,42 +142,74 @@ def run_demo(
         InputError: the folder cannot be written or holds results.
     """
     prepare_output_folder(folder, force=force)
-    ct = _ct_file(source, folder, step)
-    with step(f"Reading the CT {ct.name}"):
-        volume = read_volume(ct)
     generator = np.random.default_rng(seed)
-    true_pose = _hidden_pose(volume, generator)
+    if source == "specimen":
+        case = _specimen_case(folder, generator, step)
+    else:
+        case = _ct_case(_ct_file(source, folder, step), generator, seed, step)
     files = [folder / name for name in ("xray.tiff", "camera.json", "true_pose.json")]
     xray_path, camera_path, pose_path = files
-    with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
-        parameters = sample_parameters(
-            generator, CAMERA, SamplingRanges(collimators={"circle": 1.0})
-        )
-        xray = simulate_xray(volume, CAMERA, true_pose, parameters, seed)
-        save_image(xray.transmission, xray_path, pixel_spacing_mm=CAMERA.pixel_spacing_mm)
-        write_json(camera_path, camera_record(CAMERA))
-        write_json(pose_path, pose_record(true_pose))
+    save_image(case.transmission, xray_path, pixel_spacing_mm=CAMERA.pixel_spacing_mm)
+    write_json(camera_path, camera_record(CAMERA))
+    write_json(pose_path, pose_record(case.pose))
     camera = read_camera(camera_path)
     radiograph = read_radiograph(xray_path, camera=camera, intensity="transmission")
     config = RegistrationConfig(seed=seed)
-    result = register(radiograph, volume, view="PA", config=config, progress=progress)
-    inputs = {"ct": ct, "xray": xray_path, "camera": camera_path}
+    result = register(radiograph, case.volume, view="PA", config=config, progress=progress)
+    inputs = {"ct": case.ct, "xray": xray_path, "camera": camera_path}
     write_result(result, folder, inputs=inputs, notes=radiograph.notes)
-    bone_mm = _bone_points(volume, generator)
     return DemoReport(
-        ct=ct,
+        ct=case.ct,
         xray=xray_path,
         camera=camera_path,
         true_pose=pose_path,
         result=result,
-        start=_pose_error(bone_mm, result.start_camera_from_ct, true_pose),
-        end=_pose_error(bone_mm, result.camera_from_ct, true_pose),
+        start=_pose_error(case.points_mm, result.start_camera_from_ct, case.pose),
+        end=_pose_error(case.points_mm, result.camera_from_ct, case.pose),
     )
 
 
-def _ct_file(
-    source: DemoSource, folder: Path, step: Callable[[str], AbstractContextManager[None]]
-) -> Path:
+def _specimen_case(folder: Path, generator: np.random.Generator, step: Step) -> _Case:
+    """A virtual person: the CT is a scan of it, the X-ray is made from its finer geometry."""
+    with step("Building a virtual specimen (bones, soft tissue)"):
+        specimen = build_specimen(person_of(SPECIMEN, 0), SPECIMEN_DETAIL)
+    with step("Scanning it (CT)"):
+        volume = scan(specimen, SPECIMEN_CT_MM)
+        ct = _write_ct(volume, folder / "ct.nii.gz")
+    with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
+        pose = _hidden_pose(volume, generator)
+        circumstances = sample_circumstances(specimen, CAMERA, generator, pose)
+        transmission = expose(specimen, CAMERA, circumstances).transmission
+    landmarks = [torch.from_numpy(point) for point in specimen.anatomy.landmarks_mm.values()]
+    return _Case(
+        ct=ct,
+        volume=volume,
+        pose=pose,
+        transmission=transmission,
+        points_mm=torch.stack(landmarks),
+    )
+
+
+def _ct_case(ct: Path, generator: np.random.Generator, seed: int, step: Step) -> _Case:
+    """A CT as it is; the X-ray is made from a finer grid through it."""
+    with step(f"Reading the CT {ct.name}"):
+        volume = read_volume(ct)
+    pose = _hidden_pose(volume, generator)
+    with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
+        parameters = sample_parameters(
+            generator, CAMERA, SamplingRanges(collimators={"circle": 1.0})
+        )
+        xray = simulate_xray(volume, CAMERA, pose, parameters, seed)
+    return _Case(
+        ct=ct,
+        volume=volume,
+        pose=pose,
+        transmission=xray.transmission,
+        points_mm=_bone_points(volume, generator),
+    )
+
+
+def _ct_file(source: Literal["chest", "pelvis", "phantom"], folder: Path, step: Step) -> Path:
     if source == "phantom":
         with step("Making the analytic phantom"):
             return _write_ct(analytic_phantom(), folder / "ct.nii.gz")

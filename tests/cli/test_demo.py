@@ -9,6 +9,7 @@ import pytest
 import wsreg.demo
 from wsreg import Camera, read_camera, read_pose
 from wsreg.cli.main import main
+from wsreg.specimens.specimen import Detail
 from wsreg.volumes.samples import DownloadError
 
 
@@ -24,7 +25,7 @@ def test_without_network_the_phantom_is_registered_and_can_be_again(
     monkeypatch.setattr(wsreg.demo, "CAMERA", small)
     monkeypatch.setattr(wsreg.demo, "fetch_sample", away)
     out = tmp_path / "out"
-    assert main(["demo", "--out", str(out)]) == 0
+    assert main(["demo", "--sample", "chest", "--out", str(out)]) == 0
 
     said = capsys.readouterr()
     assert "no chest here" in said.err
@@ -46,3 +47,19 @@ def test_without_network_the_phantom_is_registered_and_can_be_again(
     # Results are there now.
     assert main(["demo", "--out", str(out), "--sample", "phantom"]) == 2
     assert "--force" in capsys.readouterr().err
+
+
+def test_a_virtual_specimen_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Camera(
+        source_to_detector_mm=1020.0, rows=128, columns=128, pixel_spacing_mm=(300 / 128,) * 2
+    )
+    monkeypatch.setattr(wsreg.demo, "CAMERA", small)
+    monkeypatch.setattr(wsreg.demo, "SPECIMEN_DETAIL", Detail(bone_mm=1.5, body_mm=4.0))
+    monkeypatch.setattr(wsreg.demo, "SPECIMEN_CT_MM", 2.5)
+    out = tmp_path / "out"
+    main(["demo", "--out", str(out)])  # so coarse a specimen may be registered or not
+    assert "verdict" in capsys.readouterr().out
+    for name in ("ct.nii.gz", "xray.tiff", "camera.json", "true_pose.json", "overlay.png"):
+        assert (out / name).stat().st_size > 0

@@ -1,4 +1,4 @@
-"""``wsreg demo``: see a registration work, on a real CT, with a known answer."""
+"""``wsreg demo``: see a registration work, with a known answer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Simulate an X-ray of a real CT at a hidden pose, and find the pose again."""
+    """Make a virtual patient with CT and X-ray at a hidden pose, and find the pose again."""
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("demo-output")
     """Folder to write to."""
-    sample: Literal["chest", "pelvis", "phantom"] = "chest"
-    """CT to use; chest and pelvis are fetched once, phantom needs no network."""
+    sample: Literal["specimen", "chest", "pelvis", "phantom"] = "specimen"
+    """A virtual specimen, a real CT (chest, pelvis: fetched once), or a plain phantom."""
     seed: int = 0
     """Of the hidden pose, the X-ray and the search."""
     force: bool = False

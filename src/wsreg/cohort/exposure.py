@@ -15,6 +15,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles, rotation_from_angles
 from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.simulation.parameters import (
+    SamplingRanges,
     XrayParameters,
     parameters_from_record,
     parameters_to_record,
@@ -36,6 +37,15 @@ FEMUR_SD_DEG = (4.0, 2.5, 6.0)
 """How far femurs have turned since the CT, about x, y and z."""
 TISSUE_SD_MM, TISSUE_SD_SCALE = 0.8, 0.005
 """How far soft tissue has shifted and spread since the CT."""
+RANGES = SamplingRanges(
+    collimators={"circle": 0.5, "rectangle": 0.2, "none": 0.3},
+    tool_counts={0: 0.7, 1: 0.2, 2: 0.1},
+    tool_kinds={"rod": 0.4, "screw": 0.3, "wire": 0.3},
+    gain=(0.7, 1.0),
+    saturation=(0.7, 1.2),
+)
+TORSO_MM = (380.0, 230.0)
+"""Width and depth of a torso, for the tube voltage."""
 GOOD_VIEW_SHARE = 0.5
 """A femur is seen well if this share of its upper end is in the image."""
 UPPER_FEMUR_MM = 70.0
@@ -90,12 +100,16 @@ class Exposure:
 
 
 def sample_circumstances(
-    specimen: Specimen, camera: Camera, generator: np.random.Generator
+    specimen: Specimen,
+    camera: Camera,
+    generator: np.random.Generator,
+    camera_from_ct: Tensor | None = None,
 ) -> Circumstances:
-    """Draw the pose and everything else of one X-ray."""
+    """Draw everything that makes one X-ray: its pose, unless that is given, and all the rest."""
     landmarks = specimen.anatomy.landmarks_mm
     middle = np.mean([landmarks[name] for name in ("FH-l", "FH-r", "ASIS-l", "ASIS-r")], axis=0)
-    camera_from_ct = _sample_pose(middle, generator)
+    if camera_from_ct is None:
+        camera_from_ct = _sample_pose(middle, generator)
     left, right = (
         camera_from_ct @ _sample_turn(torch.from_numpy(landmarks[head]), generator)
         for head in ("FH-l", "FH-r")
@@ -106,7 +120,9 @@ def sample_circumstances(
         camera_from_right_femur=right,
         camera_from_tissue=camera_from_ct @ _sample_shift(landmarks, generator),
         rot_180_for_up=bool(generator.random() < TURNED_SHARE),
-        parameters=sample_parameters(generator, camera),
+        parameters=sample_parameters(
+            generator, camera, RANGES, body_thickness_mm=_body_thickness_mm(camera_from_ct)
+        ),
         seed=int(generator.integers(2**31)),
     )
 
@@ -186,6 +202,13 @@ def _sample_pose(middle_mm: np.ndarray, generator: np.random.Generator) -> Tenso
     isocentre = torch.from_numpy(middle_mm + generator.normal(0.0, ISOCENTRE_SD_MM))
     depth = torch.tensor([0.0, 0.0, generator.uniform(*SOURCE_TO_PELVIS_MM)], dtype=torch.float64)
     return rigid(rotation, depth - rotation @ isocentre)
+
+
+def _body_thickness_mm(camera_from_ct: Tensor) -> float:
+    """How much of an elliptic torso the beam's axis runs through."""
+    x, y, _ = camera_from_ct[2, :3].tolist()
+    width, depth = TORSO_MM
+    return 1.0 / math.hypot(x / width, y / depth)
 
 
 def _sample_turn(centre_mm: Tensor, generator: np.random.Generator) -> Tensor:

@@ -1,0 +1,276 @@
+"""Make a cohort: people, their CTs, their X-rays, and the file that holds them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import queue
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wsreg import __version__
+from wsreg.cohort.exposure import (
+    Circumstances,
+    circumstances_from_record,
+    circumstances_to_record,
+    expose,
+    sample_circumstances,
+)
+from wsreg.cohort.parts import PartsFolder, open_parts
+from wsreg.cohort.presets import SPECIMENS, Preset, person_of
+from wsreg.datasets.writer import CohortWriter, Projection
+from wsreg.errors import InputError
+from wsreg.simulation.detector import digitise
+from wsreg.specimens.ct import LABELS, scan
+from wsreg.specimens.person import person_to_record
+from wsreg.specimens.specimen import Detail, Specimen, build_specimen
+from wsreg.volumes.volume import Volume
+
+Progress = Callable[[str, int, int], None]
+
+XRAYS_PER_TASK = 24
+"""A task builds its specimen (a minute) and makes up to this many X-rays of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """Work for one process: a specimen's CT, or some of its X-rays."""
+
+    specimen: str
+    seed: int
+    preset: Preset
+    parts: PartsFolder
+    projections: tuple[int, ...]
+    with_ct: bool
+
+
+def build_cohort(
+    path: Path,
+    preset: Preset,
+    seed: int,
+    specimens: Iterable[str] = (),
+    *,
+    xrays: int | None = None,
+    workers: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> None:
+    """Make a cohort and write it as one file in DeepFluoro's layout.
+
+    Pieces are kept in ``<path>.parts`` until the file is whole: a run that was stopped goes on
+    from there.
+
+    Args:
+        path: of the HDF5 file.
+        preset: how many and how fine.
+        seed: of the people, the poses and the noise; the same seed gives the same file.
+        specimens: names; all six if empty.
+        xrays: how many of each specimen, instead of the preset's; the first ones are the same.
+        workers: processes; one for each core if None.
+        progress: called with (stage, done, total).
+
+    Raises:
+        InputError: for an unknown specimen, pieces of another cohort, or a disk that is full.
+    """
+    names = tuple(specimens) or tuple(SPECIMENS)
+    for name in names:
+        person_of(name, seed)
+    if xrays is not None and xrays < 1:
+        raise InputError(f"xrays must be at least 1, got {xrays}")
+    counts = {name: xrays or preset.xrays[name] for name in names}
+    plan = {
+        "wsreg": __version__, "preset": preset.name, "seed": seed, "xrays": counts,
+    }  # fmt: skip
+    parts = open_parts(path.with_name(path.name + ".parts"), plan)
+    tasks = list(_tasks(parts, preset, seed, counts))
+    total = sum(counts.values()) + len(counts)
+    missing = sum(len(task.projections) + task.with_ct for task in tasks)
+    progress("simulating", total - missing, total)
+    _run(tasks, workers or os.cpu_count() or 1, progress, total - missing, total)
+    progress("writing", 0, len(counts))
+    _assemble(path, preset, plan, parts, counts, progress)
+    shutil.rmtree(parts.path)
+
+
+def _tasks(
+    parts: PartsFolder, preset: Preset, seed: int, counts: Mapping[str, int]
+) -> Iterator[_Task]:
+    """What is still to be done, in pieces that are worth a process."""
+    for name, count in counts.items():
+        missing = [n for n in range(count) if not parts.has(_xray_part(name, n))]
+        with_ct = not parts.has(_ct_part(name))
+        for start in range(0, max(len(missing), int(with_ct)), XRAYS_PER_TASK):
+            yield _Task(
+                specimen=name,
+                seed=seed,
+                preset=preset,
+                parts=parts,
+                projections=tuple(missing[start : start + XRAYS_PER_TASK]),
+                with_ct=with_ct and start == 0,
+            )
+
+
+def _run(tasks: list[_Task], workers: int, progress: Progress, done: int, total: int) -> None:
+    """Run tasks in processes of one thread each, counting the pieces as they are finished."""
+    if not tasks:
+        return
+    context = multiprocessing.get_context("spawn")
+    finished = context.Queue()
+    with ProcessPoolExecutor(
+        min(workers, len(tasks)), context, _begin_worker, (finished,)
+    ) as executor:
+        futures = [executor.submit(_make, task) for task in tasks]
+        try:
+            while not all(future.done() for future in futures) or not finished.empty():
+                _raise_first_error(futures)
+                try:
+                    progress("simulating", done := done + finished.get(timeout=0.5), total)
+                except queue.Empty:
+                    continue
+            wait(futures)
+            _raise_first_error(futures)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _raise_first_error(futures: list[Future[None]]) -> None:
+    for future in futures:
+        if future.done():
+            future.result()
+
+
+_finished: Any = None
+
+
+def _begin_worker(finished: Any) -> None:
+    global _finished
+    _finished = finished
+    torch.set_num_threads(1)
+    import numba
+
+    numba.set_num_threads(1)
+
+
+def _make(task: _Task) -> None:
+    """Make the missing pieces of one specimen."""
+    specimen = _specimen(task.specimen, task.seed, task.preset.detail)
+    if task.with_ct:
+        volume = scan(specimen, task.preset.ct_mm)
+        assert volume.labels is not None
+        task.parts.save(
+            _ct_part(task.specimen),
+            {
+                "hu": volume.hu.numpy(),
+                "labels": volume.labels.numpy(),
+                "ct_from_voxel": volume.ct_from_voxel.numpy(),
+                **{f"landmark {k}": v for k, v in specimen.anatomy.landmarks_mm.items()},
+            },
+        )
+        _finished.put(1)
+    for projection in task.projections:
+        circumstances = circumstances_of(
+            specimen, task.preset, task.specimen, task.seed, projection
+        )
+        task.parts.save(
+            _xray_part(task.specimen, projection), _exposed(specimen, task.preset, circumstances)
+        )
+        _finished.put(1)
+
+
+@lru_cache(maxsize=1)
+def _specimen(name: str, seed: int, detail: Detail) -> Specimen:
+    return build_specimen(person_of(name, seed), detail)
+
+
+def circumstances_of(
+    specimen: Specimen, preset: Preset, name: str, seed: int, projection: int
+) -> Circumstances:
+    """Circumstances of one X-ray of a cohort; they do not depend on any other X-ray."""
+    key = (seed, list(SPECIMENS).index(name), 1000 + projection)
+    return sample_circumstances(specimen, preset.camera, np.random.default_rng(key))
+
+
+def _exposed(
+    specimen: Specimen, preset: Preset, circumstances: Circumstances
+) -> dict[str, np.ndarray]:
+    exposure = expose(specimen, preset.camera, circumstances)
+    return {
+        "image": digitise(exposure.transmission.numpy()),
+        "labels": exposure.labels.numpy(),
+        "good_fov": np.array([exposure.left_femur_good_fov, exposure.right_femur_good_fov]),
+        "record": np.array(json.dumps(circumstances_to_record(circumstances))),
+        **{f"landmark {name}": point.numpy() for name, point in exposure.landmarks_px.items()},
+    }
+
+
+def _assemble(
+    path: Path,
+    preset: Preset,
+    plan: Mapping[str, Any],
+    parts: PartsFolder,
+    counts: Mapping[str, int],
+    progress: Progress,
+) -> None:
+    with CohortWriter(path, preset.camera, record=plan) as writer:
+        for done, (name, count) in enumerate(counts.items(), start=1):
+            person = person_to_record(person_of(name, int(plan["seed"])))
+            volume, landmarks = _read_ct(parts.load(_ct_part(name)))
+            writer.write_specimen(name, volume, landmarks, record=person)
+            for number in range(count):
+                projection = _read_xray(parts.load(_xray_part(name, number)))
+                writer.write_projection(name, f"{number:03d}", projection)
+            progress("writing", done, len(counts))
+
+
+def _read_ct(arrays: Mapping[str, np.ndarray]) -> tuple[Volume, dict[str, torch.Tensor]]:
+    volume = Volume(
+        hu=torch.from_numpy(arrays["hu"]),
+        ct_from_voxel=torch.from_numpy(arrays["ct_from_voxel"]),
+        labels=torch.from_numpy(arrays["labels"]),
+        label_names={value: name for name, value in LABELS.items()},
+    )
+    return volume, _landmarks(arrays)
+
+
+def _read_xray(arrays: Mapping[str, np.ndarray]) -> Projection:
+    record = json.loads(str(arrays["record"]))
+    circumstances = circumstances_from_record(record)
+    left, right = arrays["good_fov"].tolist()
+    return Projection(
+        image=torch.from_numpy(arrays["image"].astype(np.float32)),
+        labels=torch.from_numpy(arrays["labels"]),
+        landmarks_px=_landmarks(arrays),
+        camera_from_ct=circumstances.camera_from_ct,
+        camera_from_left_femur=circumstances.camera_from_left_femur,
+        camera_from_right_femur=circumstances.camera_from_right_femur,
+        left_femur_good_fov=left,
+        right_femur_good_fov=right,
+        rot_180_for_up=circumstances.rot_180_for_up,
+        record=record,
+    )
+
+
+def _landmarks(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    prefix = "landmark "
+    return {
+        name.removeprefix(prefix): torch.from_numpy(point)
+        for name, point in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _ct_part(specimen: str) -> str:
+    return f"{specimen}/ct"
+
+
+def _xray_part(specimen: str, projection: int) -> str:
+    return f"{specimen}/{projection:03d}"

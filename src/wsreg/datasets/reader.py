@@ -1,0 +1,215 @@
+"""Read DeepFluoro's full-resolution file, or a virtual cohort in the same layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.datasets import hdf5
+from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, SPECIMENS
+from wsreg.datasets.preparation import Preparation, prepared, prepared_labels, prepared_pixels
+from wsreg.datasets.sample import Sample
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.conventions import (
+    camera_from_ct_from_deepfluoro,
+    camera_from_deepfluoro,
+    image_from_deepfluoro,
+    pixels_from_deepfluoro,
+)
+from wsreg.volumes.volume import Volume
+
+
+class DeepFluoroFile:
+    """An open file; nothing large is read before it is asked for.
+
+    with DeepFluoroFile(path) as file:
+        for sample in file.samples():
+            ...
+    """
+
+    def __init__(self, path: str | Path, preparation: Preparation | None = None) -> None:
+        """Open a file.
+
+        Args:
+            path: of the HDF5 file.
+            preparation: how its projections become radiographs.
+
+        Raises:
+            InputError: it cannot be read, or is not in this layout.
+        """
+        self.path = Path(path)
+        self.preparation = preparation or Preparation()
+        self._file = hdf5.open_for_reading(self.path)
+        self._volumes: dict[str, Volume] = {}
+        try:
+            parameters = hdf5.group(self._file, PROJECTION_PARAMETERS)
+            self._extrinsic = torch.from_numpy(hdf5.array(parameters, "extrinsic", 4, 4)).double()
+            self._intrinsic = torch.from_numpy(hdf5.array(parameters, "intrinsic", 3, 3)).double()
+            self._rows = int(hdf5.number(parameters, "num-rows"))
+            self._columns = int(hdf5.number(parameters, "num-cols"))
+            self._spacing_mm = (
+                hdf5.number(parameters, "pixel-row-spacing"),
+                hdf5.number(parameters, "pixel-col-spacing"),
+            )
+        except InputError:
+            self._file.close()
+            raise
+
+    @property
+    def record(self) -> dict[str, object]:
+        """How a virtual cohort was made; empty for the real file."""
+        return hdf5.record(self._file)
+
+    @property
+    def specimens(self) -> tuple[str, ...]:
+        """Names, in the published order, others after them."""
+        found = [name for name in self._file if name != PROJECTION_PARAMETERS]
+        known = [name for name in SPECIMENS if name in found]
+        return (*known, *sorted(set(found) - set(known)))
+
+    def projections(self, specimen: str) -> tuple[str, ...]:
+        """Names of a specimen's projections, such as ``005``."""
+        return tuple(sorted(hdf5.group(self._specimen(specimen), "projections")))
+
+    def volume(self, specimen: str) -> Volume:
+        """A specimen's CT with its labels; one object however often it is asked for."""
+        if specimen not in self._volumes:
+            group = self._specimen(specimen)
+            ct = hdf5.group(group, "vol")
+            segmentation = hdf5.group(group, "vol-seg")
+            labels = hdf5.group(segmentation, "image")
+            names = hdf5.group(segmentation, "labels-def")
+            hu = hdf5.array(ct, "pixels", None, None, None)
+            self._volumes[specimen] = Volume(
+                hu=torch.from_numpy(np.asarray(hu, dtype=np.float32)),
+                ct_from_voxel=_ct_from_voxel(ct),
+                labels=torch.from_numpy(
+                    hdf5.array(labels, "pixels", *hu.shape).astype(np.uint8, copy=False)
+                ),
+                label_names={int(value): hdf5.text(names, value) for value in names},
+            )
+        return self._volumes[specimen]
+
+    def landmarks_mm(self, specimen: str) -> dict[str, Tensor]:
+        """Name -> [3] float64 in CT coordinates (LPS mm)."""
+        group = hdf5.group(self._specimen(specimen), "vol-landmarks")
+        return {name: torch.from_numpy(hdf5.array(group, name, 3)).double() for name in group}
+
+    def camera(self, *, rot_180_for_up: bool) -> Camera:
+        """Geometry of the stored projections, before any cropping."""
+        return camera_from_deepfluoro(
+            self._intrinsic,
+            rows=self._rows,
+            columns=self._columns,
+            pixel_spacing_mm=self._spacing_mm,
+            rot_180_for_up=rot_180_for_up,
+        )
+
+    def sample(self, specimen: str, projection: str) -> Sample:
+        """One projection, prepared, with everything that is known of it.
+
+        Raises:
+            InputError: there is no such specimen or projection, or a part of it is missing.
+        """
+        group = self._projection(specimen, projection)
+        poses = hdf5.group(group, "gt-poses")
+        turned = hdf5.number(group, "rot-180-for-up") != 0
+        camera = self.camera(rot_180_for_up=turned)
+        radiograph = prepared(
+            self._pixels(group, "image", turned),
+            camera,
+            f"{specimen}-{projection}",
+            self.preparation,
+        )
+        return Sample(
+            specimen=specimen,
+            projection=projection,
+            volume=self.volume(specimen),
+            radiograph=radiograph,
+            camera_from_ct=self._pose(poses, "camera_from_ct", turned),
+            camera_from_left_femur=self._femur_pose(poses, "left", turned),
+            camera_from_right_femur=self._femur_pose(poses, "right", turned),
+            labels=prepared_labels(self._pixels(group, "gt-seg", turned), camera, self.preparation),
+            landmarks_mm=self.landmarks_mm(specimen),
+            landmarks_px=self._landmarks_px(hdf5.group(group, "gt-landmarks"), camera, turned),
+            record=hdf5.record(group),
+        )
+
+    def samples(self, specimen: str | None = None) -> Iterator[Sample]:
+        """Every projection of one specimen, or of all."""
+        for name in self.specimens if specimen is None else (specimen,):
+            for projection in self.projections(name):
+                yield self.sample(name, projection)
+
+    def _pixels(self, group: h5py.Group, name: str, turned: bool) -> Tensor:
+        stored = hdf5.array(hdf5.group(group, name), "pixels", self._rows, self._columns)
+        if stored.dtype.kind in "iu" and stored.dtype.itemsize > 1:
+            stored = stored.astype(np.float32)
+        return image_from_deepfluoro(torch.from_numpy(stored), rot_180_for_up=turned).contiguous()
+
+    def _pose(self, poses: h5py.Group, name: str, turned: bool) -> Tensor:
+        stored = torch.from_numpy(hdf5.array(poses, POSES[name], 4, 4)).double()
+        return camera_from_ct_from_deepfluoro(self._extrinsic, stored, rot_180_for_up=turned)
+
+    def _femur_pose(self, poses: h5py.Group, side: str, turned: bool) -> Tensor | None:
+        if hdf5.number(poses, f"{side}-femur-good-fov") == 0:
+            return None
+        return self._pose(poses, f"camera_from_{side}_femur", turned)
+
+    def _landmarks_px(self, group: h5py.Group, camera: Camera, turned: bool) -> dict[str, Tensor]:
+        landmarks = {}
+        for name in group:
+            stored = torch.from_numpy(hdf5.array(group, name, 2)).double()
+            ours = pixels_from_deepfluoro(
+                stored, rows=self._rows, columns=self._columns, rot_180_for_up=turned
+            )
+            landmarks[name] = prepared_pixels(ours, camera, self.preparation)
+        return landmarks
+
+    def _specimen(self, specimen: str) -> h5py.Group:
+        if specimen not in self.specimens:
+            raise InputError(
+                f"data set {self.path.name} has no specimen {specimen!r}, "
+                f"it has {', '.join(self.specimens) or 'none'}"
+            )
+        return hdf5.group(self._file, specimen)
+
+    def _projection(self, specimen: str, projection: str) -> h5py.Group:
+        names = self.projections(specimen)
+        if projection not in names:
+            listed = f"{names[0]} to {names[-1]}" if names else "none"
+            raise InputError(
+                f"specimen {specimen} has no projection {projection!r}, it has {listed}"
+            )
+        return hdf5.group(self._specimen(specimen), f"projections/{projection}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _ct_from_voxel(group: h5py.Group) -> Tensor:
+    """[4,4] float64 of an image group: directions, spacing and origin."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = hdf5.array(group, "dir-mat", 3, 3) * hdf5.array(group, "spacing", 3)
+    matrix[:3, 3] = hdf5.array(group, "origin", 3)
+    return torch.from_numpy(matrix)

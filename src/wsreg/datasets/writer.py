@@ -1,0 +1,232 @@
+"""Write a data set in DeepFluoro's full-resolution layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, RECORD_ATTRIBUTE
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.conventions import (
+    deepfluoro_from_camera,
+    deepfluoro_from_camera_from_ct,
+    image_from_deepfluoro,
+    pixels_from_deepfluoro,
+)
+from wsreg.volumes.volume import Volume
+
+EXTRINSIC = torch.eye(4, dtype=torch.float64)
+"""The camera's world frame is its projective frame here."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection:
+    """An X-ray to be written, with its truth, all in this package's frames.
+
+    Args:
+        image: [rows,columns] float32 detector reading, bright where little is in the way.
+        labels: [rows,columns] uint8.
+        landmarks_px: name -> [2] (column,row).
+        camera_from_ct, camera_from_left_femur, camera_from_right_femur: [4,4] float64 poses.
+        left_femur_good_fov, right_femur_good_fov: whether a femur's pose can be relied on.
+        rot_180_for_up: whether the file stores the image head down.
+        record: how it was made, plain values.
+    """
+
+    image: Tensor
+    labels: Tensor
+    landmarks_px: Mapping[str, Tensor]
+    camera_from_ct: Tensor
+    camera_from_left_femur: Tensor
+    camera_from_right_femur: Tensor
+    left_femur_good_fov: bool = True
+    right_femur_good_fov: bool = True
+    rot_180_for_up: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+class CohortWriter:
+    """Writes a file that appears under its name only when it is whole.
+
+    with CohortWriter(path, camera) as writer:
+        writer.write_specimen("17-1882", volume, landmarks_mm)
+        writer.write_projection("17-1882", "000", projection)
+    """
+
+    def __init__(self, path: str | Path, camera: Camera, record: Mapping[str, Any] | None = None):
+        """Begin a file.
+
+        Args:
+            path: of the finished file.
+            camera: of every projection; its axis must meet the image's centre, as half of the
+                images may be stored turned.
+            record: how the file was made, plain values.
+
+        Raises:
+            InputError: the folder cannot be written, or the camera's axis is off the centre.
+        """
+        column, row = camera.centre_px
+        if abs(column - (camera.columns - 1) / 2) > 1e-6 or abs(row - (camera.rows - 1) / 2) > 1e-6:
+            raise InputError("camera must have its principal point at the image's centre")
+        self.path = Path(path)
+        self.camera = camera
+        self._temporary = self.path.with_name(f".{self.path.name}.partial")
+        with _as_input_error(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self._temporary, "w")
+        _note(self._file, record)
+        parameters = self._file.create_group(PROJECTION_PARAMETERS)
+        intrinsic = deepfluoro_from_camera(camera, rot_180_for_up=False)
+        parameters["extrinsic"] = EXTRINSIC.numpy()
+        parameters["intrinsic"] = intrinsic.numpy()
+        parameters["num-cols"] = np.uint64(camera.columns)
+        parameters["num-rows"] = np.uint64(camera.rows)
+        parameters["pixel-col-spacing"] = camera.pixel_spacing_mm[1]
+        parameters["pixel-row-spacing"] = camera.pixel_spacing_mm[0]
+
+    def write_specimen(
+        self,
+        specimen: str,
+        volume: Volume,
+        landmarks_mm: Mapping[str, Tensor],
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a CT, its labels and its 3D landmarks.
+
+        Raises:
+            InputError: the CT has no labels, is turned against the patient's axes (the layout has
+                none such), or the disk is full.
+        """
+        if volume.labels is None:
+            raise InputError(f"volume of specimen {specimen} must have labels")
+        matrix = volume.ct_from_voxel.numpy()
+        if not np.allclose(matrix[:3, :3], np.diag(volume.spacing_mm), atol=1e-6):
+            raise InputError(f"volume of specimen {specimen} must be aligned with the LPS axes")
+        with _as_input_error(self.path):
+            group = self._file.create_group(specimen)
+            _note(group, record)
+            origin, spacing = matrix[:3, 3], np.array(volume.spacing_mm)
+            _image(group.create_group("vol"), volume.hu.numpy().astype(np.float32), origin, spacing)
+            segmentation = group.create_group("vol-seg")
+            labels = volume.labels.numpy().astype(np.uint8)
+            _image(segmentation.create_group("image"), labels, origin, spacing)
+            definitions = segmentation.create_group("labels-def")
+            for value, name in volume.label_names.items():
+                definitions[str(value)] = name
+            _landmarks(group.create_group("vol-landmarks"), landmarks_mm)
+            group.create_group("projections")
+
+    def write_projection(self, specimen: str, name: str, projection: Projection) -> None:
+        """Write an X-ray of a specimen that has been written.
+
+        Raises:
+            InputError: its size is not the camera's, or the disk is full.
+        """
+        size = (self.camera.rows, self.camera.columns)
+        for what in ("image", "labels"):
+            if tuple(getattr(projection, what).shape) != size:
+                raise InputError(
+                    f"projection {specimen}/{name} {what} must be {size[0]} x {size[1]}, "
+                    f"got {list(getattr(projection, what).shape)}"
+                )
+        with _as_input_error(self.path):
+            group = self._file[specimen]["projections"].create_group(name)
+            _note(group, projection.record)
+            self._write_pixels(group, projection)
+            self._write_poses(group.create_group("gt-poses"), projection)
+            landmarks = {
+                key: self._pixels(point, projection)
+                for key, point in projection.landmarks_px.items()
+            }
+            _landmarks(group.create_group("gt-landmarks"), landmarks)
+            group["rot-180-for-up"] = np.uint8(projection.rot_180_for_up)
+
+    def _write_pixels(self, group: h5py.Group, projection: Projection) -> None:
+        spacing = np.array(self.camera.pixel_spacing_mm[::-1])
+        for name, pixels in (("image", projection.image), ("gt-seg", projection.labels)):
+            stored = image_from_deepfluoro(pixels, rot_180_for_up=projection.rot_180_for_up)
+            _image(group.create_group(name), stored.numpy(), np.zeros(2), spacing)
+
+    def _write_poses(self, group: h5py.Group, projection: Projection) -> None:
+        for attribute, name in POSES.items():
+            group[name] = deepfluoro_from_camera_from_ct(
+                getattr(projection, attribute),
+                EXTRINSIC,
+                rot_180_for_up=projection.rot_180_for_up,
+            ).numpy()
+        group["left-femur-good-fov"] = np.uint8(projection.left_femur_good_fov)
+        group["right-femur-good-fov"] = np.uint8(projection.right_femur_good_fov)
+
+    def _pixels(self, point: Tensor, projection: Projection) -> Tensor:
+        return pixels_from_deepfluoro(
+            point,
+            rows=self.camera.rows,
+            columns=self.camera.columns,
+            rot_180_for_up=projection.rot_180_for_up,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            with _as_input_error(self.path):
+                self._file.close()
+                if kind is None:
+                    self._temporary.replace(self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+class _as_input_error:  # noqa: N801 - reads as a statement
+    """Turn what the disk refuses into one sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def _image(group: h5py.Group, pixels: np.ndarray, origin: np.ndarray, spacing: np.ndarray) -> None:
+    size = len(spacing)
+    group["dir-mat"] = np.eye(size)
+    group["origin"] = origin.reshape(size, 1)
+    group["spacing"] = spacing.reshape(size, 1)
+    group.create_dataset(
+        "pixels", data=pixels, compression="gzip", compression_opts=4, shuffle=True
+    )
+
+
+def _landmarks(group: h5py.Group, landmarks: Mapping[str, Tensor]) -> None:
+    for name, point in landmarks.items():
+        group[name] = np.asarray(point, dtype=np.float64).reshape(-1, 1)
+
+
+def _note(target: h5py.Group, record: Mapping[str, Any] | None) -> None:
+    if record:
+        target.attrs[RECORD_ATTRIBUTE] = json.dumps(dict(record))
