@@ -1,0 +1,148 @@
+"""Registration of every X-ray of a cohort, real or virtual: all distances, by specimen and overall.
+
+    python benchmarks/cohort_registration.py --cohort cohort.h5            # run, then report
+    python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
+
+The pelvis is registered from one start for each X-ray.  Every trial is appended to a journal under
+``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numba
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from hardware import describe_hardware
+from results_file import write_section
+from wsreg import RegistrationConfig, RegistrationResult, __version__, register
+from wsreg.datasets.layout import QUESTIONABLE
+from wsreg.datasets.reader import DeepFluoroFile
+from wsreg.datasets.sample import Sample
+from wsreg.evaluation.journal import open_journal
+from wsreg.evaluation.scoring import score
+from wsreg.evaluation.starts import seeded_start
+from wsreg.evaluation.summary import GroupSummary, summarise
+from wsreg.evaluation.tables import csv_rows, distance_table, failure_table, verdict_table
+from wsreg.evaluation.trial import Trial
+from wsreg.evaluation.verdicts import summarise_verdicts
+from wsreg.outputs.files import sha256_of
+
+OUTPUT = Path(__file__).parent / "output"
+PELVIS = (1, 2, 4)
+"""Labels of the bones that move as one: both hemipelves and the upper sacrum."""
+CONFIG = RegistrationConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to run.
+
+    Args:
+        cohort: file in DeepFluoro's layout.
+        distance: how far off the starts are, mean over the landmarks in mm.
+        seed: of the starts.
+        only: specimens, by name; all by default.
+        limit: at most so many X-rays of each specimen.
+        write: put the report into docs/results.md.
+    """
+
+    cohort: Path
+    distance: float = 20.0
+    seed: int = 0
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    write: bool = False
+
+
+def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Trial]:
+    """Score what has not been scored, and give back every trial that is asked for."""
+    setup = {
+        "method": "wsreg.register",
+        "wsreg": __version__,
+        "config": dataclasses.asdict(CONFIG),
+        "render_labels": PELVIS,
+        "start_distance_mm": options.distance,
+        "start_seed": options.seed,
+        "cohort_sha256": sha256_of(options.cohort),
+    }
+
+    def method(sample: Sample) -> RegistrationResult:
+        start = seeded_start(sample, options.distance, options.seed)
+        return register(
+            sample.radiograph, sample.volume, init=start, render_labels=PELVIS, config=CONFIG
+        )
+
+    names = [
+        (specimen, projection)
+        for specimen in options.only or cohort.specimens
+        for projection in cohort.projections(specimen)[: options.limit]
+    ]
+    journal = open_journal(journal_path, setup)
+    with tqdm(desc=options.cohort.stem, total=len(names)) as bar:
+        return score(
+            method,
+            (cohort.sample(*name) for name in names),
+            journal=journal,
+            progress=lambda trial: bar.update(),
+        )
+
+
+def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSummary]) -> str:
+    """The tables as markdown."""
+    verdicts = summarise_verdicts(trials)
+    start_mm = np.nanmedian([trial.start_mtre_3d_mm for trial in trials])
+    return "\n\n".join(
+        (
+            f"### Registration of `{options.cohort.name}`",
+            f"{describe_hardware(numba.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
+            f"{len(trials)} X-rays, one start each, {start_mm:.1f} mm off (3D, mean over the "
+            "landmarks); Gauss-Newton on the rendered pelvis (hemipelves and upper sacrum).  "
+            "Seconds are wall time on a shared machine, with the preparation of the CT for the "
+            "first X-ray of a specimen.  A trial without an answer counts as a gross failure and "
+            "as infinitely far off in medians, P95 and shares.",
+            failure_table(groups),
+            distance_table(groups),
+            "Verdicts (gross failure: over 10 mm in 3D; success: under 1 mm projected):",
+            verdict_table(verdicts),
+            "Area under the risk-coverage curve of gross failures: by verdict "
+            f"{verdicts.area_by_verdict:.4f}, by final similarity "
+            f"{verdicts.area_by_similarity:.4f}, at best {verdicts.area_best:.4f}.",
+        )
+    )
+
+
+def write_csv(groups: Sequence[GroupSummary], path: Path) -> None:
+    """The summaries as a table for other programs."""
+    rows = csv_rows(groups)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main(options: Options) -> None:
+    """Run, print, and write where asked."""
+    name = f"{options.cohort.stem}-{options.distance:g}mm-{options.seed}"
+    with DeepFluoroFile(options.cohort) as cohort:
+        trials = run(cohort, options, OUTPUT / f"{name}.jsonl")
+        # A virtual cohort, which says how it was made, uses the same names; its truth is not in
+        # question.
+        doubtful = frozenset() if cohort.record else QUESTIONABLE
+    groups = summarise(trials, doubtful)
+    text = report(options, trials, groups)
+    print(text)
+    write_csv(groups, OUTPUT / f"{name}.csv")
+    if options.write:
+        write_section(f"cohort {options.cohort.stem}", text)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
