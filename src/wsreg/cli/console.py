@@ -33,7 +33,7 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int]
         desc=text,
         leave=False,
         disable=True if quiet else only_on_terminal,
-        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}",
+        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left",
         mininterval=0.0,
         miniters=0,
         delay=1e-6,  # the bar stays away until it first moves

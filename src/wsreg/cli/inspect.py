@@ -10,7 +10,7 @@ from tyro.conf import arg
 
 from wsreg.cli.console import step
 from wsreg.cli.options import CtDetails, Geometry, XrayDetails, Xrays, read_ct, xray_reader
-from wsreg.cli.report import ct_lines, xray_lines
+from wsreg.cli.report import ct_lines, data_set_lines, xray_lines
 from wsreg.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.volumes.volume import Volume
 
+HDF5_SUFFIXES = (".h5", ".hdf5")
 THUMBNAIL_VIEWS = ("AP", "PA", "LAT")
 THUMBNAIL_PX = 256
 USUAL_DISTANCE_MM, USUAL_DETECTOR_MM = 1000.0, 400.0
@@ -29,7 +30,7 @@ class Inspect:
     """Say what was found in a CT and in X-rays, what was assumed, and what is missing."""
 
     xrays: Xrays = ()
-    """PNG, TIFF, NPY, NIfTI or DICOM."""
+    """PNG, TIFF, NPY, NIfTI or DICOM; or one DeepFluoro file or cohort (.h5)."""
     ct: Annotated[Path | None, arg(metavar="CT")] = None
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
     out: Annotated[Path | None, arg(metavar="PNG")] = None
@@ -42,6 +43,8 @@ class Inspect:
 
     def run(self) -> int:
         """Read, describe, and return the exit status."""
+        if any(path.suffix.lower() in HDF5_SUFFIXES for path in self.xrays):
+            return self._inspect_data_set()
         if not self.xrays and self.ct is None:
             raise InputError("inspect needs an X-ray or a CT (--ct), got neither")
         if self.out is not None and (len(self.xrays) != 1 or self.out.suffix.lower() != ".png"):
@@ -63,6 +66,17 @@ class Inspect:
         if self.out is not None:
             self._write_picture(self.out, radiographs[0], volume)
         return 0
+
+    def _inspect_data_set(self) -> int:
+        """Describe an HDF5 file; 1 if it lacks parts of the layout."""
+        from wsreg.datasets.inspection import inspect_deepfluoro
+
+        if len(self.xrays) != 1 or self.ct is not None:
+            raise InputError(f"inspect takes one HDF5 file on its own, got {len(self.xrays)} files")
+        report = inspect_deepfluoro(self.xrays[0])
+        if not self.quiet:
+            print("\n".join(data_set_lines(self.xrays[0], report)))
+        return int(bool(report.problems))
 
     def _write_picture(self, out: Path, radiograph: Radiograph, volume: Volume | None) -> None:
         from wsreg.outputs.pictures import inspect_picture, write_png

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsreg.datasets.inspection import FileReport
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.result import RegistrationResult
     from wsreg.volumes.volume import Volume
 
 INDENT = "  "
 NAMES_SHOWN = 8
+PROBLEMS_SHOWN = 20
 
 
 def result_lines(radiograph: Radiograph, result: RegistrationResult, folder: Path) -> list[str]:
@@ -71,6 +73,34 @@ def xray_lines(radiograph: Radiograph) -> list[str]:
     masked = 1.0 - float(radiograph.mask.float().mean())
     lines.append(f"{INDENT}masked       {masked:.1%} of the image")
     return [*lines, *_indented(f"note: {note}" for note in radiograph.notes)]
+
+
+def data_set_lines(path: Path, report: FileReport) -> list[str]:
+    """What was found in a DeepFluoro file, and what it lacks."""
+    kind = "preprocessed" if report.kind == "preprocessed" else "full resolution"
+    maker = ", virtual" if report.virtual else ""
+    lines = [f"data set {path.name}: DeepFluoro's layout, {kind}{maker}"]
+    if report.image_size is not None:
+        rows, columns = report.image_size
+        lines.append(f"{INDENT}projections  {rows} rows x {columns} columns")
+    for specimen in report.specimens:
+        facts = [f"{specimen.projections} projections"]
+        if specimen.published not in (None, specimen.projections):
+            facts[0] += f" (published: {specimen.published})"
+        if specimen.ct_shape is not None and specimen.ct_spacing_mm is not None:
+            left, right = specimen.femurs
+            facts += [
+                f"{specimen.turned} stored head down",
+                f"left femur {left}, right femur {right}",
+                f"CT {_times(specimen.ct_shape[::-1], 'd')} voxels of "
+                f"{_times(specimen.ct_spacing_mm, '.3g')} mm",
+            ]
+        lines.append(f"{INDENT}{specimen.name:<12} {', '.join(facts)}")
+    if not report.problems:
+        return [*lines, f"{INDENT}complete     nothing of the layout is missing"]
+    shown = [f"problem: {problem}" for problem in report.problems[:PROBLEMS_SHOWN]]
+    more = len(report.problems) - len(shown)
+    return [*lines, *_indented(shown), *_indented([f"and {more} more problems"] if more else [])]
 
 
 def _deviations(result: RegistrationResult) -> list[float]:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from wsreg import __version__
 from wsreg.cohort.exposure import (
     Circumstances,
     circumstances_from_record,
@@ -87,7 +87,7 @@ def build_cohort(
         raise InputError(f"xrays must be at least 1, got {xrays}")
     counts = {name: xrays or preset.xrays[name] for name in names}
     plan = {
-        "wsreg": __version__, "preset": preset.name, "seed": seed, "xrays": counts,
+        "wsreg": version("wsreg"), "preset": preset.name, "seed": seed, "xrays": counts,
     }  # fmt: skip
     parts = open_parts(path.with_name(path.name + ".parts"), plan)
     tasks = list(_tasks(parts, preset, seed, counts))

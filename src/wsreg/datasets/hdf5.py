@@ -125,4 +125,6 @@ def _place(parent: h5py.Group) -> str:
 
 
 def _first_sentence(error: OSError) -> str:
-    return str(error).split("(")[0].strip() or type(error).__name__
+    """HDF5 gives its reason in brackets."""
+    text = str(error)
+    return text[text.find("(") + 1 :].rstrip(")") or type(error).__name__

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.datasets import hdf5
@@ -80,8 +81,9 @@ class DeepFluoroFile:
         return tuple(sorted(hdf5.group(self._specimen(specimen), "projections")))
 
     def volume(self, specimen: str) -> Volume:
-        """A specimen's CT with its labels; one object however often it is asked for."""
+        """A specimen's CT with its labels; the one asked for last is kept."""
         if specimen not in self._volumes:
+            self._volumes.clear()
             group = self._specimen(specimen)
             ct = hdf5.group(group, "vol")
             segmentation = hdf5.group(group, "vol-seg")
@@ -89,7 +91,7 @@ class DeepFluoroFile:
             names = hdf5.group(segmentation, "labels-def")
             hu = hdf5.array(ct, "pixels", None, None, None)
             self._volumes[specimen] = Volume(
-                hu=torch.from_numpy(np.asarray(hu, dtype=np.float32)),
+                hu=torch.from_numpy(_smallest(hu)),
                 ct_from_voxel=_ct_from_voxel(ct),
                 labels=torch.from_numpy(
                     hdf5.array(labels, "pixels", *hu.shape).astype(np.uint8, copy=False)
@@ -205,6 +207,12 @@ class DeepFluoroFile:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _smallest(hu: NDArray[Any]) -> NDArray[Any]:
+    """Hounsfield units as int16 if they are whole numbers, else as float32."""
+    whole = np.rint(hu).astype(np.int16)
+    return whole if np.array_equal(whole, hu) else hu.astype(np.float32)
 
 
 def _ct_from_voxel(group: h5py.Group) -> Tensor:

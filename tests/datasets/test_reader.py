@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from wsreg.datasets.preparation import Preparation
+from wsreg.datasets.reader import DeepFluoroFile
+from wsreg.errors import InputError
+
+AS_STORED = Preparation(crop=0.0, blur=0.0, field=False)
+Change = Callable[[Callable[[h5py.File], None]], Path]
+
+
+def test_the_ct_lies_where_the_file_says(published: Path) -> None:
+    with DeepFluoroFile(published) as file:
+        assert file.specimens == ("17-1882",)
+        assert file.projections("17-1882") == ("000", "001")
+        volume = file.volume("17-1882")
+        assert file.volume("17-1882") is volume
+    assert volume.hu.shape == (4, 5, 6)
+    voxel = torch.tensor([2.0, 1.0, 3.0, 1.0], dtype=torch.float64)
+    assert (volume.ct_from_voxel @ voxel).tolist() == [12.0, 21.0, 33.0, 1.0]
+    assert volume.hu[3, 1, 2] == 3 * 30 + 1 * 6 + 2
+    assert volume.label_names[4] == "upper-sacrum"
+
+
+@pytest.mark.parametrize("projection", ["000", "001"])
+def test_poses_and_landmarks_agree_in_our_frame(published: Path, projection: str) -> None:
+    with DeepFluoroFile(published, AS_STORED) as file:
+        sample = file.sample("17-1882", projection)
+    pose = sample.camera_from_ct
+    assert torch.linalg.det(pose[:3, :3]).item() == pytest.approx(1.0)
+    assert len(sample.landmarks_mm) == 14
+    for name, point in sample.landmarks_mm.items():
+        in_camera = pose[:3, :3] @ point + pose[:3, 3]
+        assert 600.0 < in_camera[2] < 800.0
+        torch.testing.assert_close(sample.camera.project(in_camera), sample.landmarks_px[name])
+    # the head is up whichever way the file stores it, and we look from the source
+    up = pose[:3, :3] @ torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    assert up.tolist() == pytest.approx([0.0, -1.0, 0.0])
+    left = pose[:3, :3] @ torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    assert left.tolist() == pytest.approx([-1.0, 0.0, 0.0])
+    assert sample.camera.source_to_detector_mm == pytest.approx(1000.0)
+
+
+def test_pixels_follow_the_frame(published: Path) -> None:
+    with DeepFluoroFile(published, AS_STORED) as file:
+        upright, turned = (file.sample("17-1882", n) for n in ("000", "001"))
+    assert torch.argmax(upright.radiograph.image).item() == 3 * 60 + (59 - 5)  # columns reversed
+    assert torch.argmax(turned.radiograph.image).item() == (39 - 3) * 60 + 5  # rows reversed
+    for sample in (upright, turned):
+        assert sample.labels is not None
+        assert torch.equal(sample.labels == 4, sample.radiograph.image > 3.0)
+        assert sample.radiograph.image.max().item() == pytest.approx(math.log(65487 / 1000))
+
+
+def test_a_femur_that_the_file_does_not_vouch_for_has_no_pose(published: Path) -> None:
+    with DeepFluoroFile(published) as file:
+        sample = file.sample("17-1882", "000")
+    assert sample.camera_from_right_femur is None
+    assert sample.camera_from_left_femur is not None
+    torch.testing.assert_close(sample.camera_from_left_femur, sample.camera_from_ct)
+
+
+def test_preparation_moves_everything_together(published: Path) -> None:
+    settings = Preparation(crop=0.1, blur=0.0, size_px=24, field=False)  # 6 px off each side
+    with DeepFluoroFile(published, AS_STORED) as file, DeepFluoroFile(published, settings) as small:
+        whole, sample = file.sample("17-1882", "000"), small.sample("17-1882", "000")
+    assert sample.radiograph.image.shape == (24, 24)
+    assert sample.labels is not None
+    assert sample.labels.shape == (24, 24)
+    for name, point in sample.landmarks_mm.items():
+        moved = sample.camera_from_ct[:3, :3] @ point + sample.camera_from_ct[:3, 3]
+        torch.testing.assert_close(sample.camera.project(moved), sample.landmarks_px[name])
+    assert whole.camera.columns == 60
+
+
+def test_whole_numbers_and_plain_vectors_are_read_too(changed: Change) -> None:
+    def edit(file: h5py.File) -> None:
+        for name in ("vol/spacing", "vol/origin"):
+            values = file["17-1882"][name][()].ravel()
+            del file["17-1882"][name]
+            file["17-1882"][name] = values
+        pixels = file["17-1882/projections/000/image/pixels"][()].astype(np.uint16)
+        del file["17-1882/projections/000/image/pixels"]
+        file["17-1882/projections/000/image/pixels"] = pixels
+        del file["proj-params/num-cols"]
+        file["proj-params/num-cols"] = np.array([60])
+
+    with DeepFluoroFile(changed(edit), AS_STORED) as file:
+        sample = file.sample("17-1882", "000")
+    assert sample.radiograph.image.max().item() == pytest.approx(math.log(65487 / 1000))
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("proj-params/intrinsic", r"proj-params must have the dataset intrinsic, which is missing"),
+        ("17-1882/vol", r"/17-1882 must have the group vol, which is missing"),
+        ("17-1882/vol-seg/image/pixels", r"must have the dataset pixels"),
+        ("17-1882/projections/000/gt-poses/cam-to-pelvis-vol", r"the dataset cam-to-pelvis-vol"),
+        ("17-1882/projections/000/rot-180-for-up", r"the dataset rot-180-for-up"),
+    ],
+)
+def test_what_is_missing_is_named(changed: Change, missing: str, message: str) -> None:
+    def edit(file: h5py.File) -> None:
+        del file[missing]
+
+    path = changed(edit)
+    with pytest.raises(InputError, match=message), DeepFluoroFile(path) as file:
+        file.sample("17-1882", "000")
+
+
+def test_wrong_shapes_and_types_are_named(changed: Change) -> None:
+    def edit(file: h5py.File) -> None:
+        del file["17-1882/vol-landmarks/FH-l"]
+        file["17-1882/vol-landmarks/FH-l"] = np.zeros(4)
+        del file["17-1882/projections/001/image/pixels"]
+        file["17-1882/projections/001/image/pixels"] = np.full((40, 60), b"x")
+
+    with DeepFluoroFile(changed(edit)) as file:
+        with pytest.raises(InputError, match=r"FH-l must have the shape 3, got \[4\]"):
+            file.landmarks_mm("17-1882")
+        with pytest.raises(InputError, match=r"pixels must hold numbers"):
+            file.sample("17-1882", "001")
+
+
+def test_what_does_not_exist_is_answered_with_a_list(published: Path) -> None:
+    with DeepFluoroFile(published) as file:
+        with pytest.raises(InputError, match=r"no specimen '18-1109', it has 17-1882"):
+            file.volume("18-1109")
+        with pytest.raises(InputError, match=r"no projection '002', it has 000 to 001"):
+            file.sample("17-1882", "002")
+
+
+def test_files_that_are_none(tmp_path: Path, published: Path) -> None:
+    with pytest.raises(InputError, match="there is none"):
+        DeepFluoroFile(tmp_path / "nothing.h5")
+    text = tmp_path / "text.h5"
+    text.write_text("hello")
+    with pytest.raises(InputError, match="must be an HDF5 file"):
+        DeepFluoroFile(text)
+    short = tmp_path / "short.h5"
+    short.write_bytes(published.read_bytes()[: published.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"cannot be read: .*truncated"):
+        DeepFluoroFile(short)
+
+
+def test_a_file_open_for_writing_elsewhere_is_said(published: Path) -> None:
+    hold = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(published)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "HDF5_USE_FILE_LOCKING": "TRUE"},
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(InputError, match="is open for writing elsewhere"):
+            DeepFluoroFile(published)
+        other.communicate()
