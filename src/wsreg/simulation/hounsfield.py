@@ -21,16 +21,17 @@ METAL_START_HU, METAL_HU, METAL_DENSITY_G_PER_CM3 = 2500.0, 3000.0, 4.54
 
 def material_grid(volume: Volume) -> MaterialGrid:
     """The materials of a CT on its own grid; titanium only if there is metal in it."""
-    has_metal = float(volume.hu.max()) > METAL_START_HU
-    materials = CT_MATERIALS if has_metal else CT_MATERIALS[:2]
+    with_metal = float(volume.hu.max()) > METAL_START_HU
     return MaterialGrid(
-        density=material_density(volume.hu, volume.air_hu)[..., : len(materials)],
-        materials=materials,
+        density=material_density(volume.hu, volume.air_hu, with_metal=with_metal),
+        materials=CT_MATERIALS if with_metal else CT_MATERIALS[:2],
         part_from_voxel=volume.ct_from_voxel,
     )
 
 
-def material_density(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32]:
+def material_density(
+    hu: Tensor, air_hu: float = AIR_HU, *, with_metal: bool = True
+) -> NDArray[np.float32]:
     """Density of ``CT_MATERIALS`` in each voxel, piecewise linear and continuous in HU.
 
     Up to 100 HU: soft tissue, fat and lung as water of density 1 + HU/1000; from there mixed with
@@ -40,18 +41,20 @@ def material_density(hu: Tensor, air_hu: float = AIR_HU) -> NDArray[np.float32]:
     Args:
         hu: [D,H,W] Hounsfield units.
         air_hu: what counts as air.
+        with_metal: whether there can be metal.
 
     Returns:
-        [D,H,W,3] float32 g/cm3.
+        [D,H,W,3] float32 g/cm3, without metal [D,H,W,2].
     """
-    density = np.empty((*hu.shape, len(CT_MATERIALS)), dtype=np.float32)
-    _fill_density(hu.numpy().ravel(), air_hu, density.reshape(-1, len(CT_MATERIALS)))
+    count = len(CT_MATERIALS) if with_metal else 2
+    density = np.empty((*hu.shape, count), dtype=np.float32)
+    _fill_density(hu.numpy().ravel(), air_hu, density.reshape(-1, count))
     return density
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def _fill_density(hu: NDArray[Any], air_hu: float, density: NDArray[np.float32]) -> None:
-    """Write the [N,3] densities for [N] Hounsfield units."""
+    """Write the [N,3] or [N,2] densities for [N] Hounsfield units."""
     for voxel in numba.prange(hu.size):
         value = float(hu[voxel])
         bone = _ramp(value, SOFT_TISSUE_END_HU, BONE_HU)
@@ -61,7 +64,8 @@ def _fill_density(hu: NDArray[Any], air_hu: float, density: NDArray[np.float32])
         else:
             density[voxel, 0] = (1.0 + min(value, SOFT_TISSUE_END_HU) / 1000.0) * (1.0 - bone)
             density[voxel, 1] = BONE_DENSITY_G_PER_CM3 * bone * (1.0 - metal)
-            density[voxel, 2] = METAL_DENSITY_G_PER_CM3 * metal
+            if density.shape[1] > 2:
+                density[voxel, 2] = METAL_DENSITY_G_PER_CM3 * metal
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]

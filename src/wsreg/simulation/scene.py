@@ -22,6 +22,9 @@ Float32Array = NDArray[np.float32]
 
 CM_PER_MM = 0.1
 
+THICKNESS_RAYS, LEAST_BODY_MM = 24, 20.0
+"""Rays along each side to find the body's thickness with; the least that counts as a body."""
+
 VOXELS_BETWEEN_RAYS = 2.0 / 3.0
 """How far apart, in voxels at the depth of a part, its rays may be; what is between them is
 interpolated."""
@@ -105,6 +108,14 @@ def areal_density(parts: Sequence[ScenePart], camera: Camera) -> Float32Array:
                 CM_PER_MM * fine[: seen.shape[0], : seen.shape[1], channel]
             )
     return np.maximum(total, 0.0, out=total)
+
+
+def body_thickness_mm(parts: Sequence[ScenePart], camera: Camera) -> float:
+    """Median thickness, in mm of water, of what the rays meet that meet anything; 0 if none do."""
+    few = camera.resized(THICKNESS_RAYS, THICKNESS_RAYS)
+    water_mm = areal_density(parts, few).sum(axis=-1) / CM_PER_MM
+    body = water_mm > LEAST_BODY_MM
+    return float(np.median(water_mm[body])) if body.any() else 0.0
 
 
 def _corners(voxel_from_camera: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:

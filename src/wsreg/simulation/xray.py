@@ -60,9 +60,13 @@ def simulate_xray(
         parameters: of this X-ray, from :func:`sample_parameters` or by hand.
         seed: of the noise.
     """
+    return simulate_scene([ct_part(volume, camera_from_ct)], camera, parameters, seed)
+
+
+def ct_part(volume: Volume, camera_from_ct: Tensor) -> ScenePart:
+    """A CT as the one part of a scene, on a grid fine enough, at a pose [4,4]."""
     grid = material_grid(refine(volume, LONGEST_VOXEL_MM))
-    part = ScenePart(grid=grid, camera_from_part=camera_from_ct)
-    return simulate_scene([part], camera, parameters, seed)
+    return ScenePart(grid=grid, camera_from_part=camera_from_ct)
 
 
 def simulate_scene(
