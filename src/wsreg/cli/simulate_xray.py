@@ -1,0 +1,146 @@
+"""``wsreg simulate xray``: an X-ray of a CT with a known pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import arg
+
+from wsreg.cli.console import step
+from wsreg.cli.options import CtDetails, OptionalFile, parse_view, read_ct
+from wsreg.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsreg.geometry.camera import Camera
+    from wsreg.simulation.parameters import XrayParameters
+    from wsreg.simulation.scene import ScenePart
+    from wsreg.simulation.xray import SimulatedXray
+    from wsreg.volumes.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xray:
+    """Simulate an X-ray of a CT: spectrum, scatter, noise, blur; its pose is known exactly."""
+
+    ct: Annotated[Path, arg(metavar="CT")]
+    """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
+    camera: Annotated[Path, arg(metavar="FILE")]
+    """camera.json."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for xray.png (16-bit counts, air is bright), camera.json, pose.json, parameters.json,
+    and labels.png if --labels are given."""
+    pose: OptionalFile = None
+    """pose.json; the --view if left out."""
+    view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
+    """View where there is no pose: a name, or C-arm angles "primary,secondary" in degrees."""
+    seed: int = 0
+    """Of everything that is drawn."""
+    collimator: Literal["none", "circle", "rectangle"] = "none"
+    """Shape of the exposed field."""
+    tools: Annotated[int, arg(metavar="N")] = 0
+    """Number of rods, wires and screws in the image."""
+    parameters: OptionalFile = None
+    """parameters.json of an earlier X-ray, to make it again; its seed, collimator and tools are
+    used."""
+    force: bool = False
+    """Replace results that are already there."""
+    quiet: bool = False
+    """Print errors only."""
+    ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
+
+    def run(self) -> int:
+        """Simulate, save, and return the exit status."""
+        import wsreg
+        from wsreg.outputs.files import prepare_output_folder
+        from wsreg.simulation.record_file import read_xray_record
+        from wsreg.simulation.silhouettes import label_silhouettes
+        from wsreg.simulation.xray import ct_part, simulate_scene
+
+        self._check()
+        prepare_output_folder(self.out, force=self.force)
+        camera = wsreg.read_camera(self.camera)
+        record = None if self.parameters is None else read_xray_record(self.parameters)
+        with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
+            volume = read_ct(self.ct, self.ct_details)
+        pose = self._find_pose(volume, camera)
+        labels = None
+        if volume.labels is not None:
+            with step("Rendering the labels", quiet=self.quiet):
+                labels = label_silhouettes(volume, camera, pose)
+        with step("Simulating the X-ray", quiet=self.quiet):
+            part = ct_part(volume, pose)
+            parameters, seed = record or (self._draw(part, camera), self.seed)
+            xray = simulate_scene([part], camera, parameters, seed)
+        names = _save(self.out, xray, camera, pose, labels)
+        if not self.quiet:
+            print(f"{self.out}/: {', '.join(names)}")
+        return 0
+
+    def _check(self) -> None:
+        for name in ("seed", "tools"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name} must be at least 0, got {getattr(self, name)}")
+        drawn = (self.seed, self.collimator, self.tools)
+        if self.parameters is not None and drawn != (0, "none", 0):
+            raise InputError("--parameters give seed, collimator and tools, leave those out")
+
+    def _find_pose(self, volume: Volume, camera: Camera) -> Tensor:
+        import wsreg
+        from wsreg.geometry.plausibility import check_plausible_pose
+
+        if self.pose is None:
+            return wsreg.frontal_pose(volume, camera, parse_view(self.view))
+        pose = wsreg.read_pose(self.pose)
+        check_plausible_pose(pose, camera, volume.corners_mm)
+        return pose
+
+    def _draw(self, part: ScenePart, camera: Camera) -> XrayParameters:
+        import numpy as np
+
+        from wsreg.simulation.parameters import SamplingRanges, sample_parameters
+        from wsreg.simulation.scene import body_thickness_mm
+
+        ranges = SamplingRanges(
+            collimators={self.collimator: 1.0},
+            tool_counts={self.tools: 1.0},
+            tool_kinds={"rod": 1.0, "wire": 1.0, "screw": 1.0},
+            gain=(1.0, 1.0),  # the open beam has its counts
+        )
+        return sample_parameters(
+            np.random.default_rng(self.seed),
+            camera,
+            ranges,
+            body_thickness_mm=body_thickness_mm([part], camera),
+        )
+
+
+def _save(
+    folder: Path, xray: SimulatedXray, camera: Camera, pose: Tensor, labels: Tensor | None
+) -> list[str]:
+    """Write the image and all that is known of it, whole or not at all; the files' names."""
+    from PIL import Image
+
+    from wsreg.geometry.camera_file import camera_record
+    from wsreg.geometry.pose_file import pose_record
+    from wsreg.outputs.files import staged_folder, write_json
+    from wsreg.simulation.detector import digitise
+    from wsreg.simulation.record_file import xray_record
+
+    pictures = {"xray.png": digitise(xray.transmission.numpy())}
+    if labels is not None:
+        pictures["labels.png"] = labels.numpy()
+    records = {
+        "camera.json": camera_record(camera),
+        "pose.json": pose_record(pose),
+        "parameters.json": xray_record(xray.parameters, xray.seed),
+    }
+    with staged_folder(folder) as staging:
+        for name, pixels in pictures.items():
+            Image.fromarray(pixels).save(staging / name)
+        for name, content in records.items():
+            write_json(staging / name, content)
+    return [*pictures, *records]
