@@ -120,14 +120,17 @@ def _tasks(
 
 def _run(tasks: list[_Task], workers: int, progress: Progress, done: int, total: int) -> None:
     """Run tasks in processes of one thread each, counting the pieces as they are finished."""
-    if not tasks:
+    if workers == 1 or not tasks:
+        for task in tasks:
+            for _ in _make(task):
+                progress("simulating", done := done + 1, total)
         return
     context = multiprocessing.get_context("spawn")
     finished = context.Queue()
     with ProcessPoolExecutor(
         min(workers, len(tasks)), context, _begin_worker, (finished,)
     ) as executor:
-        futures = [executor.submit(_make, task) for task in tasks]
+        futures = [executor.submit(_make_in_worker, task) for task in tasks]
         try:
             while not all(future.done() for future in futures) or not finished.empty():
                 _raise_first_error(futures)
@@ -160,8 +163,13 @@ def _begin_worker(finished: Any) -> None:
     numba.set_num_threads(1)
 
 
-def _make(task: _Task) -> None:
-    """Make the missing pieces of one specimen."""
+def _make_in_worker(task: _Task) -> None:
+    for _ in _make(task):
+        _finished.put(1)
+
+
+def _make(task: _Task) -> Iterator[None]:
+    """Make the missing pieces of one specimen; yields as each is finished."""
     specimen = _specimen(task.specimen, task.seed, task.preset.detail)
     if task.with_ct:
         volume = scan(specimen, task.preset.ct_mm)
@@ -175,15 +183,13 @@ def _make(task: _Task) -> None:
                 **{f"landmark {k}": v for k, v in specimen.anatomy.landmarks_mm.items()},
             },
         )
-        _finished.put(1)
-    for projection in task.projections:
-        circumstances = circumstances_of(
-            specimen, task.preset, task.specimen, task.seed, projection
-        )
+        yield
+    for number in task.projections:
+        circumstances = circumstances_of(specimen, task.preset, task.specimen, task.seed, number)
         task.parts.save(
-            _xray_part(task.specimen, projection), _exposed(specimen, task.preset, circumstances)
+            _xray_part(task.specimen, number), _exposed(specimen, task.preset, circumstances)
         )
-        _finished.put(1)
+        yield
 
 
 @lru_cache(maxsize=1)
