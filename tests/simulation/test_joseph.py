@@ -12,6 +12,8 @@ from torch import Tensor
 from wsreg.geometry.camera import Camera
 from wsreg.rendering.render import render
 from wsreg.simulation.joseph import (
+    _inside,
+    _neighbours,
     occupied_blocks,
     project,
     project_attenuation,
@@ -159,3 +161,16 @@ def test_agrees_with_the_registrations_renderer(axis: int) -> None:
     difference = (render(volume, _camera(), pose)[0, 0] - image).abs()
     assert difference.max() < 0.005 * image.max()
     assert image.std() > 0.1 * image.max()
+
+
+def test_neighbours_never_leave_the_grid() -> None:
+    """Positions that rounding has pushed past the ends, too."""
+    for position in (-1.0 - 1e-9, -1.0, -1e-12, 0.0, 4.0 - 1e-12, 4.0, 5.0 - 1e-12, 5.0, 6.0):
+        low, high, low_weight, high_weight = _neighbours(position, 5)
+        assert 0 <= low < 5
+        assert 0 <= high < 5
+        assert low_weight + high_weight <= 1.0 + 1e-12
+        if not -1.0 < position < 5.0:
+            assert low_weight + high_weight < 1e-8
+    assert not _inside((0.0, 4.0 - 1e-9), 5)  # rounds to 4, whose neighbour is 5
+    assert _inside((0.0, 3.99), 5)

@@ -26,6 +26,8 @@ BoolArray = NDArray[np.bool_]
 
 BLOCK = 8
 """Voxels along each side of a block."""
+ROUNDING = 1e-3
+"""More than single precision moves a position (voxels) on any grid that fits the memory."""
 
 
 def project(
@@ -241,8 +243,8 @@ def _add_at_edge(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _inside(ends: tuple[float, float], size: int) -> bool:
-    """Whether both neighbours of all positions between two lie on the grid."""
-    return min(ends[0], ends[1]) >= 0.0 and max(ends[0], ends[1]) < size - 1.0
+    """Whether both neighbours of all positions between two lie on the grid, rounding included."""
+    return min(ends[0], ends[1]) >= 0.0 and max(ends[0], ends[1]) < size - 1.0 - ROUNDING
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -253,12 +255,13 @@ def _block(position: float, size: int) -> int:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _neighbours(position: float, size: int) -> tuple[int, int, float, float]:
-    """Both whole neighbours of a position in (-1, size) and their weights; none outside counts."""
+    """Both whole neighbours of a position and their weights; none outside the grid counts."""
     low = math.floor(position)
     weight = position - low
-    low_weight = 1.0 - weight if low >= 0 else 0.0
-    high_weight = weight if low + 1 < size else 0.0
-    return max(low, 0), min(low + 1, size - 1), low_weight, high_weight
+    low_weight = 1.0 - weight if 0 <= low < size else 0.0
+    high_weight = weight if 0 <= low + 1 < size else 0.0
+    last = size - 1
+    return min(max(low, 0), last), min(max(low + 1, 0), last), low_weight, high_weight
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
