@@ -39,6 +39,7 @@ def test_no_collimator_leaves_everything() -> None:
 def test_sampled_fields_leave_most_of_the_image(shape: str) -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):
-        drawn = sample_collimator(generator, shape)
+        drawn = sample_collimator(generator, shape, (0.4, 0.45))
         assert drawn.shape == shape
+        assert 0.4 <= min(drawn.half_size) <= max(drawn.half_size) <= 0.45
         assert exposed_field(drawn, 100, 100).mean() > 0.45

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -101,14 +102,11 @@ class Xray:
     def _draw(self, part: ScenePart, camera: Camera) -> XrayParameters:
         import numpy as np
 
-        from wsreg.simulation.parameters import SamplingRanges, sample_parameters
+        from wsreg.simulation.parameters import C_ARM, sample_parameters
         from wsreg.simulation.scene import body_thickness_mm
 
-        ranges = SamplingRanges(
-            collimators={self.collimator: 1.0},
-            tool_counts={self.tools: 1.0},
-            tool_kinds={"rod": 1.0, "wire": 1.0, "screw": 1.0},
-            gain=(1.0, 1.0),  # the open beam has its counts
+        ranges = dataclasses.replace(
+            C_ARM, collimators={self.collimator: 1.0}, tool_counts={self.tools: 1.0}
         )
         return sample_parameters(
             np.random.default_rng(self.seed),

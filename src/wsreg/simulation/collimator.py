@@ -68,9 +68,11 @@ def exposed_field(collimator: Collimator, rows: int, columns: int) -> NDArray[np
     return field
 
 
-def sample_collimator(generator: np.random.Generator, shape: CollimatorShape) -> Collimator:
-    """A field that leaves out little of the image."""
-    half_size = generator.uniform(0.4, 0.48, size=2).tolist()
+def sample_collimator(
+    generator: np.random.Generator, shape: CollimatorShape, half_size_range: tuple[float, float]
+) -> Collimator:
+    """A field near the middle of the image, its half extents in the given range."""
+    half_size = generator.uniform(*half_size_range, size=2).tolist()
     if shape == "circle":
         half_size[1] = half_size[0]
     column, row = generator.uniform(0.47, 0.53, size=2).tolist()

@@ -73,6 +73,7 @@ class SamplingRanges:
 
     Args:
         collimators: share of X-rays with each shape of the exposed field.
+        field_half_size: half extent of the field, as a share of the image's shorter side.
         tool_counts: share of X-rays with each number of tools.
         tool_kinds: share of tools of each kind.
         filtrations: share of X-rays with each filtration of the beam.
@@ -86,6 +87,7 @@ class SamplingRanges:
     """
 
     collimators: Mapping[CollimatorShape, float] = field(default_factory=lambda: {"none": 1.0})
+    field_half_size: Range = (0.4, 0.48)
     tool_counts: Mapping[int, float] = field(default_factory=lambda: {0: 1.0})
     tool_kinds: Mapping[ToolKind, float] = field(default_factory=lambda: {"rod": 1.0})
     filtrations: Mapping[Filtration, float] = field(
@@ -101,6 +103,19 @@ class SamplingRanges:
     gain: Range = (0.5, 2.0)
     saturation: Range = (0.5, 1.2)
 
+
+C_ARM = SamplingRanges(
+    collimators={"none": 0.2, "circle": 0.4, "rectangle": 0.4},
+    field_half_size=(0.43, 0.485),
+    tool_counts={0: 0.7, 1: 0.15, 2: 0.1, 3: 0.05},
+    tool_kinds={"rod": 0.25, "wire": 0.4, "screw": 0.35},
+    photons_per_mm2=(2e5, 2e6),
+    gain=(0.9, 1.0),
+    saturation=(0.6, 1.0),
+)
+"""Single shots of a C-arm during an operation: some metal, mostly collimated, of good exposure
+(after a pelvis, which lets a hundredth through, a tenth of the quanta of a film), read so that the
+open beam fits the detector's range."""
 
 VOLTAGE_AT_150_MM_KV, VOLTAGE_PER_MM_KV = 70.0, 0.2
 """An exposure control raises the tube voltage with the thickness of the body."""
@@ -134,7 +149,9 @@ def sample_parameters(
         detector_blur_px=uniform(*r.detector_blur_mm) / pixel_mm,
         gain=_log_uniform(generator, r.gain),
         saturation=uniform(*r.saturation),
-        collimator=sample_collimator(generator, _choose(generator, r.collimators)),
+        collimator=sample_collimator(
+            generator, _choose(generator, r.collimators), r.field_half_size
+        ),
         tools=tuple(
             sample_tool(generator, camera, _choose(generator, r.tool_kinds))
             for _ in range(_choose(generator, r.tool_counts))
