@@ -9,6 +9,7 @@ import queue
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from wsreg.cohort.exposure import (
 from wsreg.cohort.parts import PartsFolder, open_parts
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
-from wsreg.errors import InputError
+from wsreg.errors import InputError, WsregError
 from wsreg.simulation.detector import digitise
 from wsreg.specimens.ct import LABELS, scan
 from wsreg.specimens.person import person_to_record
@@ -79,6 +80,7 @@ def build_cohort(
 
     Raises:
         InputError: for an unknown specimen, pieces of another cohort, or a disk that is full.
+        WsregError: a process died.
     """
     names = tuple(specimens) or tuple(SPECIMENS)
     for name in names:
@@ -140,6 +142,11 @@ def _run(tasks: list[_Task], workers: int, progress: Progress, done: int, total:
                     continue
             wait(futures)
             _raise_first_error(futures)
+        except BrokenProcessPool as error:
+            raise WsregError(
+                "a process that made X-rays died (for want of memory?); the pieces that are "
+                "finished are kept: run the command again, with fewer workers if need be"
+            ) from error
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise

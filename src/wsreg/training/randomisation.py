@@ -1,0 +1,155 @@
+"""Domain randomisation: what makes training images differ, drawn first and applied afterwards.
+
+Ranges follow the ablations of domain randomisation for fluoroscopy: attenuation of each region,
+inversion, contrast, gamma, noise, blur, scatter, erasing, collimators and tools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+INVERTED_SHARE = 0.15
+TURNED_SHARE = 0.1
+MIRRORED_SHARE = 0.0
+"""Left and right bones have labels of their own, so images are not mirrored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Randomisation:
+    """Of one image.
+
+    Args:
+        attenuation: factor of each layer (everything else first).
+        gamma: exponent of the grey scale.
+        noise: standard deviation as a share of the grey scale's range.
+        blur_px: standard deviation.
+        scatter: share of a veil that follows the blurred image.
+        slope: (column, row) gradient of brightness over the image.
+        inverted: whether bright and dark change places.
+        turned: whether the image is turned by half a turn.
+        collimator: (centre column, centre row, half width, half height) as shares, round if the
+            half height is 0; None for an open field.
+        boxes: (left, top, right, bottom, grey) as shares: erased parts.
+        rods: (column, row, angle, half width, half length, darkness) as shares: tools.
+        seed: of the noise.
+    """
+
+    attenuation: tuple[float, ...]
+    gamma: float = 1.0
+    noise: float = 0.0
+    blur_px: float = 0.0
+    scatter: float = 0.0
+    slope: tuple[float, float] = (0.0, 0.0)
+    inverted: bool = False
+    turned: bool = False
+    collimator: tuple[float, float, float, float] | None = None
+    boxes: tuple[tuple[float, float, float, float, float], ...] = ()
+    rods: tuple[tuple[float, float, float, float, float, float], ...] = ()
+    seed: int = 0
+
+
+def sample_randomisation(generator: np.random.Generator, layers: int) -> Randomisation:
+    """Draw one; ``layers`` counts everything else and the regions."""
+    uniform = generator.uniform
+    factors = np.exp(generator.normal(0.0, 0.35, layers))
+    factors[1:] *= uniform(0.7, 2.5)
+    collimator = None
+    if generator.random() < 0.5:
+        half = uniform(0.36, 0.5)
+        collimator = (
+            uniform(0.45, 0.55), uniform(0.45, 0.55), half,
+            0.0 if generator.random() < 0.7 else uniform(0.36, 0.5),
+        )  # fmt: skip
+    boxes = tuple(
+        (left, top, left + uniform(0.05, 0.25), top + uniform(0.05, 0.25), uniform(-1.0, 1.0))
+        for left, top in generator.uniform(0.0, 0.9, (_count(generator, 0.3), 2))
+    )
+    rods = tuple(
+        (*generator.uniform(0.1, 0.9, 2), uniform(0.0, np.pi), uniform(0.004, 0.025),
+         uniform(0.1, 0.6), uniform(0.3, 2.0))
+        for _ in range(_count(generator, 0.3))
+    )  # fmt: skip
+    return Randomisation(
+        attenuation=tuple(np.clip(factors, 0.1, 4.0).tolist()),
+        gamma=uniform(0.7, 1.6),
+        noise=uniform(0.005, 0.05),
+        blur_px=uniform(0.0, 1.5),
+        scatter=uniform(0.0, 0.6),
+        slope=(generator.normal(0.0, 0.2), generator.normal(0.0, 0.2)),
+        inverted=bool(generator.random() < INVERTED_SHARE),
+        turned=bool(generator.random() < TURNED_SHARE),
+        collimator=collimator,
+        boxes=boxes,
+        rods=rods,
+        seed=int(generator.integers(2**31)),
+    )
+
+
+def composed(layers: Tensor, randomisation: Randomisation) -> Tensor:
+    """[H,W] float32 attenuation of layers [L,H,W] with factors of their own."""
+    factors = torch.tensor(randomisation.attenuation, dtype=torch.float32)
+    return torch.einsum("l,lhw->hw", factors, layers.float())
+
+
+def disturbed(image: Tensor, r: Randomisation) -> Tensor:
+    """[H,W] the image as another detector would show it, from 0 to about 1, before any turn."""
+    from torch.nn.functional import interpolate
+
+    rows, columns = image.shape
+    low, high = torch.quantile(image[::4, ::4], torch.tensor([0.02, 0.98]))
+    grey = ((image - low) / (high - low).clamp(min=1e-6)).clamp(-0.2, 1.5)
+    veil = interpolate(
+        interpolate(grey[None, None], (6, 6), mode="area"), (rows, columns), mode="bicubic"
+    )[0, 0]
+    grey = (1.0 - r.scatter) * grey + r.scatter * veil
+    grey = grey.clamp(min=0.0) ** r.gamma
+    row = torch.linspace(-0.5, 0.5, rows)[:, None]
+    column = torch.linspace(-0.5, 0.5, columns)[None, :]
+    grey = grey + r.slope[0] * column + r.slope[1] * row
+    for x, y, angle, half_width, half_length, darkness in r.rods:
+        dx, dy = column + 0.5 - x, row + 0.5 - y
+        along = dx * np.cos(angle) + dy * np.sin(angle)
+        across = dy * np.cos(angle) - dx * np.sin(angle)
+        grey = grey + darkness * ((along.abs() < half_length) & (across.abs() < half_width))
+    grey = _blurred(grey, r.blur_px)
+    noise = torch.randn(grey.shape, generator=torch.Generator().manual_seed(r.seed))
+    grey = grey + r.noise * noise
+    if r.inverted:
+        grey = 1.0 - grey
+    return _erased(grey, r, row + 0.5, column + 0.5)
+
+
+def _erased(grey: Tensor, r: Randomisation, row: Tensor, column: Tensor) -> Tensor:
+    for left, top, right, bottom, value in r.boxes:
+        inside = (column > left) & (column < right) & (row > top) & (row < bottom)
+        grey = torch.where(inside, torch.tensor(value), grey)
+    if r.collimator is not None:
+        x, y, half_width, half_height = r.collimator
+        if half_height == 0.0:
+            outside = (column - x) ** 2 + (row - y) ** 2 > half_width**2
+        else:
+            outside = ((column - x).abs() > half_width) | ((row - y).abs() > half_height)
+        grey = torch.where(outside, torch.tensor(-3.0 if r.inverted else 4.0), grey)
+    return grey
+
+
+def _blurred(image: Tensor, sigma_px: float) -> Tensor:
+    if sigma_px < 0.2:
+        return image
+    reach = max(1, round(3 * sigma_px))
+    offset = torch.arange(-reach, reach + 1, dtype=image.dtype)
+    weights = torch.exp(-0.5 * (offset / sigma_px) ** 2)
+    weights = weights / weights.sum()
+    padded = torch.nn.functional.pad(image[None, None], (reach,) * 4, mode="replicate")
+    across = torch.nn.functional.conv2d(padded, weights[None, None, None, :])
+    blurred: Tensor = torch.nn.functional.conv2d(across, weights[None, None, :, None])[0, 0]
+    return blurred
+
+
+def _count(generator: np.random.Generator, share: float) -> int:
+    """How many of something that a share of the images has: mostly one."""
+    return int(generator.integers(1, 3)) if generator.random() < share else 0
