@@ -8,6 +8,7 @@ from typing import Literal
 from wsreg.errors import InputError
 from wsreg.registration.adam import AdamConfig
 from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig
+from wsreg.registration.roi_terms import RoiConfig
 from wsreg.registration.search import SearchConfig
 from wsreg.registration.trust import TrustConfig
 from wsreg.rendering.render import Backend
@@ -29,6 +30,7 @@ class RegistrationConfig:
         probes: descents from disturbed starts, to see whether the answer is the only one.
         backend: renderer.
         seed: of everything random.
+        rois: weights of the regions of interest, where they are given.
     """
 
     method: Method = "gauss-newton"
@@ -43,6 +45,7 @@ class RegistrationConfig:
     adam: AdamConfig = field(default_factory=AdamConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
+    rois: RoiConfig = field(default_factory=RoiConfig)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

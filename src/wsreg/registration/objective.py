@@ -11,6 +11,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.resample import resize_radiograph
+from wsreg.registration.roi_terms import RoiTerms
 from wsreg.rendering.render import Backend, render, render_with_jacobian
 from wsreg.similarity.linearization import Linearization
 from wsreg.similarity.multiscale_ncc import (
@@ -33,6 +34,7 @@ class Level:
         similarity: prepared from ``fixed`` and ``mask``.
         pivot_mm: [3] centre of rotation (CT, LPS mm).
         backend: renderer.
+        rois: what the regions of interest add to the loss, on a grid of their own.
     """
 
     volume: Volume
@@ -42,14 +44,33 @@ class Level:
     similarity: MultiscaleNcc
     pivot_mm: Tensor
     backend: Backend
+    rois: RoiTerms | None = None
 
     def loss(self, camera_from_ct: Tensor) -> Tensor:
-        """[B] 1 less the similarity at poses [B,4,4]; differentiable to them."""
-        moving = render(self.volume, self.camera, camera_from_ct, backend=self.backend)[:, 0]
-        return multiscale_loss(self.similarity, moving.to(self.fixed))
+        """[B] 1 less the similarity, plus the ROI terms, of poses [B,4,4]; differentiable."""
+        moving = self.image(camera_from_ct)
+        loss = multiscale_loss(self.similarity, moving)
+        if self.rois is None:
+            return loss
+        return loss + self.rois.loss(self.rois.masks(camera_from_ct, moving))
 
     def linearize(self, camera_from_ct: Tensor) -> Linearization:
-        """The loss at poses [B,4,4] with its derivatives to the six pose parameters."""
+        """The loss at poses [B,4,4] with its derivatives to the six pose parameters.
+
+        Of a network's regions there are none; they take no part here.
+        """
+        image = self.linearize_image(camera_from_ct)
+        if self.rois is None or self.rois.moving is not None:
+            return image
+        return image + self.rois.linearize(camera_from_ct)
+
+    def image(self, camera_from_ct: Tensor) -> Tensor:
+        """[B,H,W] the CT rendered at poses [B,4,4]; differentiable to them."""
+        moving = render(self.volume, self.camera, camera_from_ct, backend=self.backend)
+        return moving[:, 0].to(self.fixed)
+
+    def linearize_image(self, camera_from_ct: Tensor) -> Linearization:
+        """As :meth:`linearize`, of 1 less the similarity alone."""
         moving, jacobian = render_with_jacobian(
             self.volume, self.camera, camera_from_ct, pivot_mm=self.pivot_mm, backend=self.backend
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,21 +15,14 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.config import RegistrationConfig
-from wsreg.registration.objective import Level, make_level, rendered
-from wsreg.registration.pyramid import volume_pyramid
-from wsreg.registration.result import Comparison, RegistrationResult
-from wsreg.registration.search import mean_distance_mm
-from wsreg.registration.solving import Answer, Clock, Progress, solve, with_polarity_settled
-from wsreg.registration.trust import (
-    Evidence,
-    judge,
-    regional_similarity,
-    remaining_gain,
-    standard_deviation,
-)
+from wsreg.registration.conclusion import conclude
+from wsreg.registration.config import Method, RegistrationConfig
+from wsreg.registration.problem import Problem, StartKind, make_levels, volumes_of
+from wsreg.registration.result import RegistrationResult
+from wsreg.registration.solving import Clock, Progress, solve, with_polarity_settled
 from wsreg.rendering.numba_backend import load_kernels
-from wsreg.rendering.render import render, resolve_backend
+from wsreg.rendering.render import resolve_backend
+from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
@@ -43,6 +35,7 @@ def register(
     *,
     view: str | CArmAngles = "PA",
     render_labels: Iterable[int] = (),
+    rois: RoiTarget | None = None,
     pivot_mm: Tensor | None = None,
     config: RegistrationConfig | None = None,
     progress: Progress = lambda stage, done, total: None,
@@ -57,6 +50,8 @@ def register(
             ``view`` and needs no start; ``dicom`` starts from the radiograph's C-arm angles.
         view: for ``search``: PA, AP, LAT, RLAT or C-arm angles.
         render_labels: labels of the bones that are registered; only these are rendered.
+        rois: regions of interest found in the X-ray, whose overlap with those of the CT is part
+            of the loss, and brings far starts near.
         pivot_mm: [3] centre of rotation in CT coordinates; the volume's centre by default.
         config: settings.
         progress: called with (stage, done, total) as work proceeds.
@@ -65,16 +60,31 @@ def register(
         The result; not converging is part of its verdict, never an exception.
 
     Raises:
-        InputError: for geometry that is missing or does not fit, or a start that cannot be right.
+        InputError: for geometry that is missing or does not fit, a start that cannot be right, or
+            regions that do not fit the X-ray, the CT or the method.
     """
     settings = config or RegistrationConfig()
     backend = resolve_backend(settings.backend)
     camera = _camera_of(radiograph, camera)
+    if rois is not None:
+        _check_rois(rois, radiograph, volume, settings.method)
+    clock = Clock()
     with _one_torch_thread():
-        return _register(
-            radiograph, volume, camera, init, view, tuple(sorted(set(render_labels))), pivot_mm,
-            settings, backend, progress,
-        )  # fmt: skip
+        start, kind = _start_pose(radiograph, volume, camera, init, view)
+        problem = Problem(
+            radiograph=radiograph,
+            volume=volume,
+            camera=camera,
+            start=start,
+            kind=kind,
+            view=view,
+            labels=tuple(sorted(set(render_labels))),
+            rois=rois,
+            pivot_mm=volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64),
+            settings=settings,
+            backend=backend,
+        )
+        return _registered(problem, clock, progress)
 
 
 @contextlib.contextmanager
@@ -91,43 +101,37 @@ def _one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _register(
-    radiograph: Radiograph,
-    volume: Volume,
-    camera: Camera,
-    init: Tensor | str,
-    view: str | CArmAngles,
-    labels: tuple[int, ...],
-    pivot_mm: Tensor | None,
-    settings: RegistrationConfig,
-    backend: str,
-    progress: Progress,
-) -> RegistrationResult:
-    clock = Clock()
-    start, kind = _start_pose(radiograph, volume, camera, init, view)
-    pivot = volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
-    volumes = volume_pyramid(volume, settings.voxel_sizes_mm, labels)
-    if backend == "numba":
+def _registered(problem: Problem, clock: Clock, progress: Progress) -> RegistrationResult:
+    volumes_of(problem)  # kept for as long as the volume lives
+    if problem.backend == "numba":
         load_kernels()
     clock.lap("prepare_ct")
-    radiograph, polarity = with_polarity_settled(
-        radiograph, volumes[0], camera, start, kind, pivot, settings
-    )
-    levels = [
-        make_level(
-            radiograph, camera, at, size, windows, settings.global_weight, pivot, settings.backend
-        )
-        for at, size, windows in zip(
-            volumes, settings.image_sizes_px, settings.window_sizes_px, strict=True
-        )
-    ]
+    problem, polarity = with_polarity_settled(problem)
+    levels = make_levels(problem)
     clock.lap("prepare_xray")
-    answer = solve(levels, start, kind, settings, clock, progress)
-    return _conclude(
-        levels, start, answer, clock,
-        radiograph=radiograph, volume=volume, camera=camera, pivot=pivot, backend=backend,
-        kind=kind, labels=labels, view=view, settings=settings, polarity=polarity,
-    )  # fmt: skip
+    answer = solve(problem, levels, clock, progress)
+    return conclude(problem, levels, answer, clock, polarity)
+
+
+def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method: Method) -> None:
+    size, shape = tuple(rois.masks.shape[1:]), tuple(radiograph.image.shape)
+    if size != shape:
+        raise InputError(
+            f"ROI masks must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
+            f"got {size[0]} x {size[1]}"
+        )
+    if rois.moving is not None and method != "adam":
+        raise InputError(
+            "method must be adam for regions that a network finds in rendered images, "
+            f"got {method!r}"
+        )
+    known = set(volume.label_values)
+    for name, group in zip(rois.names, rois.labels, strict=bool(rois.labels)):
+        if rois.moving is None and not known.issuperset(group):
+            raise InputError(
+                f"ROI {name} must be made of labels of the CT {sorted(known)}, "
+                f"got {sorted(set(group) - known)}"
+            )
 
 
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
@@ -152,13 +156,13 @@ def _start_pose(
     camera: Camera,
     init: Tensor | str,
     view: str | CArmAngles,
-) -> tuple[Tensor, str]:
+) -> tuple[Tensor, StartKind]:
     if isinstance(init, Tensor):
         pose = check_rigid(init, "init")
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose, "pose"
     if init == "search":
-        return frontal_pose(volume, camera, view), init
+        return frontal_pose(volume, camera, view), "search"
     if init != "dicom":
         raise InputError(f"init must be a pose, 'search' or 'dicom', got {init!r}")
     if radiograph.angles is None:
@@ -166,97 +170,4 @@ def _start_pose(
             f"init 'dicom' needs C-arm angles in the header of {radiograph.name}, it has none; "
             "use 'search' or a pose"
         )
-    return frontal_pose(volume, camera, radiograph.angles), init
-
-
-def _conclude(
-    levels: list[Level],
-    start: Tensor,
-    answer: Answer,
-    clock: Clock,
-    *,
-    radiograph: Radiograph,
-    volume: Volume,
-    camera: Camera,
-    pivot: Tensor,
-    backend: str,
-    kind: str,
-    labels: tuple[int, ...],
-    view: str | CArmAngles,
-    settings: RegistrationConfig,
-    polarity: str,
-) -> RegistrationResult:
-    """Keep the better of start and answer, weigh the evidence, and put the result together."""
-    finest = levels[-1]
-    start_loss = float(finest.loss(start[None])[0])
-    pose, here = answer.camera_from_ct, finest.linearize(answer.camera_from_ct[None])[0]
-    if not float(here.value) < start_loss:
-        pose, here = start, finest.linearize(start[None])[0]
-    moving = rendered(finest, pose)
-    valid = int(finest.mask.sum())
-    deviation = standard_deviation(here, valid)
-    distances = [mean_distance_mm(pose, rival, volume.corners_mm) for rival in answer.rivals]
-    evidence = Evidence(
-        similarity_start=1.0 - start_loss,
-        similarity_end=1.0 - float(here.value),
-        regional_similarity=regional_similarity(finest.fixed, finest.mask, moving),
-        disagreement_mm=max(distances, default=0.0),
-        rivals=len(distances),
-        starts=answer.starts,
-        depth_deviation_mm=float(deviation[5]),
-        remaining_gain=remaining_gain(here),
-        overlap=float((moving > 0)[finest.mask].float().mean()) if valid else 0.0,
-        masked=1.0 - float(radiograph.mask.float().mean()),
-    )
-    verdict = judge(evidence, settings.trust)
-    comparison = Comparison(
-        camera=finest.camera,
-        fixed=finest.fixed,
-        mask=finest.mask,
-        moving_start=rendered(finest, start),
-        moving_end=moving,
-        rois_end=_roi_lengths(finest, pose, labels),
-    )
-    clock.lap("verdict")
-    return RegistrationResult(
-        camera_from_ct=pose,
-        start_camera_from_ct=start,
-        camera=camera,
-        pivot_mm=pivot,
-        verdict=verdict,
-        similarity_start=evidence.similarity_start,
-        similarity_end=evidence.similarity_end,
-        standard_deviation=deviation,
-        iterations=answer.iterations,
-        renders=answer.renders,
-        seconds=clock.stop(),
-        backend=backend,
-        method=settings.method,
-        init=kind,
-        config={
-            **_record(settings, view, labels),
-            "polarity": polarity,
-            "evidence": dataclasses.asdict(evidence),
-        },
-        comparison=comparison,
-    )
-
-
-def _roi_lengths(level: Level, pose: Tensor, labels: tuple[int, ...]) -> Tensor:
-    known = level.volume.label_values
-    shown = [label for label in labels if label in known]
-    if not shown:
-        return torch.zeros((0, level.camera.rows, level.camera.columns))
-    return render(level.volume, level.camera, pose, rois=shown, backend=level.backend)[0, 1:]
-
-
-def _record(
-    settings: RegistrationConfig,
-    view: str | CArmAngles,
-    labels: tuple[int, ...],
-) -> dict[str, Any]:
-    return {
-        **dataclasses.asdict(settings),
-        "view": view if isinstance(view, str) else dataclasses.asdict(view),
-        "render_labels": list(labels),
-    }
+    return frontal_pose(volume, camera, radiograph.angles), "dicom"

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wsreg.geometry.camera import Camera
-from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.adam import minimise_adam
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.levenberg_marquardt import minimise
-from wsreg.registration.objective import Level, make_level, rendered
+from wsreg.registration.objective import Level, rendered
+from wsreg.registration.problem import Problem, StartKind, coarsest_level
 from wsreg.registration.search import SearchConfig, distinct, poses_around, rank
 from wsreg.registration.trust import regional_similarity
-from wsreg.volumes.volume import Volume
 
 RIVAL = 1.04
 """Another answer rivals the best one if its loss is less than this many times as large.  On real
@@ -57,72 +55,69 @@ class Clock:
         return {**self.seconds, "total": time.perf_counter() - self.begin}
 
 
-def with_polarity_settled(
-    radiograph: Radiograph,
-    coarse: Volume,
-    camera: Camera,
-    start: Tensor,
-    kind: str,
-    pivot: Tensor,
-    settings: RegistrationConfig,
-) -> tuple[Radiograph, str]:
-    """The radiograph in the polarity that fits the CT, where reading it left that open."""
+def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
+    """The problem with the radiograph in the polarity that fits the CT, where that was open."""
+    radiograph = problem.radiograph
     if radiograph.other_reading is None:
-        return radiograph, "as read"
-    other = dataclasses.replace(radiograph, image=radiograph.other_reading)
+        return problem, "as read"
+    other = dataclasses.replace(radiograph, image=radiograph.other_reading, other_reading=None)
+    same = dataclasses.replace(radiograph, other_reading=None)
+    readings = [dataclasses.replace(problem, radiograph=reading) for reading in (same, other)]
     losses = []
-    for reading in (radiograph, other):
-        level = make_level(
-            reading, camera, coarse, settings.image_sizes_px[0], settings.window_sizes_px[0],
-            settings.global_weight, pivot, settings.backend,
-        )  # fmt: skip
-        starts = first_poses(level, start, kind, settings)[:POLARITY_STARTS]
-        descents = minimise(level.linearize, level.move, starts, settings.descent)
+    for reading in readings:
+        level = coarsest_level(reading)
+        starts = first_poses(level, reading, reading.kind)[:POLARITY_STARTS]
+        descents = minimise(level.linearize, level.move, starts, problem.settings.descent)
         losses.append(float(descents.values.min()))
     if losses[1] < losses[0]:
-        return dataclasses.replace(other, other_reading=None), "opposite, which fits the CT better"
-    return dataclasses.replace(radiograph, other_reading=None), "as read, which fits the CT better"
+        return readings[1], "opposite, which fits the CT better"
+    return readings[0], "as read, which fits the CT better"
 
 
-def first_poses(level: Level, start: Tensor, kind: str, settings: RegistrationConfig) -> Tensor:
-    """What the coarsest level begins with: the best poses of a search, or the start and probes."""
-    if kind != "search":
-        return _with_probes(start, level.pivot_mm, settings)
-    tried = poses_around(start, level.pivot_mm, settings.search, settings.seed)
-    return rank(level, tried)[0][: settings.search.refined]
+def first_poses(level: Level, problem: Problem, kind: StartKind) -> Tensor:
+    """[N,4,4] what the coarsest level begins with.
 
-
-def solve(
-    levels: list[Level],
-    start: Tensor,
-    kind: str,
-    settings: RegistrationConfig,
-    clock: Clock,
-    progress: Progress,
-) -> Answer:
-    """The pose found on the levels, coarse to fine, from a start [4,4] of a kind.
-
-    ``kind`` is ``pose`` or ``dicom`` for a start to refine, ``search`` for a view to search around.
+    The best poses of a search, or a start and probes beside it.  Known regions of interest first
+    bring a search's poses near, and a start to where the probes then are; the start itself stays
+    among them, lest bad masks lead away from a good one.
     """
-    by_method = _solve_adam if settings.method == "adam" else _solve_gauss_newton
-    return by_method(levels, start, kind, settings, clock, progress)
+    start, settings = problem.start, problem.settings
+    if kind == "search":
+        tried = poses_around(start, problem.pivot_mm, settings.search, settings.seed)
+        best = rank(level, tried)[0][: settings.search.refined]
+        return _approached(level, best, settings)
+    probes = _with_probes(start, problem.pivot_mm, settings)
+    if level.rois is None:
+        return probes
+    nearest = _approached(level, probes, settings)[0]
+    return torch.cat((start[None], _with_probes(nearest, problem.pivot_mm, settings)))
+
+
+def _approached(level: Level, poses: Tensor, settings: RegistrationConfig) -> Tensor:
+    """The poses [N,4,4] after descents on the rendered regions of interest alone, best first."""
+    if level.rois is None or level.rois.moving is not None:
+        return poses
+    descents = minimise(level.rois.linearize, level.move, poses, settings.descent)
+    return descents.camera_from_ct[descents.values.argsort()]
+
+
+def solve(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
+    """The pose found on the levels, coarse to fine."""
+    by_method = _solve_adam if problem.settings.method == "adam" else _solve_gauss_newton
+    return by_method(problem, levels, clock, progress)
 
 
 def _solve_gauss_newton(
-    levels: list[Level],
-    start: Tensor,
-    kind: str,
-    settings: RegistrationConfig,
-    clock: Clock,
-    progress: Progress,
+    problem: Problem, levels: list[Level], clock: Clock, progress: Progress
 ) -> Answer:
     """From the first poses; if a given start ends at nothing alike, from a search around it."""
-    starts = first_poses(levels[0], start, kind, settings)
+    settings = problem.settings
+    starts = first_poses(levels[0], problem, problem.kind)
     clock.lap("start")
     answer = _descend(levels, starts, settings, clock, progress)
-    tried = settings.search.poses if kind == "search" else 0
-    if kind != "search" and _is_lost(levels[-1], answer.camera_from_ct, settings):
-        starts = first_poses(levels[0], start, "search", settings)
+    tried = settings.search.poses if problem.kind == "search" else 0
+    if problem.kind != "search" and _is_lost(levels[-1], answer.camera_from_ct, settings):
+        starts = first_poses(levels[0], problem, "search")
         clock.lap("start")
         wider = _descend(levels, starts, settings, clock, progress)
         both = torch.stack((answer.camera_from_ct, wider.camera_from_ct))
@@ -181,18 +176,11 @@ def _with_probes(start: Tensor, pivot_mm: Tensor, settings: RegistrationConfig) 
     return poses_around(start, pivot_mm, around, settings.seed)
 
 
-def _solve_adam(
-    levels: list[Level],
-    start: Tensor,
-    kind: str,
-    settings: RegistrationConfig,
-    clock: Clock,
-    progress: Progress,
-) -> Answer:
+def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
     """The paper's loop at the finest level, from the start or the best pose of a search."""
-    renders = settings.search.poses if kind == "search" else 0
-    if kind == "search":
-        start = first_poses(levels[0], start, kind, settings)[0]
+    settings, start, renders = problem.settings, problem.start, 0
+    if problem.kind == "search":
+        start, renders = first_poses(levels[0], problem, "search")[0], settings.search.poses
         clock.lap("start")
 
     def report(done: int, total: int) -> None:

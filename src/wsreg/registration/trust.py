@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,7 @@ class TrustConfig:
         overlap: lowest share of the valid image that the CT's projection covers.
         gain: lowest improvement of the loss that any remaining gradient may promise, as a share
             of the loss, before the answer counts as not converged (check only).
+        roi_dice: lowest mean Dice of the regions of interest, where there are any.
     """
 
     regional_similarity: tuple[float, float] = (0.70, 0.60)
@@ -39,6 +41,7 @@ class TrustConfig:
     masked: tuple[float, float] = (0.6, 0.9)
     overlap: tuple[float, float] = (0.3, 0.1)
     gain: float = 0.01
+    roi_dice: tuple[float, float] = (0.75, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Evidence:
         depth_deviation_mm: standard deviation along the rays.
         remaining_gain: share of the loss that the last linearisation still promises.
         overlap, masked: shares of the image.
+        roi_dice: of each region that took part, by name; None if no regions were given.
     """
 
     similarity_start: float
@@ -67,6 +71,13 @@ class Evidence:
     remaining_gain: float
     overlap: float
     masked: float
+    roi_dice: Mapping[str, float] | None = None
+
+    @property
+    def mean_roi_dice(self) -> float | None:
+        """Over the regions that took part; None if none did."""
+        values = (self.roi_dice or {}).values()
+        return sum(values) / len(values) if values else None
 
 
 def standard_deviation(linearization: Linearization, valid_pixels: int) -> Tensor:
@@ -124,6 +135,13 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     if e.remaining_gain > config.gain:
         found.append(("check", "The solver had not converged: its next step promises "
                       f"{e.remaining_gain:.1%} of the loss."))  # fmt: skip
+    if e.mean_roi_dice is not None:
+        limit(e.mean_roi_dice, config.roi_dice, True,
+              f"The regions of interest have a mean Dice of only {e.mean_roi_dice:.2f}."
+        )  # fmt: skip
+    elif e.roi_dice is not None:
+        found.append(("check", "No region of interest took part: the masks show none that the CT's "
+                      "labels and the X-ray's usable area hold."))  # fmt: skip
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         return Verdict(status="fail", reasons=failed)
@@ -136,4 +154,6 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
     reasons = [f"The similarity rose from {e.similarity_start:.3f} to {e.similarity_end:.3f}."]
     if e.starts:
         reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
+    if e.mean_roi_dice is not None:
+        reasons.append(f"The regions of interest have a mean Dice of {e.mean_roi_dice:.2f}.")
     return tuple(reasons)

@@ -47,6 +47,15 @@ class Linearization:
             normal_matrix=weight * self.normal_matrix,
         )
 
+    def weighted_sum(self, weights: Tensor) -> Linearization:
+        """Of a batch [...,R] the sum over R, each times its weight [...,R] of at least 0."""
+        weights = weights.double()
+        return Linearization(
+            value=(weights * self.value).sum(dim=-1),
+            gradient=(weights[..., None] * self.gradient).sum(dim=-2),
+            normal_matrix=(weights[..., None, None] * self.normal_matrix).sum(dim=-3),
+        )
+
     def is_finite(self) -> Tensor:
         """[...] bool, whether every number for a pose is finite."""
         return (
