@@ -1,0 +1,86 @@
+"""``wsreg train``: train a network on a data set, leaving specimens out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from wsreg.cli.console import progress_bar, step
+
+if TYPE_CHECKING:
+    from wsreg.datasets.reader import DeepFluoroFile
+    from wsreg.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train the U-Net that finds bones in X-rays, on a DeepFluoro file or a virtual cohort.
+
+    A run that was stopped goes on from its last state when started again.
+    """
+
+    what: Positional[Literal["segmentation"]]
+    """Which network."""
+    data: Annotated[Path, arg(metavar="FILE.h5")]
+    """DeepFluoro's file or a cohort."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for model.safetensors, model.json, log.csv and the state."""
+    hold_out: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    """Specimens that the network must not see; it is measured on their X-rays."""
+    model: Literal["unet"] = "unet"
+    """Architecture."""
+    preset: Literal["small", "paper"] = "small"
+    """small: hours on two cores; paper: the paper's optimiser and epochs."""
+    output: Literal["sigmoid", "softmax"] = "sigmoid"
+    """sigmoid lets bones lie over each other."""
+    steps: int | None = None
+    """Optimisation steps instead of the preset's."""
+    seed: int = 0
+    """Of weights, poses and randomisation."""
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to train."""
+    quiet: bool = False
+    """Print errors only."""
+
+    def run(self) -> int:
+        """Train and return the exit status."""
+        from wsreg.datasets.preparation import Preparation
+        from wsreg.datasets.reader import DeepFluoroFile
+        from wsreg.outputs.files import sha256_of
+        from wsreg.training.config import TrainingConfig
+        from wsreg.training.data import load_training_data
+        from wsreg.training.segmentation import train_segmentation
+
+        preparation = Preparation(size_px=TrainingConfig.size_px)
+        with DeepFluoroFile(self.data, preparation) as file:
+            config = self._config(file)
+            with step("Hashing the data", quiet=self.quiet):
+                sha256 = sha256_of(self.data)
+            with progress_bar("Data", quiet=self.quiet) as progress:
+                data = load_training_data(
+                    lambda name: list(file.samples(name)), file.specimens, self.hold_out, config,
+                    self.out / "layers", sha256, progress,
+                )  # fmt: skip
+        with progress_bar("Training", quiet=self.quiet) as progress:
+            card = train_segmentation(
+                data, config, self.out, accelerator=self.accelerator, progress=progress
+            )
+        if not self.quiet:
+            print(f"{self.out}: {card.step} steps")
+            print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
+        return 0
+
+    def _config(self, file: DeepFluoroFile) -> TrainingConfig:
+        from wsreg.training.config import TrainingConfig, paper_config
+
+        config = TrainingConfig()
+        if self.preset == "paper":
+            seen = [name for name in file.specimens if name not in self.hold_out]
+            config = paper_config(sum(len(file.projections(name)) for name in seen))
+        return dataclasses.replace(
+            config, output=self.output, seed=self.seed, steps=self.steps or config.steps
+        )

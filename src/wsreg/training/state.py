@@ -1,0 +1,87 @@
+"""The state of a training: weights and moments in one file that is replaced whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wsreg.errors import InputError
+from wsreg.segmentation.checkpoint import write_whole
+from wsreg.training.config import TrainingConfig
+from wsreg.training.data import TrainingData
+
+STATE_FILE = "state.safetensors"
+
+
+def _signature(data: TrainingData, config: TrainingConfig) -> str:
+    """What a state must share with the run that goes on from it."""
+    return json.dumps(
+        {
+            **dataclasses.asdict(config),
+            "data": data.sha256,
+            "held_out": data.held_out_names,
+            "rois": data.roi_names,
+        },
+        sort_keys=True,
+    )
+
+
+def save_state(
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    data: TrainingData,
+    config: TrainingConfig,
+    step: int,
+) -> None:
+    """Weights and moments in one file, which is replaced whole."""
+    from safetensors.torch import save_file
+
+    tensors = {f"weights.{k}": v for k, v in network.state_dict().items()}
+    for index, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"moments.{index}.{k}": v for k, v in moments.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    note = {"step": str(step), "signature": _signature(data, config)}
+    write_whole(folder / STATE_FILE, lambda path: save_file(tensors, path, metadata=note))
+
+
+def restore_state(
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    data: TrainingData,
+    config: TrainingConfig,
+) -> int:
+    """Put the last state back, if there is one; the step to go on from."""
+    from safetensors import safe_open
+
+    path = folder / STATE_FILE
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as file:
+        note = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if note["signature"] != _signature(data, config):
+        raise InputError(
+            f"{folder} holds the state of a training with other settings or data; "
+            "name another folder or delete it"
+        )
+    network.load_state_dict(dict(_below(tensors, "weights.")))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _below(tensors, "moments."):
+        index, key = name.split(".", 1)
+        moments.setdefault(int(index), {})[key] = tensor
+    state = optimiser.state_dict()
+    optimiser.load_state_dict({**state, "state": moments})
+    return int(note["step"])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), tensor
