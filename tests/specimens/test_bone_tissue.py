@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from wsreg.specimens.bone_tissue import MUSCLE_G_PER_CM3, bone_voxels, signed_depth_mm
+from wsreg.specimens.bone_tissue import (
+    MUSCLE_G_PER_CM3,
+    _closed,
+    bone_voxels,
+    signed_depth_mm,
+)
 from wsreg.specimens.person import Person
 from wsreg.specimens.surface import Surface
 from wsreg.specimens.vertebra import tube
@@ -30,6 +35,17 @@ def test_a_shell_around_trabeculae_displaces_muscle(mean_person: Person) -> None
     # marrow and bone together fill the voxel: what is left of the muscle is negative
     assert (soft[deep] < 0.0).all()
     assert (soft[deep] > -MUSCLE_G_PER_CM3).all()
+
+
+def test_a_thin_gap_is_filled_and_nothing_grows() -> None:
+    mask = np.zeros((12, 20, 20), dtype=bool)
+    mask[3:9, 5:15, 5:15] = True
+    gap = mask.copy()
+    gap[:, :, 9:11] = False
+    closed = _closed(gap, 1.5, 1.0)
+    assert closed[5:7, 7:13, 9:11].all()
+    assert not (closed & ~mask).any()
+    np.testing.assert_array_equal(_closed(gap, 0.0, 1.0), gap)
 
 
 def test_a_joint_stays_open(mean_person: Person, cube: Surface) -> None:

@@ -35,17 +35,20 @@ class BoneKind:
         trabecular: share of bone inside, near the shell.
         core: share of bone deep inside, relative to that near the shell.
         shaft_mm: thickness of the shell far from the joint, where there is a hollow shaft.
+        closed_mm: gaps up to twice as wide are filled: in some people the shape model's two
+            sides of a thin plate touch, which would leave holes.
     """
 
     shell_mm: float
     trabecular: float
     core: float
     shaft_mm: float | None = None
+    closed_mm: float = 0.0
 
 
 BONE_KINDS = {
-    "left-hemipelvis": BoneKind(shell_mm=0.75, trabecular=0.12, core=0.6),
-    "right-hemipelvis": BoneKind(shell_mm=0.75, trabecular=0.12, core=0.6),
+    "left-hemipelvis": BoneKind(shell_mm=0.75, trabecular=0.12, core=0.6, closed_mm=1.5),
+    "right-hemipelvis": BoneKind(shell_mm=0.75, trabecular=0.12, core=0.6, closed_mm=1.5),
     "vertebrae": BoneKind(shell_mm=0.45, trabecular=0.11, core=0.8),
     "upper-sacrum": BoneKind(shell_mm=0.45, trabecular=0.07, core=0.6),
     "left-femur": BoneKind(shell_mm=0.8, trabecular=0.17, core=0.75, shaft_mm=6.0),
@@ -100,8 +103,8 @@ def bone_voxels(
 
     points = np.concatenate([surface.vertices_mm for surface in surfaces])
     points[:, 2] = np.maximum(points[:, 2], lowest_mm)
-    grid = grid_around(points, spacing_mm, 2.0)
-    mask = inside(surfaces, grid)
+    grid = grid_around(points, spacing_mm, 3.0)
+    mask = _closed(inside(surfaces, grid), BONE_KINDS[name].closed_mm, spacing_mm)
     if clear_of:
         neighbours = inside(clear_of, grid)
         if neighbours.any():
@@ -127,6 +130,15 @@ def signed_depth_mm(mask: NDArray[np.bool_], spacing_mm: float) -> Float32Array:
     depth: Float32Array = sitk.GetArrayFromImage(distance)
     depth *= spacing_mm
     return depth
+
+
+def _closed(mask: NDArray[np.bool_], reach_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """Grown by a distance and shrunk by it again."""
+    if reach_mm == 0.0:
+        return mask
+    grown = signed_depth_mm(mask, spacing_mm) > -reach_mm
+    closed: NDArray[np.bool_] = signed_depth_mm(grown, spacing_mm) >= reach_mm
+    return closed | mask
 
 
 def _bone_share(

@@ -115,14 +115,16 @@ def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
 
     A femur whose pose is not vouched for is not known.
     """
-    camera = sample.camera
-    poses = [_true_pose(sample, label) for label in labels]
-    masks = torch.zeros(len(labels), camera.rows, camera.columns, dtype=torch.bool)
-    for index, (label, pose) in enumerate(zip(labels, poses, strict=True)):
+    rois = [(label,) for label in labels]  # of all labels in one march, whichever are used
+    poses = {label: _true_pose(sample, label) for label in labels}
+    masks = torch.zeros(len(labels), *sample.radiograph.image.shape, dtype=torch.bool)
+    for own in ({5}, {6}, set(labels) - {5, 6}):
+        indices = [index for index, label in enumerate(labels) if label in own]
+        pose = poses[labels[indices[0]]] if indices else None
         if pose is not None:
-            path_mm = render(sample.volume, camera, pose[None], rois=[(label,)])[0, 1]
-            masks[index] = path_mm > COVERED_MM
-    return masks, torch.tensor([pose is not None for pose in poses])
+            paths_mm = render(sample.volume, sample.camera, pose[None], rois=rois)[0, 1:]
+            masks[indices] = paths_mm[indices] > COVERED_MM
+    return masks, torch.tensor([poses[label] is not None for label in labels])
 
 
 def cached_layers(path: Path, make: Callable[[], Layers]) -> Layers:
