@@ -1,4 +1,4 @@
-"""A tiny file written with plain h5py from the published layout alone."""
+"""A tiny file written with plain h5py from the published layout alone, float32 like that file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 
 ROWS, COLUMNS = 40, 60
 FOCAL_PX = 500.0
+EXTRINSIC = np.array([[0.0, -1, 0, 3], [1, 0, 0, -5], [0, 0, 1, 11], [0, 0, 0, 1]])
+"""A world frame that is not the projective one: turned a quarter about the axis, and moved."""
 LANDMARKS = [f"{n}-{s}" for n in ("ASIS", "FH", "GSN", "IOF", "MOF", "SPS", "IPS") for s in "lr"]
 
 
@@ -26,13 +28,14 @@ def write_published(path: Path) -> None:
     """One specimen, two projections: camera 1000 mm from the CT's origin, looking at it.
 
     The projective frame is x right, y down, z to the source.  The CT's frame is LPS; projection
-    000 sees it with x -> x, y(back) -> -z ... by the matrix below; 001 is stored head down.
+    000 sees it by the matrix below; 001 is stored head down.
     """
     with h5py.File(path, "w") as f:
         g = f.create_group("proj-params")
-        g["extrinsic"] = np.eye(4)
+        g["extrinsic"] = EXTRINSIC.astype(np.float32)
         g["intrinsic"] = np.array(
-            [[-FOCAL_PX, 0, (COLUMNS - 1) / 2], [0, -FOCAL_PX, (ROWS - 1) / 2], [0, 0, 1]]
+            [[-FOCAL_PX, 0, (COLUMNS - 1) / 2], [0, -FOCAL_PX, (ROWS - 1) / 2], [0, 0, 1]],
+            dtype=np.float32,
         )
         g["num-cols"], g["num-rows"] = COLUMNS, ROWS
         g["pixel-col-spacing"], g["pixel-row-spacing"] = 2.0, 2.0
@@ -49,7 +52,7 @@ def write_published(path: Path) -> None:
         points = {name: np.array([3.0 * i - 20, 2.0 * i, 15.0 - i]) for i, name in
                   enumerate(LANDMARKS)}  # fmt: skip
         for name, point in points.items():
-            s[f"vol-landmarks/{name}"] = point[:, None]
+            s[f"vol-landmarks/{name}"] = point[:, None].astype(np.float32)
         for number, turned in (("000", 0), ("001", 1)):
             p = s.create_group(f"projections/{number}")
             pixels = np.full((ROWS, COLUMNS), 20000.0, dtype=np.float32)
@@ -59,16 +62,18 @@ def write_published(path: Path) -> None:
             seg[3, 5] = 4
             put_image(p.create_group("gt-seg"), seg, [0.0, 0.0], 2.0)
             projective_from_ct = projective_pose(turned)
-            p["gt-poses/cam-to-pelvis-vol"] = np.linalg.inv(projective_from_ct)
-            p["gt-poses/cam-to-left-femur-vol"] = np.linalg.inv(projective_from_ct)
-            p["gt-poses/cam-to-right-femur-vol"] = np.linalg.inv(projective_from_ct)
+            volume_from_world = (np.linalg.inv(projective_from_ct) @ EXTRINSIC).astype(np.float32)
+            p["gt-poses/cam-to-pelvis-vol"] = volume_from_world
+            p["gt-poses/cam-to-left-femur-vol"] = volume_from_world
+            p["gt-poses/cam-to-right-femur-vol"] = volume_from_world
             p["gt-poses/left-femur-good-fov"] = 1
             p["gt-poses/right-femur-good-fov"] = 0
             p["rot-180-for-up"] = turned
             for name, point in points.items():
                 x, y, z = (projective_from_ct @ [*point, 1.0])[:3]
                 p[f"gt-landmarks/{name}"] = np.array(
-                    [-FOCAL_PX * x / z + (COLUMNS - 1) / 2, -FOCAL_PX * y / z + (ROWS - 1) / 2]
+                    [-FOCAL_PX * x / z + (COLUMNS - 1) / 2, -FOCAL_PX * y / z + (ROWS - 1) / 2],
+                    dtype=np.float32,
                 )[:, None]
 
 

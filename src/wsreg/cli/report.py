@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsreg.datasets.inspection import FileReport
+    from wsreg.datasets.inspection import FileReport, SpecimenReport
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.result import RegistrationResult
     from wsreg.volumes.volume import Volume
@@ -84,23 +84,38 @@ def data_set_lines(path: Path, report: FileReport) -> list[str]:
         rows, columns = report.image_size
         lines.append(f"{INDENT}projections  {rows} rows x {columns} columns")
     for specimen in report.specimens:
-        facts = [f"{specimen.projections} projections"]
-        if specimen.published not in (None, specimen.projections):
-            facts[0] += f" (published: {specimen.published})"
-        if specimen.ct_shape is not None and specimen.ct_spacing_mm is not None:
-            left, right = specimen.femurs
-            facts += [
-                f"{specimen.turned} stored head down",
-                f"left femur {left}, right femur {right}",
-                f"CT {_times(specimen.ct_shape[::-1], 'd')} voxels of "
-                f"{_times(specimen.ct_spacing_mm, '.3g')} mm",
-            ]
-        lines.append(f"{INDENT}{specimen.name:<12} {', '.join(facts)}")
+        names = [specimen.name]
+        for fact in _specimen_facts(specimen):
+            lines.append(f"{INDENT}{names.pop() if names else '':<12} {fact}")
     if not report.problems:
         return [*lines, f"{INDENT}complete     nothing of the layout is missing"]
     shown = [f"problem: {problem}" for problem in report.problems[:PROBLEMS_SHOWN]]
     more = len(report.problems) - len(shown)
     return [*lines, *_indented(shown), *_indented([f"and {more} more problems"] if more else [])]
+
+
+def _specimen_facts(specimen: SpecimenReport) -> list[str]:
+    published = specimen.published
+    wanted = f" (published: {published})" if published not in (None, specimen.projections) else ""
+    facts = [f"{specimen.projections} projections{wanted}"]
+    if specimen.ct_shape is not None:
+        left, right = specimen.femurs
+        facts[0] += f", {specimen.turned} stored head down, left femur {left}, right femur {right}"
+    if specimen.xray_range is not None:
+        facts.append("first X-ray {:.5g} to {:.5g}".format(*specimen.xray_range))
+    if specimen.ct_shape is not None and specimen.ct_spacing_mm is not None:
+        size, spacing = specimen.ct_shape[::-1], specimen.ct_spacing_mm
+        facts.append(f"CT {_times(size, 'd')} voxels of {_times(spacing, '.3g')} mm")
+    if specimen.ct_range_hu is not None:
+        facts[-1] += ", middle slice {:.5g} to {:.5g} HU".format(*specimen.ct_range_hu)
+    if specimen.labels:
+        facts.append(f"labels {', '.join(specimen.labels)}")
+    if specimen.landmark_distance_px is not None:
+        facts.append(
+            "3D landmarks under the stored poses lie within "
+            f"{specimen.landmark_distance_px:.3g} px of the 2D ones"
+        )
+    return facts
 
 
 def _deviations(result: RegistrationResult) -> list[float]:

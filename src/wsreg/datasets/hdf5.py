@@ -44,56 +44,6 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
     return found
 
 
-def array(parent: h5py.Group, name: str, *shape: int | None) -> NDArray[Any]:
-    """A numeric dataset of the given shape; vectors may be stored as columns.
-
-    Args:
-        parent: group that holds it.
-        name: of the dataset.
-        shape: sizes; None stands for any.
-
-    Raises:
-        InputError: it is missing, unreadable, not numeric, or of another shape.
-    """
-    found = dataset(parent, name)
-    if found.dtype.kind not in "iufb":
-        raise InputError(f"{_place(parent)}/{name} must hold numbers, got {found.dtype}")
-    stored = found.shape[:-1] if len(found.shape) == len(shape) + 1 and found.shape[-1] == 1 else (
-        found.shape
-    )  # fmt: skip
-    fits = len(stored) == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, stored, strict=True)
-    )
-    if not fits:
-        wanted = "x".join("n" if size is None else str(size) for size in shape) or "scalar"
-        raise InputError(
-            f"{_place(parent)}/{name} must have the shape {wanted}, got {list(found.shape)}"
-        )
-    try:
-        return np.asarray(found[()]).reshape(stored)
-    except OSError as error:
-        raise InputError(
-            f"{_place(parent)}/{name} cannot be read: {_first_sentence(error)}"
-        ) from error
-
-
-def number(parent: h5py.Group, name: str) -> float:
-    """A scalar dataset, stored as such or as an array of one number."""
-    found = dataset(parent, name)
-    if found.size != 1 or found.dtype.kind not in "iufb":
-        raise InputError(
-            f"{_place(parent)}/{name} must be one number, got {found.dtype} {list(found.shape)}"
-        )
-    return float(np.asarray(found[()]).ravel()[0])
-
-
-def text(parent: h5py.Group, name: str) -> str:
-    """A string dataset."""
-    value = np.asarray(dataset(parent, name)[()]).ravel()
-    first = value[0] if value.size else b""
-    return first.decode("utf-8") if isinstance(first, bytes) else str(first)
-
-
 def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
     """A dataset inside a group.
 
@@ -106,22 +56,114 @@ def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
     return found
 
 
+def numbers(parent: h5py.Group, name: str, *shape: int | None) -> h5py.Dataset:
+    """A dataset of numbers, not read yet.
+
+    Args:
+        parent: group that holds it.
+        name: of the dataset.
+        shape: sizes; None stands for any.  A vector may be stored as a column.
+
+    Raises:
+        InputError: it is missing, not numeric, or of another shape.
+    """
+    found = dataset(parent, name)
+    if found.dtype.kind not in "iufb":
+        raise InputError(f"{_place(parent)}/{name} must hold numbers, got {found.dtype}")
+    have = found.shape
+    if have is not None and len(have) == len(shape) + 1 and have[-1] == 1:
+        have = have[:-1]
+    if have is None or len(have) != len(shape) or any(
+        want not in (None, size) for want, size in zip(shape, have, strict=True)
+    ):  # fmt: skip
+        wanted = "x".join("n" if size is None else str(size) for size in shape)
+        raise InputError(
+            f"{_place(parent)}/{name} must have the shape {wanted}, got {list(found.shape or ())}"
+        )
+    return found
+
+
+def array(parent: h5py.Group, name: str, *shape: int | None) -> NDArray[Any]:
+    """The numbers of a dataset, in the given shape.
+
+    Raises:
+        InputError: as :func:`numbers`, or it cannot be read, or holds NaN or infinity.
+    """
+    found = numbers(parent, name, *shape)
+    values: NDArray[Any] = np.asarray(read(found)).reshape(found.shape[: len(shape)])
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"{_place(parent)}/{name} must be finite, some are NaN or infinite")
+    return values
+
+
+def number(parent: h5py.Group, name: str) -> float:
+    """A scalar dataset, stored as such or as an array of one number.
+
+    Raises:
+        InputError: it is missing, cannot be read, or is not one finite number.
+    """
+    found = dataset(parent, name)
+    value = np.asarray(read(found))
+    if value.size != 1 or value.dtype.kind not in "iufb" or not np.isfinite(value).all():
+        raise InputError(
+            f"{_place(parent)}/{name} must be one finite number, "
+            f"got {found.dtype} {list(found.shape or ())}"
+        )
+    return float(value.ravel()[0])
+
+
+def text(parent: h5py.Group, name: str) -> str:
+    """A string dataset.
+
+    Raises:
+        InputError: it is missing, cannot be read, or is not one string.
+    """
+    found = dataset(parent, name)
+    value = np.asarray(read(found))
+    if value.size != 1 or value.dtype.kind not in "OSU":
+        raise InputError(
+            f"{_place(parent)}/{name} must be one string, "
+            f"got {found.dtype} {list(found.shape or ())}"
+        )
+    first = value.ravel()[0]
+    return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+
+
+def read(found: h5py.Dataset, selection: Any = ()) -> Any:
+    """What a dataset holds, or a part of it.
+
+    Raises:
+        InputError: the file is damaged there.
+    """
+    try:
+        return found[selection]
+    except OSError as error:
+        raise InputError(f"{_place(found)} cannot be read: {_first_sentence(error)}") from error
+
+
 def record(parent: h5py.Group) -> dict[str, Any]:
-    """What a simulator noted; empty for real data."""
-    noted = parent.attrs.get(RECORD_ATTRIBUTE)
-    if noted is None:
-        return {}
-    found = json.loads(noted)
-    return dict(found) if isinstance(found, dict) else {}
+    """What a simulator noted; empty for real data.
+
+    Raises:
+        InputError: it is not a JSON object.
+    """
+    noted = parent.attrs.get(RECORD_ATTRIBUTE, "{}")
+    try:
+        found = json.loads(noted)
+    except ValueError as error:
+        raise InputError(f"{_place(parent)} {RECORD_ATTRIBUTE} must be JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{_place(parent)} {RECORD_ATTRIBUTE} must be a JSON object, got {noted}")
+    return found
 
 
 def _instead(found: object) -> str:
     return "which is missing" if found is None else f"which is a {type(found).__name__.lower()}"
 
 
-def _place(parent: h5py.Group) -> str:
-    inside = "" if parent.name == "/" else f" {parent.name}"
-    return f"data set {Path(parent.file.filename).name}{inside}"
+def _place(inside: h5py.Group | h5py.Dataset) -> str:
+    name = "" if inside.name == "/" else f" {inside.name}"
+    return f"data set {Path(inside.file.filename).name}{name}"
 
 
 def _first_sentence(error: OSError) -> str:

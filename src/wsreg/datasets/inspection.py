@@ -5,21 +5,62 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import h5py
+import numpy as np
 
 from wsreg.datasets import hdf5
 from wsreg.datasets.layout import (
-    IMAGE_DATASETS,
+    CAMERA_SCALARS,
+    FLAGS,
     LABEL_NAMES,
+    LANDMARK_GROUP,
     LANDMARK_NAMES,
     POSES,
     PROJECTION_PARAMETERS,
     RECORD_ATTRIBUTE,
     SPECIMENS,
 )
-from wsreg.datasets.preprocessed import LANDMARK_GROUP
+from wsreg.datasets.preprocessed import landmark_names
+from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecimenReport:
+    """Facts of one specimen; None (or 0, or empty) where the file has nothing to tell.
+
+    Args:
+        name: of its group.
+        projections: how many.
+        published: how many the published file has.
+        turned: how many projections are stored head down.
+        femurs: how many femur poses the file vouches for, (left, right).
+        ct_shape: (depth, height, width).
+        ct_spacing_mm: (x, y, z).
+        ct_range_hu: smallest and largest value in the middle slice.
+        labels: such as ``1 left-hemipelvis``.
+        xray_range: smallest and largest value in the first projection.
+        landmark_distance_px: how far the 2D landmarks are at most from the 3D ones under the
+            stored poses.
+    """
+
+    name: str
+    projections: int
+    published: int | None = None
+    turned: int = 0
+    femurs: tuple[int, int] = (0, 0)
+    ct_shape: tuple[int, ...] | None = None
+    ct_spacing_mm: tuple[float, ...] | None = None
+    ct_range_hu: Range | None = None
+    labels: tuple[str, ...] = ()
+    xray_range: Range | None = None
+    landmark_distance_px: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +71,7 @@ class FileReport:
         kind: ``full`` or ``preprocessed``.
         virtual: whether a simulator made it.
         image_size: (rows, columns) of the projections.
-        specimens: one line of facts for each.
+        specimens: one for each.
         problems: one sentence for everything that is missing or wrong.
     """
 
@@ -41,31 +82,8 @@ class FileReport:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpecimenReport:
-    """One specimen.
-
-    Args:
-        name: of its group.
-        projections: how many.
-        published: how many the published file has, None for other names.
-        ct_shape: (depth, height, width), None without a CT.
-        ct_spacing_mm: (x, y, z).
-        turned: how many projections are stored head down.
-        femurs: how many femur poses the file vouches for, (left, right).
-    """
-
-    name: str
-    projections: int
-    published: int | None
-    ct_shape: tuple[int, ...] | None
-    ct_spacing_mm: tuple[float, ...] | None
-    turned: int
-    femurs: tuple[int, int]
-
-
 def inspect_deepfluoro(path: str | Path) -> FileReport:
-    """Look through a full-resolution or preprocessed file without reading its pixels.
+    """Look through a full-resolution or preprocessed file, reading a few of its pixels only.
 
     Raises:
         InputError: it cannot be read, or is neither of the two.
@@ -83,27 +101,22 @@ def inspect_deepfluoro(path: str | Path) -> FileReport:
 
 
 def _full(file: h5py.File) -> FileReport:
-    parameters = hdf5.group(file, PROJECTION_PARAMETERS)
-    problems = [
-        *_wrong(lambda: hdf5.array(parameters, "extrinsic", 4, 4)),
-        *_wrong(lambda: hdf5.array(parameters, "intrinsic", 3, 3)),
-    ]
-    for name in ("num-cols", "num-rows", "pixel-col-spacing", "pixel-row-spacing"):
-        problems += _wrong(hdf5.number, parameters, name)
-    size = None
-    if not problems:
-        size = (
-            int(hdf5.number(parameters, "num-rows")),
-            int(hdf5.number(parameters, "num-cols")),
-        )
-    names = [name for name in file if name != PROJECTION_PARAMETERS]
+    rows = _found(hdf5.number, file, f"{PROJECTION_PARAMETERS}/num-rows")
+    columns = _found(hdf5.number, file, f"{PROJECTION_PARAMETERS}/num-cols")
+    size = None if rows is None or columns is None else (int(rows), int(columns))
+    names = [name for name in SPECIMENS if name in file]
+    names += [name for name in file if name not in (*SPECIMENS, PROJECTION_PARAMETERS)]
+    camera_problems = _camera_problems(file)
+    problems = [*camera_problems]
+    if not names:
+        problems.append(f"data set {Path(file.filename).name} must have specimens, it has none")
     reports = []
-    for name in sorted(
-        names, key=lambda n: (list(SPECIMENS).index(n) if n in SPECIMENS else 99, n)
-    ):
-        report, found = _specimen(file[name], name, size)
-        reports.append(report)
+    for name in names:
+        found = [*_wrong(hdf5.group, file, name)] or [*_specimen_problems(file[name], size)]
         problems += found
+        if isinstance(file[name], h5py.Group):
+            complete = not found and not camera_problems
+            reports.append(_specimen(file[name], file[PROJECTION_PARAMETERS] if complete else None))
     return FileReport(
         kind="full",
         virtual=RECORD_ATTRIBUTE in file.attrs,
@@ -113,95 +126,132 @@ def _full(file: h5py.File) -> FileReport:
     )
 
 
-def _specimen(
-    group: h5py.Group, name: str, size: tuple[int, int] | None
-) -> tuple[SpecimenReport, list[str]]:
-    problems: list[str] = []
-    for volume in ("vol", "vol-seg/image"):
-        problems += _image_problems(group, volume, (None, None, None))
-    for label, label_name in LABEL_NAMES.items():
-        found = _wrong(hdf5.text, group, f"vol-seg/labels-def/{label}")
-        if not found and hdf5.text(group, f"vol-seg/labels-def/{label}") != label_name:
-            found = [f"{name} label {label} must be {label_name}"]
-        problems += found
+def _camera_problems(file: h5py.File) -> list[str]:
+    problems = [
+        *_wrong(hdf5.array, file, f"{PROJECTION_PARAMETERS}/extrinsic", 4, 4),
+        *_wrong(hdf5.array, file, f"{PROJECTION_PARAMETERS}/intrinsic", 3, 3),
+    ]
+    for name in CAMERA_SCALARS:
+        problems += _wrong(hdf5.number, file, f"{PROJECTION_PARAMETERS}/{name}")
+    if problems:
+        return problems
+    with DeepFluoroFile(file.filename) as reader:
+        return [*_wrong(reader.camera, rot_180_for_up=False)]
+
+
+def _specimen_problems(group: h5py.Group, size: tuple[int, int] | None) -> Iterator[str]:
+    yield from _image_problems(group, "vol", (None, None, None))
+    volume = _found(hdf5.numbers, group, "vol/pixels", None, None, None)
+    yield from _image_problems(group, "vol-seg/image", volume.shape if volume else (None,) * 3)
+    for label in LABEL_NAMES:
+        yield from _wrong(hdf5.text, group, f"vol-seg/labels-def/{label}")
     for landmark in LANDMARK_NAMES:
-        problems += _wrong(hdf5.array, group, f"vol-landmarks/{landmark}", 3)
-    projections = group.get("projections")
-    items = list(projections.items()) if isinstance(projections, h5py.Group) else []
-    if not items:
-        problems.append(f"{name} must have projections, it has none")
-    for number, projection in items:
-        problems += [f"{name}/{number}: {p}" for p in _projection_problems(projection, size)]
-    pixels = group.get("vol/pixels")
-    spacing = group.get("vol/spacing")
-    return SpecimenReport(
-        name=name,
-        projections=len(items),
-        published=SPECIMENS.get(name),
-        ct_shape=tuple(pixels.shape) if isinstance(pixels, h5py.Dataset) else None,
-        ct_spacing_mm=tuple(spacing[()].ravel().tolist())
-        if isinstance(spacing, h5py.Dataset)
-        else None,
-        turned=sum(_flag(p, "rot-180-for-up") for _, p in items),
-        femurs=(
-            sum(_flag(p, "gt-poses/left-femur-good-fov") for _, p in items),
-            sum(_flag(p, "gt-poses/right-femur-good-fov") for _, p in items),
-        ),
-    ), problems
+        yield from _wrong(hdf5.array, group, f"vol-landmarks/{landmark}", 3)
+    yield from _wrong(hdf5.group, group, "projections")
+    names = _projections(group)
+    if "projections" in group and not names:
+        yield f"{group.name} must have projections, it has none"
+    for name in names:
+        problems = [*_wrong(hdf5.group, group, f"projections/{name}")]
+        yield from problems or _projection_problems(group[f"projections/{name}"], size)
 
 
 def _projection_problems(group: h5py.Group, size: tuple[int, int] | None) -> Iterator[str]:
-    shape = size or (None, None)
-    yield from _image_problems(group, "image", shape)
-    yield from _image_problems(group, "gt-seg", shape)
+    yield from _image_problems(group, "image", size or (None, None))
+    yield from _image_problems(group, "gt-seg", size or (None, None))
     for pose in POSES.values():
         yield from _wrong(hdf5.array, group, f"gt-poses/{pose}", 4, 4)
     for landmark in LANDMARK_NAMES:
         yield from _wrong(hdf5.array, group, f"gt-landmarks/{landmark}", 2)
-    for flag in (
-        "gt-poses/left-femur-good-fov", "gt-poses/right-femur-good-fov", "rot-180-for-up",
-    ):  # fmt: skip
+    for flag in FLAGS:
         yield from _wrong(hdf5.number, group, flag)
 
 
 def _image_problems(group: h5py.Group, name: str, shape: tuple[int | None, ...]) -> Iterator[str]:
-    for dataset in IMAGE_DATASETS:
-        found = _wrong(hdf5.dataset, group, f"{name}/{dataset}")
-        yield from found
-        if dataset == "pixels" and not found:
-            stored = group[f"{name}/pixels"]
-            fits = len(stored.shape) == len(shape) and all(
-                want in (None, have) for want, have in zip(shape, stored.shape, strict=True)
-            )
-            if not fits or stored.dtype.kind not in "iuf":
-                yield f"{name}/pixels must be numbers of the shape {list(shape)}, got " + (
-                    f"{stored.dtype} {list(stored.shape)}"
-                )
+    axes = len(shape)
+    yield from _wrong(hdf5.numbers, group, f"{name}/pixels", *shape)
+    yield from _wrong(hdf5.array, group, f"{name}/dir-mat", axes, axes)
+    yield from _wrong(hdf5.array, group, f"{name}/origin", axes)
+    yield from _wrong(hdf5.array, group, f"{name}/spacing", axes)
+
+
+def _specimen(group: h5py.Group, camera: h5py.Group | None) -> SpecimenReport:
+    """Facts of a specimen, whatever it lacks; of landmarks only with a camera."""
+    name = group.name.strip("/")
+    projections = _projections(group)
+    turned, left, right = (
+        sum(bool(_found(hdf5.number, group, f"projections/{n}/{flag}")) for n in projections)
+        for flag in ("rot-180-for-up", *FLAGS[:2])
+    )
+    volume = _found(hdf5.numbers, group, "vol/pixels", None, None, None)
+    spacing = _found(hdf5.array, group, "vol/spacing", 3)
+    names = _found(hdf5.group, group, "vol-seg/labels-def")
+    return SpecimenReport(
+        name=name,
+        projections=len(projections),
+        published=SPECIMENS.get(name),
+        turned=turned,
+        femurs=(left, right),
+        ct_shape=None if volume is None else tuple(volume.shape),
+        ct_spacing_mm=None if spacing is None else tuple(spacing.tolist()),
+        ct_range_hu=_range(volume, len(volume) // 2) if volume else None,
+        labels=tuple(f"{n} {_found(hdf5.text, names, n) or '?'}" for n in names) if names else (),
+        xray_range=_range(_found(hdf5.dataset, group, f"projections/{projections[0]}/image/pixels"))
+        if projections
+        else None,
+        landmark_distance_px=None if camera is None else _landmark_distance_px(group, camera),
+    )
+
+
+def _projections(group: h5py.Group) -> list[str]:
+    return sorted(_found(hdf5.group, group, "projections") or ())
+
+
+def _range(pixels: h5py.Dataset | None, selection: int | tuple[()] = ()) -> Range | None:
+    if pixels is None or not pixels.size or pixels.dtype.kind not in "iuf":
+        return None
+    values = _found(hdf5.read, pixels, selection)
+    return None if values is None else (float(values.min()), float(values.max()))
+
+
+def _landmark_distance_px(group: h5py.Group, camera: h5py.Group) -> float:
+    """How far any 2D landmark is from the 3D one, projected as the layout's text says."""
+    points = np.stack([hdf5.array(group, f"vol-landmarks/{name}", 3) for name in LANDMARK_NAMES])
+    points = np.column_stack((points.astype(np.float64), np.ones(len(points))))
+    extrinsic = hdf5.array(camera, "extrinsic", 4, 4)
+    intrinsic = hdf5.array(camera, "intrinsic", 3, 3)
+    farthest = 0.0
+    for name in _projections(group):
+        projection = hdf5.group(group, f"projections/{name}")
+        world_to_volume = hdf5.array(projection, "gt-poses/cam-to-pelvis-vol", 4, 4)
+        seen = intrinsic @ (extrinsic @ np.linalg.inv(world_to_volume.astype(np.float64)))[:3]
+        column, row, depth = seen @ points.T
+        stored = [hdf5.array(projection, f"gt-landmarks/{n}", 2) for n in LANDMARK_NAMES]
+        offset = np.column_stack((column / depth, row / depth)) - np.stack(stored)
+        farthest = max(farthest, float(np.linalg.norm(offset, axis=1).max()))
+    return farthest
 
 
 def _preprocessed(file: h5py.File) -> FileReport:
-    problems: list[str] = []
-    reports, size = [], None
+    problems = [*_wrong(landmark_names, file)]
+    lands = len(_found(landmark_names, file) or ()) or None
+    reports: list[SpecimenReport] = []
+    size: tuple[int, int] | None = None
     for name in (name for name in file if name != LANDMARK_GROUP):
-        group = file[name]
-        found = [
-            problem
-            for dataset in ("projs", "segs", "lands")
-            for problem in _wrong(hdf5.dataset, group, dataset)
+        images = _found(hdf5.numbers, file, f"{name}/projs", None, None, None)
+        shape: tuple[int | None, ...] = images.shape if images else (None, None, None)
+        problems += [
+            *_wrong(hdf5.numbers, file, f"{name}/projs", None, None, None),
+            *_wrong(hdf5.numbers, file, f"{name}/segs", *shape),
+            *_wrong(hdf5.numbers, file, f"{name}/lands", shape[0], 2, lands),
         ]
-        problems += found
-        images = group.get("projs")
-        if isinstance(images, h5py.Dataset) and len(images.shape) == 3:
-            size = (int(images.shape[1]), int(images.shape[2]))
+        if images:
+            size = (images.shape[1], images.shape[2])
         reports.append(
             SpecimenReport(
                 name=name,
-                projections=images.shape[0] if isinstance(images, h5py.Dataset) else 0,
-                published=None,
-                ct_shape=None,
-                ct_spacing_mm=None,
-                turned=0,
-                femurs=(0, 0),
+                projections=shape[0] or 0,
+                xray_range=_range(images, 0) if images else None,
             )
         )
     return FileReport(
@@ -213,14 +263,16 @@ def _preprocessed(file: h5py.File) -> FileReport:
     )
 
 
-def _flag(group: h5py.Group, name: str) -> bool:
-    return not _wrong(lambda: hdf5.number(group, name)) and hdf5.number(group, name) != 0
-
-
-def _wrong(read: Callable[..., object], *arguments: object) -> list[str]:
-    """What reading complains about: nothing, or one sentence."""
+def _found(look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     try:
-        read(*arguments)
+        return look(*args, **kwargs)
+    except InputError:
+        return None
+
+
+def _wrong(look: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Iterator[str]:
+    """What looking complains about: nothing, or one sentence."""
+    try:
+        look(*args, **kwargs)
     except InputError as error:
-        return [str(error)]
-    return []
+        yield str(error)

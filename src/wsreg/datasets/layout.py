@@ -1,8 +1,10 @@
-"""Names in DeepFluoro's files.
+"""Names and types in DeepFluoro's files.
 
-Source: https://github.com/rg2/DeepFluoroLabeling-IPCAI2020, ``hdf5_layouts/Readme.md``, and where
-it leaves shapes open, what its example scripts and DiffPose's reader take.  Vectors (origins,
-spacings, landmarks) are columns [N,1] there; readers should take [N] as well.
+Source: https://github.com/rg2/DeepFluoroLabeling-IPCAI2020, ``hdf5_layouts/Readme.md``.  It leaves
+some things open, which the programs that read the file settle (its own ``examples_dataset``, xReg,
+DiffPose, DiffDRR-Datasets): vectors (origins, spacings, landmarks) are columns [N,1]; matrices and
+landmarks are float32, as their readers multiply them with float32; CTs and X-rays are float32,
+labels uint8, flags one byte, sizes unsigned long.  Readers should take [N] and other types as well.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 PROJECTION_PARAMETERS = "proj-params"
+LANDMARK_GROUP = "land-names"
+
+CAMERA_SCALARS = ("num-cols", "num-rows", "pixel-col-spacing", "pixel-row-spacing")
 
 LABEL_NAMES: Mapping[int, str] = {
     1: "left-hemipelvis",
@@ -19,6 +24,8 @@ LABEL_NAMES: Mapping[int, str] = {
     5: "left-femur",
     6: "right-femur",
 }
+"""What each value stands for is published; how names are spelt is for the first one only, and a
+file may define more, such as the lower sacrum."""
 
 LANDMARK_NAMES = tuple(
     f"{name}-{side}"
@@ -47,6 +54,8 @@ OPEN_BEAM = 65487.0
 IMAGE_DATASETS = ("dir-mat", "origin", "pixels", "spacing")
 """What each image or volume group holds."""
 
+FLAGS = ("gt-poses/left-femur-good-fov", "gt-poses/right-femur-good-fov", "rot-180-for-up")
+
 POSES: Mapping[str, str] = {
     "camera_from_ct": "cam-to-pelvis-vol",
     "camera_from_left_femur": "cam-to-left-femur-vol",
@@ -54,4 +63,16 @@ POSES: Mapping[str, str] = {
 }
 
 RECORD_ATTRIBUTE = "wsreg-record"
-"""Attribute (JSON) in which a simulator notes how something was made; real files have none."""
+"""Attribute (JSON) in which a simulator notes how something was made.  Every file of ours has one
+at its root, the published file has none."""
+
+PUBLISHED_CT_SHIFT_VOXELS = 0.5
+"""How far along each axis the published file's CTs have to be moved to fit its poses.
+
+The poses come from a renderer that took a voxel's corner for its centre.  xReg, by the data set's
+author, corrects that when it reads the file: -0.5 mm on each axis after ``cam-to-pelvis-vol``, for
+"an inconsistency with linear interpolation texture indexing between when the ground truth was
+constructed and now".  DiffDRR found the same from the overlap of labels (issue 386: Dice 0.99 with
+voxels from corner to corner, 0.98 about their centres).  Moving the CT instead of the poses keeps
+poses and landmarks as published, and ``vol-landmarks`` under the poses on ``gt-landmarks``.
+"""

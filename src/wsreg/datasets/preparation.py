@@ -56,7 +56,8 @@ def prepared(pixels: Tensor, camera: Camera, name: str, settings: Preparation) -
     sigma_px = settings.blur * camera.columns
     if sigma_px > 0.3:
         reading = torch.from_numpy(gaussian_filter(reading.numpy(), sigma_px, truncate=2.0))
-    attenuation = torch.log(torch.tensor(OPEN_BEAM)) - torch.log(reading.clamp(min=1.0))
+    # Readings above I0 are noise or saturation; a reading of 0 would be infinitely dense.
+    attenuation = torch.log(OPEN_BEAM / reading.clamp(min=1.0, max=OPEN_BEAM))
     radiograph = Radiograph(image=attenuation, mask=mask, camera=camera, name=name)
     radiograph = crop_border(radiograph, crop_px(camera, settings))
     if settings.size_px is None:

@@ -1,10 +1,13 @@
-"""DeepFluoro's preprocessed file: small images, labels and landmarks, no CTs and no poses."""
+"""DeepFluoro's preprocessed file: small images, labels and landmarks, no CTs and no poses.
+
+Its images are head up, as one sees them facing the source: the mirror images of this package's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import h5py
 import numpy as np
@@ -12,17 +15,16 @@ import torch
 from torch import Tensor
 
 from wsreg.datasets import hdf5
-from wsreg.datasets.layout import LANDMARK_NAMES
+from wsreg.datasets.layout import LANDMARK_GROUP, LANDMARK_NAMES, SPECIMENS
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.datasets.staging import staged_hdf5
 from wsreg.errors import InputError
-
-LANDMARK_GROUP = "land-names"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreprocessedSpecimen:
-    """Everything that the preprocessed file has of one specimen.
+    """Everything that the preprocessed file has of one specimen, as this package's camera sees it.
 
     Args:
         images: [N,R,C] float32.
@@ -37,19 +39,71 @@ class PreprocessedSpecimen:
     landmark_names: tuple[str, ...]
 
 
-def read_preprocessed(path: str | Path) -> dict[str, PreprocessedSpecimen]:
-    """Specimens ``01``, ``02``, ... of a preprocessed file.
+class PreprocessedFile:
+    """An open file; nothing large is read before it is asked for.
 
-    Raises:
-        InputError: it cannot be read, or a part of it is missing or of the wrong shape.
+    with PreprocessedFile(path) as file:
+        for name in file.specimens:
+            file.specimen(name).images
     """
-    with hdf5.open_for_reading(Path(path)) as file:
-        names = _landmark_names(hdf5.group(file, LANDMARK_GROUP))
-        return {
-            name: _specimen(hdf5.group(file, name), names)
-            for name in file
-            if name != LANDMARK_GROUP
-        }
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a file.
+
+        Raises:
+            InputError: it cannot be read, or is not in this layout.
+        """
+        self.path = Path(path)
+        self._file = hdf5.open_for_reading(self.path)
+        try:
+            self.landmark_names = landmark_names(self._file)
+        except InputError:
+            self._file.close()
+            raise
+
+    @property
+    def specimens(self) -> tuple[str, ...]:
+        """``01``, ``02``, ..."""
+        return tuple(sorted(name for name in self._file if name != LANDMARK_GROUP))
+
+    def specimen(self, name: str) -> PreprocessedSpecimen:
+        """All X-rays of a specimen.
+
+        Raises:
+            InputError: there is none of that name, or a part is missing or of the wrong shape.
+        """
+        if name not in self.specimens:
+            raise InputError(
+                f"data set {self.path.name} has no specimen {name!r}, "
+                f"it has {', '.join(self.specimens) or 'none'}"
+            )
+        group = hdf5.group(self._file, name)
+        images = hdf5.array(group, "projs", None, None, None)
+        labels = hdf5.array(group, "segs", *images.shape)
+        landmarks = hdf5.array(group, "lands", len(images), 2, len(self.landmark_names))
+        return PreprocessedSpecimen(
+            images=torch.from_numpy(images.astype(np.float32)).flip(-1),
+            labels=torch.from_numpy(labels.astype(np.uint8)).flip(-1),
+            landmarks_px=_mirrored(torch.from_numpy(landmarks.astype(np.float64)), images.shape[2]),
+            landmark_names=self.landmark_names,
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def landmark_names(file: h5py.File) -> tuple[str, ...]:
+    """Names of the landmarks of a preprocessed file, in its order."""
+    group = hdf5.group(file, LANDMARK_GROUP)
+    count = int(hdf5.number(group, "num-lands"))
+    return tuple(hdf5.text(group, f"land-{index:02d}") for index in range(count))
 
 
 def write_preprocessed(source: DeepFluoroFile, path: str | Path) -> None:
@@ -58,51 +112,57 @@ def write_preprocessed(source: DeepFluoroFile, path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written, or a landmark is missing.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.partial")
-    try:
-        with h5py.File(temporary, "w") as file:
-            group = file.create_group(LANDMARK_GROUP)
-            group["num-lands"] = len(LANDMARK_NAMES)
-            for index, name in enumerate(LANDMARK_NAMES):
-                group[f"land-{index:02d}"] = name
-            for index, specimen in enumerate(source.specimens, start=1):
-                _write_specimen(file.create_group(f"{index:02d}"), list(source.samples(specimen)))
-        temporary.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_hdf5(Path(path)) as (file, check_disk):
+        group = file.create_group(LANDMARK_GROUP)
+        group["num-lands"] = np.uint64(len(LANDMARK_NAMES))
+        for index, name in enumerate(LANDMARK_NAMES):
+            group[f"land-{index:02d}"] = name
+        for index, specimen in enumerate(_numbered(source.specimens), start=1):
+            if specimen in source.specimens:
+                _write_specimen(file.create_group(f"{index:02d}"), source, specimen)
+                check_disk()
 
 
-def _write_specimen(group: h5py.Group, samples: Sequence[Sample]) -> None:
-    missing = [n for s in samples for n in LANDMARK_NAMES if n not in s.landmarks_px]
+def _numbered(specimens: tuple[str, ...]) -> tuple[str, ...]:
+    """Published specimens keep their numbers, also where some are missing; others follow."""
+    return (*SPECIMENS, *(name for name in specimens if name not in SPECIMENS))
+
+
+def _write_specimen(group: h5py.Group, source: DeepFluoroFile, specimen: str) -> None:
+    count = len(source.projections(specimen))
+    for index, sample in enumerate(source.samples(specimen)):
+        assert sample.labels is not None  # the reader always gives them
+        parts = {
+            "projs": sample.radiograph.image.flip(-1),
+            "segs": sample.labels.flip(-1),
+            "lands": _mirrored(_landmarks(sample), sample.camera.columns).float(),
+        }
+        for name, part in parts.items():
+            values = part.numpy()
+            if index == 0:
+                group.create_dataset(
+                    name,
+                    (count, *values.shape),
+                    values.dtype,
+                    chunks=(1, *values.shape),
+                    compression="gzip",
+                    shuffle=True,
+                )
+            group[name][index] = values
+
+
+def _landmarks(sample: Sample) -> Tensor:
+    """[2,L] (column,row) of all landmarks in the layout's order."""
+    missing = [name for name in LANDMARK_NAMES if name not in sample.landmarks_px]
     if missing:
-        raise InputError(f"projections must have all 14 landmarks, {missing[0]} is missing")
-    images = np.stack([sample.radiograph.image.numpy() for sample in samples])
-    labels = np.stack([np.asarray(sample.labels) for sample in samples])
-    lands = np.stack(
-        [
-            np.stack([np.asarray(sample.landmarks_px[name]) for name in LANDMARK_NAMES], axis=-1)
-            for sample in samples
-        ]
-    )
-    for name, values in (("projs", images), ("segs", labels), ("lands", lands)):
-        group.create_dataset(name, data=values, compression="gzip", shuffle=True)
+        raise InputError(
+            f"projection {sample.name} must have all {len(LANDMARK_NAMES)} landmarks, "
+            f"{missing[0]} is missing"
+        )
+    return torch.stack([sample.landmarks_px[name] for name in LANDMARK_NAMES], dim=-1)
 
 
-def _landmark_names(group: h5py.Group) -> tuple[str, ...]:
-    count = int(hdf5.number(group, "num-lands"))
-    return tuple(hdf5.text(group, f"land-{index:02d}") for index in range(count))
-
-
-def _specimen(group: h5py.Group, names: tuple[str, ...]) -> PreprocessedSpecimen:
-    images = hdf5.array(group, "projs", None, None, None)
-    labels = hdf5.array(group, "segs", *images.shape)
-    landmarks = hdf5.array(group, "lands", len(images), 2, len(names))
-    return PreprocessedSpecimen(
-        images=torch.from_numpy(images.astype(np.float32)),
-        labels=torch.from_numpy(labels.astype(np.uint8)),
-        landmarks_px=torch.from_numpy(landmarks.astype(np.float64)),
-        landmark_names=names,
-    )
+def _mirrored(landmarks_px: Tensor, columns: int) -> Tensor:
+    """[...,2,L] landmarks in an image whose columns are reversed; its own inverse."""
+    column, row = landmarks_px.unbind(-2)
+    return torch.stack((columns - 1 - column, row), dim=-2)

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.datasets import hdf5
-from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, SPECIMENS
+from wsreg.datasets.layout import (
+    POSES,
+    PROJECTION_PARAMETERS,
+    PUBLISHED_CT_SHIFT_VOXELS,
+    RECORD_ATTRIBUTE,
+    SPECIMENS,
+)
 from wsreg.datasets.preparation import Preparation, prepared, prepared_labels, prepared_pixels
 from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
@@ -36,12 +42,20 @@ class DeepFluoroFile:
             ...
     """
 
-    def __init__(self, path: str | Path, preparation: Preparation | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        preparation: Preparation | None = None,
+        *,
+        ct_shift_voxels: float | None = None,
+    ) -> None:
         """Open a file.
 
         Args:
             path: of the HDF5 file.
             preparation: how its projections become radiographs.
+            ct_shift_voxels: how far CTs are moved along each axis to fit the poses; by default
+                ``layout.PUBLISHED_CT_SHIFT_VOXELS`` (see there), and 0 for virtual cohorts.
 
         Raises:
             InputError: it cannot be read, or is not in this layout.
@@ -49,11 +63,14 @@ class DeepFluoroFile:
         self.path = Path(path)
         self.preparation = preparation or Preparation()
         self._file = hdf5.open_for_reading(self.path)
+        if ct_shift_voxels is None:
+            ct_shift_voxels = 0.0 if self.virtual else PUBLISHED_CT_SHIFT_VOXELS
+        self._ct_shift_voxels = ct_shift_voxels
         self._volumes: dict[str, Volume] = {}
         try:
             parameters = hdf5.group(self._file, PROJECTION_PARAMETERS)
-            self._extrinsic = torch.from_numpy(hdf5.array(parameters, "extrinsic", 4, 4)).double()
-            self._intrinsic = torch.from_numpy(hdf5.array(parameters, "intrinsic", 3, 3)).double()
+            self._extrinsic = _tensor(parameters, "extrinsic", 4, 4)
+            self._intrinsic = _tensor(parameters, "intrinsic", 3, 3)
             self._rows = int(hdf5.number(parameters, "num-rows"))
             self._columns = int(hdf5.number(parameters, "num-cols"))
             self._spacing_mm = (
@@ -63,6 +80,11 @@ class DeepFluoroFile:
         except InputError:
             self._file.close()
             raise
+
+    @property
+    def virtual(self) -> bool:
+        """Whether a simulator made it."""
+        return RECORD_ATTRIBUTE in self._file.attrs
 
     @property
     def record(self) -> dict[str, object]:
@@ -90,20 +112,19 @@ class DeepFluoroFile:
             labels = hdf5.group(segmentation, "image")
             names = hdf5.group(segmentation, "labels-def")
             hu = hdf5.array(ct, "pixels", None, None, None)
+            label = hdf5.array(labels, "pixels", *hu.shape)
             self._volumes[specimen] = Volume(
                 hu=torch.from_numpy(_smallest(hu)),
-                ct_from_voxel=_ct_from_voxel(ct),
-                labels=torch.from_numpy(
-                    hdf5.array(labels, "pixels", *hu.shape).astype(np.uint8, copy=False)
-                ),
-                label_names={int(value): hdf5.text(names, value) for value in names},
+                ct_from_voxel=_ct_from_voxel(ct, self._ct_shift_voxels),
+                labels=torch.from_numpy(label.astype(np.uint8, copy=False)),
+                label_names=_label_names(names),
             )
         return self._volumes[specimen]
 
     def landmarks_mm(self, specimen: str) -> dict[str, Tensor]:
         """Name -> [3] float64 in CT coordinates (LPS mm)."""
         group = hdf5.group(self._specimen(specimen), "vol-landmarks")
-        return {name: torch.from_numpy(hdf5.array(group, name, 3)).double() for name in group}
+        return {name: _tensor(group, name, 3) for name in group}
 
     def camera(self, *, rot_180_for_up: bool) -> Camera:
         """Geometry of the stored projections, before any cropping."""
@@ -126,7 +147,7 @@ class DeepFluoroFile:
         turned = hdf5.number(group, "rot-180-for-up") != 0
         camera = self.camera(rot_180_for_up=turned)
         radiograph = prepared(
-            self._pixels(group, "image", turned),
+            self._pixels(group, "image", turned, np.float32),
             camera,
             f"{specimen}-{projection}",
             self.preparation,
@@ -139,7 +160,9 @@ class DeepFluoroFile:
             camera_from_ct=self._pose(poses, "camera_from_ct", turned),
             camera_from_left_femur=self._femur_pose(poses, "left", turned),
             camera_from_right_femur=self._femur_pose(poses, "right", turned),
-            labels=prepared_labels(self._pixels(group, "gt-seg", turned), camera, self.preparation),
+            labels=prepared_labels(
+                self._pixels(group, "gt-seg", turned, np.uint8), camera, self.preparation
+            ),
             landmarks_mm=self.landmarks_mm(specimen),
             landmarks_px=self._landmarks_px(hdf5.group(group, "gt-landmarks"), camera, turned),
             record=hdf5.record(group),
@@ -151,14 +174,15 @@ class DeepFluoroFile:
             for projection in self.projections(name):
                 yield self.sample(name, projection)
 
-    def _pixels(self, group: h5py.Group, name: str, turned: bool) -> Tensor:
+    def _pixels(
+        self, group: h5py.Group, name: str, turned: bool, dtype: type[np.generic]
+    ) -> Tensor:
         stored = hdf5.array(hdf5.group(group, name), "pixels", self._rows, self._columns)
-        if stored.dtype.kind in "iu" and stored.dtype.itemsize > 1:
-            stored = stored.astype(np.float32)
-        return image_from_deepfluoro(torch.from_numpy(stored), rot_180_for_up=turned).contiguous()
+        image = torch.from_numpy(stored.astype(dtype, copy=False))
+        return image_from_deepfluoro(image, rot_180_for_up=turned).contiguous()
 
     def _pose(self, poses: h5py.Group, name: str, turned: bool) -> Tensor:
-        stored = torch.from_numpy(hdf5.array(poses, POSES[name], 4, 4)).double()
+        stored = _tensor(poses, POSES[name], 4, 4)
         return camera_from_ct_from_deepfluoro(self._extrinsic, stored, rot_180_for_up=turned)
 
     def _femur_pose(self, poses: h5py.Group, side: str, turned: bool) -> Tensor | None:
@@ -169,9 +193,11 @@ class DeepFluoroFile:
     def _landmarks_px(self, group: h5py.Group, camera: Camera, turned: bool) -> dict[str, Tensor]:
         landmarks = {}
         for name in group:
-            stored = torch.from_numpy(hdf5.array(group, name, 2)).double()
             ours = pixels_from_deepfluoro(
-                stored, rows=self._rows, columns=self._columns, rot_180_for_up=turned
+                _tensor(group, name, 2),
+                rows=self._rows,
+                columns=self._columns,
+                rot_180_for_up=turned,
             )
             landmarks[name] = prepared_pixels(ours, camera, self.preparation)
         return landmarks
@@ -209,15 +235,27 @@ class DeepFluoroFile:
         self.close()
 
 
+def _tensor(group: h5py.Group, name: str, *shape: int) -> Tensor:
+    """A small dataset as float64."""
+    return torch.from_numpy(hdf5.array(group, name, *shape).astype(np.float64))
+
+
 def _smallest(hu: NDArray[Any]) -> NDArray[Any]:
     """Hounsfield units as int16 if they are whole numbers, else as float32."""
-    whole = np.rint(hu).astype(np.int16)
+    whole = np.rint(np.clip(hu, -32768, 32767)).astype(np.int16)
     return whole if np.array_equal(whole, hu) else hu.astype(np.float32)
 
 
-def _ct_from_voxel(group: h5py.Group) -> Tensor:
-    """[4,4] float64 of an image group: directions, spacing and origin."""
+def _label_names(group: h5py.Group) -> dict[int, str]:
+    wrong = [value for value in group if not value.isdecimal()]
+    if wrong:
+        raise InputError(f"{group.name} must name whole numbers, got {wrong[0]!r}")
+    return {int(value): hdf5.text(group, value) for value in group}
+
+
+def _ct_from_voxel(group: h5py.Group, shift_voxels: float) -> Tensor:
+    """[4,4] float64 of an image group, its grid moved along its axes."""
     matrix = np.eye(4)
     matrix[:3, :3] = hdf5.array(group, "dir-mat", 3, 3) * hdf5.array(group, "spacing", 3)
-    matrix[:3, 3] = hdf5.array(group, "origin", 3)
+    matrix[:3, 3] = hdf5.array(group, "origin", 3) + matrix[:3, :3].sum(axis=1) * shift_voxels
     return torch.from_numpy(matrix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +13,11 @@ from typing import Any, Self
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, RECORD_ATTRIBUTE
+from wsreg.datasets.staging import staged_hdf5
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.conventions import (
@@ -58,6 +61,8 @@ class Projection:
 class CohortWriter:
     """Writes a file that appears under its name only when it is whole.
 
+    Matrices and landmarks are stored as float32, like the published ones: 1e-4 mm, 1e-3 px.
+
     with CohortWriter(path, camera) as writer:
         writer.write_specimen("17-1882", volume, landmarks_mm)
         writer.write_projection("17-1882", "000", projection)
@@ -78,17 +83,13 @@ class CohortWriter:
         column, row = camera.centre_px
         if abs(column - (camera.columns - 1) / 2) > 1e-6 or abs(row - (camera.rows - 1) / 2) > 1e-6:
             raise InputError("camera must have its principal point at the image's centre")
-        self.path = Path(path)
         self.camera = camera
-        self._temporary = self.path.with_name(f".{self.path.name}.partial")
-        with _as_input_error(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._temporary, "w")
-        _note(self._file, record)
+        self._stack = ExitStack()
+        self._file, self._check_disk = self._stack.enter_context(staged_hdf5(Path(path)))
+        _note(self._file, record or {})
         parameters = self._file.create_group(PROJECTION_PARAMETERS)
-        intrinsic = deepfluoro_from_camera(camera, rot_180_for_up=False)
-        parameters["extrinsic"] = EXTRINSIC.numpy()
-        parameters["intrinsic"] = intrinsic.numpy()
+        parameters["extrinsic"] = _float32(EXTRINSIC)
+        parameters["intrinsic"] = _float32(deepfluoro_from_camera(camera, rot_180_for_up=False))
         parameters["num-cols"] = np.uint64(camera.columns)
         parameters["num-rows"] = np.uint64(camera.rows)
         parameters["pixel-col-spacing"] = camera.pixel_spacing_mm[1]
@@ -105,32 +106,35 @@ class CohortWriter:
 
         Raises:
             InputError: the CT has no labels, is turned against the patient's axes (the layout has
-                none such), or the disk is full.
+                none such), the specimen has been written already, or the disk is full.
         """
         if volume.labels is None:
             raise InputError(f"volume of specimen {specimen} must have labels")
         matrix = volume.ct_from_voxel.numpy()
         if not np.allclose(matrix[:3, :3], np.diag(volume.spacing_mm), atol=1e-6):
             raise InputError(f"volume of specimen {specimen} must be aligned with the LPS axes")
-        with _as_input_error(self.path):
-            group = self._file.create_group(specimen)
-            _note(group, record)
-            origin, spacing = matrix[:3, 3], np.array(volume.spacing_mm)
-            _image(group.create_group("vol"), volume.hu.numpy().astype(np.float32), origin, spacing)
-            segmentation = group.create_group("vol-seg")
-            labels = volume.labels.numpy().astype(np.uint8)
-            _image(segmentation.create_group("image"), labels, origin, spacing)
-            definitions = segmentation.create_group("labels-def")
-            for value, name in volume.label_names.items():
-                definitions[str(value)] = name
-            _landmarks(group.create_group("vol-landmarks"), landmarks_mm)
-            group.create_group("projections")
+        if specimen in self._file:
+            raise InputError(f"specimen {specimen} must be new, it has been written already")
+        group = self._file.create_group(specimen)
+        _note(group, record)
+        origin, spacing = matrix[:3, 3], np.array(volume.spacing_mm)
+        _image(group.create_group("vol"), volume.hu.numpy().astype(np.float32), origin, spacing)
+        segmentation = group.create_group("vol-seg")
+        labels = volume.labels.numpy().astype(np.uint8)
+        _image(segmentation.create_group("image"), labels, origin, spacing)
+        definitions = segmentation.create_group("labels-def")
+        for value, name in volume.label_names.items():
+            definitions[str(value)] = name
+        _landmarks(group.create_group("vol-landmarks"), landmarks_mm)
+        group.create_group("projections")
+        self._check_disk()
 
     def write_projection(self, specimen: str, name: str, projection: Projection) -> None:
         """Write an X-ray of a specimen that has been written.
 
         Raises:
-            InputError: its size is not the camera's, or the disk is full.
+            InputError: its size is not the camera's, there is no such specimen, the projection
+                has been written already, or the disk is full.
         """
         size = (self.camera.rows, self.camera.columns)
         for what in ("image", "labels"):
@@ -139,17 +143,21 @@ class CohortWriter:
                     f"projection {specimen}/{name} {what} must be {size[0]} x {size[1]}, "
                     f"got {list(getattr(projection, what).shape)}"
                 )
-        with _as_input_error(self.path):
-            group = self._file[specimen]["projections"].create_group(name)
-            _note(group, projection.record)
-            self._write_pixels(group, projection)
-            self._write_poses(group.create_group("gt-poses"), projection)
-            landmarks = {
-                key: self._pixels(point, projection)
-                for key, point in projection.landmarks_px.items()
-            }
-            _landmarks(group.create_group("gt-landmarks"), landmarks)
-            group["rot-180-for-up"] = np.uint8(projection.rot_180_for_up)
+        if specimen not in self._file:
+            raise InputError(f"specimen {specimen} must be written before its projection {name}")
+        projections = self._file[specimen]["projections"]
+        if name in projections:
+            raise InputError(f"projection {specimen}/{name} has been written already")
+        group = projections.create_group(name)
+        _note(group, projection.record)
+        self._write_pixels(group, projection)
+        self._write_poses(group.create_group("gt-poses"), projection)
+        landmarks = {
+            key: self._pixels(point, projection) for key, point in projection.landmarks_px.items()
+        }
+        _landmarks(group.create_group("gt-landmarks"), landmarks)
+        group["rot-180-for-up"] = np.uint8(projection.rot_180_for_up)
+        self._check_disk()
 
     def _write_pixels(self, group: h5py.Group, projection: Projection) -> None:
         spacing = np.array(self.camera.pixel_spacing_mm[::-1])
@@ -159,11 +167,12 @@ class CohortWriter:
 
     def _write_poses(self, group: h5py.Group, projection: Projection) -> None:
         for attribute, name in POSES.items():
-            group[name] = deepfluoro_from_camera_from_ct(
+            pose = deepfluoro_from_camera_from_ct(
                 getattr(projection, attribute),
                 EXTRINSIC,
                 rot_180_for_up=projection.rot_180_for_up,
-            ).numpy()
+            )
+            group[name] = _float32(pose)
         group["left-femur-good-fov"] = np.uint8(projection.left_femur_good_fov)
         group["right-femur-good-fov"] = np.uint8(projection.right_femur_good_fov)
 
@@ -184,35 +193,19 @@ class CohortWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            with _as_input_error(self.path):
-                self._file.close()
-                if kind is None:
-                    self._temporary.replace(self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        self._stack.__exit__(kind, error, trace)
 
 
-class _as_input_error:  # noqa: N801 - reads as a statement
-    """Turn what the disk refuses into one sentence."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+def _float32(tensor: Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor, dtype=np.float32)
 
 
-def _image(group: h5py.Group, pixels: np.ndarray, origin: np.ndarray, spacing: np.ndarray) -> None:
+def _image(
+    group: h5py.Group,
+    pixels: NDArray[Any],
+    origin: NDArray[np.floating],
+    spacing: NDArray[np.floating],
+) -> None:
     size = len(spacing)
     group["dir-mat"] = np.eye(size)
     group["origin"] = origin.reshape(size, 1)
@@ -224,9 +217,9 @@ def _image(group: h5py.Group, pixels: np.ndarray, origin: np.ndarray, spacing: n
 
 def _landmarks(group: h5py.Group, landmarks: Mapping[str, Tensor]) -> None:
     for name, point in landmarks.items():
-        group[name] = np.asarray(point, dtype=np.float64).reshape(-1, 1)
+        group[name] = _float32(point).reshape(-1, 1)
 
 
 def _note(target: h5py.Group, record: Mapping[str, Any] | None) -> None:
-    if record:
+    if record is not None:
         target.attrs[RECORD_ATTRIBUTE] = json.dumps(dict(record))

@@ -1,0 +1,104 @@
+"""HDF5 files that appear under their name only when they are whole, also when the disk is full."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from wsreg.errors import InputError
+
+CheckDisk = Callable[[], None]
+
+
+@contextmanager
+def staged_hdf5(path: Path) -> Iterator[tuple[h5py.File, CheckDisk]]:
+    """Give a new HDF5 file, and a function that raises when the disk has refused something.
+
+    The file becomes ``path`` when the block succeeds; until then it is a hidden one beside it.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    with _as_input_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disk = _Disk(temporary)
+    try:
+        with h5py.File(disk, "w") as file:
+            yield file, lambda: _raise_refused(path, disk)
+        disk.close()
+        _raise_refused(path, disk)
+        with _as_input_error(path):
+            temporary.replace(path)
+    finally:
+        disk.close()
+        temporary.unlink(missing_ok=True)
+
+
+class _Disk(io.RawIOBase):
+    """What HDF5 writes to.  It crashes the process if that fails, so the error is kept here."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("x+b", buffering=0)
+        self.refused: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or note why not; later writes are then left out."""
+        rest = memoryview(data).cast("B")
+        with self._noting():
+            while len(rest) and self.refused is None:
+                rest = rest[self._file.write(rest) :]
+        return len(data)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, with zeros where nothing could be written."""
+        target = memoryview(buffer).cast("B")
+        done = 0
+        while done < len(target) and (count := self._file.readinto(target[done:])):
+            done += count
+        target[done:] = bytes(len(target) - done)
+        return len(target)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position."""
+        return self._file.seek(offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        with self._noting():
+            self._file.truncate(size)
+        return size or 0
+
+    def close(self) -> None:
+        """Close the file; some file systems say only then that the disk is full."""
+        with self._noting():
+            self._file.close()
+        super().close()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.refused = self.refused or error
+
+
+def _raise_refused(path: Path, disk: _Disk) -> None:
+    if disk.refused is not None:
+        with _as_input_error(path):
+            raise disk.refused
+
+
+@contextmanager
+def _as_input_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
