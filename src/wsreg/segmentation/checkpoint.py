@@ -54,7 +54,8 @@ def save_checkpoint(folder: Path, card: ModelCard, weights: Mapping[str, Tensor]
     """
     from safetensors.torch import save_file
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    # Copies: safetensors refuses tensors that share memory, as tied weights do.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
     text = json.dumps(dataclasses.asdict(card), indent=2) + "\n"
     write_whole(folder / CARD_FILE, lambda path: path.write_text(text, encoding="utf-8"))

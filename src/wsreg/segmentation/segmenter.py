@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.segmentation.boxes import scaled_boxes
 from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights
+from wsreg.segmentation.medsam import MedSam, windowed
 from wsreg.segmentation.unet import UNet, UNetConfig, roi_probabilities
 
 CONTRAST_RANGE = 2.0
@@ -18,6 +20,7 @@ CONTRAST_RANGE = 2.0
 are cut: collimators and metal would set the scale otherwise."""
 
 HARD_MASK = 0.5
+KINDS = ("unet", "medsam")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,48 +29,94 @@ class Segmenter:
 
     Args:
         card: of the checkpoint.
-        network: normalised images [B,1,S,S] to probabilities [B,R,S,S].
+        network: normalised images [B,1,S,S], and boxes [B,R,4] in their pixels where it needs
+            them, to probabilities [B,R,S,S].
+        normalise: images [B,1,H,W] in any unit to what the network takes.
     """
 
     card: ModelCard
-    network: Callable[[Tensor], Tensor]
+    network: Callable[[Tensor, Tensor | None], Tensor]
+    normalise: Callable[[Tensor], Tensor]
 
     @property
     def roi_names(self) -> tuple[str, ...]:
         """The regions, in the order of the probabilities."""
         return self.card.roi_names
 
-    def probabilities(self, image: Tensor) -> Tensor:
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether :meth:`probabilities` must be told where to look for each region."""
+        return self.card.kind == "medsam"
+
+    def probabilities(self, image: Tensor, boxes: Tensor | None = None) -> Tensor:
         """[B,R,H,W] probabilities of images [B,1,H,W]; differentiable to them.
 
         Args:
             image: attenuation (bone is bright), any size, in any unit and with any offset.
-        """
-        size = (self.card.size_px, self.card.size_px)
-        small = torch.nn.functional.interpolate(
-            normalised(image), size, mode="bilinear", antialias=True
-        )
-        found = self.network(small)
-        return torch.nn.functional.interpolate(
-            found, tuple(image.shape[-2:]), mode="bilinear", align_corners=False
-        )
+            boxes: [B,R,4] or [R,4] pixels of the image (:mod:`wsreg.segmentation.boxes`), NaN for
+                regions that are not there; looked at only if :attr:`needs_boxes`.
 
-    def hard_masks(self, image: Tensor) -> Tensor:
+        Raises:
+            InputError: an image or boxes of another shape, or boxes that are missing.
+        """
+        if image.ndim != 4 or image.shape[1] != 1:
+            raise InputError(f"image must be [B,1,H,W], got {list(image.shape)}")
+        size, inner = (image.shape[2], image.shape[3]), (self.card.size_px, self.card.size_px)
+        prompts = self._prompts(boxes, len(image)) if self.needs_boxes else None
+        if prompts is not None:
+            prompts = scaled_boxes(prompts.to(image), size, inner)
+        found = self.network(_resampled(self.normalise(image), inner), prompts)
+        return _resampled(found, size)
+
+    def hard_masks(self, image: Tensor, boxes: Tensor | None = None) -> Tensor:
         """[B,R,H,W] bool: where a region is more likely than not (the paper's M)."""
         with torch.no_grad():
-            return self.probabilities(image) > HARD_MASK
+            return self.probabilities(image, boxes) > HARD_MASK
+
+    def _prompts(self, boxes: Tensor | None, batch: int) -> Tensor:
+        count = len(self.roi_names)
+        if boxes is None:
+            raise InputError(
+                f"a {self.card.kind} model needs a box for each of {', '.join(self.roi_names)}"
+            )
+        if tuple(boxes.shape) not in ((batch, count, 4), (count, 4)):
+            raise InputError(
+                f"boxes must be [{batch},{count},4] or [{count},4], got {list(boxes.shape)}"
+            )
+        return boxes.expand(batch, count, 4)
 
 
-def load_segmenter(folder: Path) -> Segmenter:
+def load_segmenter(
+    folder: Path, *, kind: str | None = None, roi_names: Sequence[str] | None = None
+) -> Segmenter:
     """Read a checkpoint written by ``wsreg train segmentation``.
 
+    Args:
+        folder: with model.safetensors and model.json.
+        kind: the architecture that it must be of, ``unet`` or ``medsam``; any if left out.
+        roi_names: the regions that it must find, in order; any if left out.
+
     Raises:
-        InputError: there is none, it is a pickle, of an unknown architecture, or its weights do
-            not fit its architecture.
+        InputError: there is none, it is a pickle, of another architecture or for other regions
+            than asked for, or its weights do not fit its architecture.
     """
     card = read_card(folder)
-    if card.kind != "unet":
-        raise InputError(f"model {folder} must be of the kind unet, got {card.kind!r}")
+    if card.kind not in KINDS or kind not in (None, card.kind):
+        raise InputError(
+            f"model {folder} must be of the kind {kind or ' or '.join(KINDS)}, got {card.kind!r}"
+        )
+    if roi_names is not None and tuple(roi_names) != card.roi_names:
+        raise InputError(
+            f"model {folder} must find {', '.join(roi_names)}, it finds {', '.join(card.roi_names)}"
+        )
+    make = _medsam_segmenter if card.kind == "medsam" else _unet_segmenter
+    try:
+        return make(card, folder)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"model {folder} has a config that is no {card.kind}'s: {error}") from None
+
+
+def _unet_segmenter(card: ModelCard, folder: Path) -> Segmenter:
     config = UNetConfig(
         rois=len(card.roi_names),
         channels=tuple(card.config["channels"]),
@@ -76,7 +125,22 @@ def load_segmenter(folder: Path) -> Segmenter:
     network = UNet(config)
     load_weights(network, read_weights(folder), folder)
     network.eval().requires_grad_(False)
-    return Segmenter(card=card, network=lambda x: roi_probabilities(network(x), config.output))
+    return Segmenter(
+        card=card,
+        network=lambda image, boxes: roi_probabilities(network(image), config.output),
+        normalise=normalised,
+    )
+
+
+def _medsam_segmenter(card: ModelCard, folder: Path) -> Segmenter:
+    network = MedSam(card.config)
+    load_weights(network, read_weights(folder), folder)
+    network.eval().requires_grad_(False)
+    return Segmenter(
+        card=card,
+        network=lambda image, boxes: network(image, boxes).sigmoid(),
+        normalise=windowed,
+    )
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
@@ -100,13 +164,16 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -
 def normalised(image: Tensor) -> Tensor:
     """Images [B,1,H,W] with the same grey scale whatever their exposure; differentiable.
 
-    Offset and scale are taken from the middle of the histogram and held fixed in the gradient.
+    The middle of the histogram becomes 0, the distance of its 10th and 90th percentiles 1.
     """
-    flat = image.detach().flatten(1).float()
-    low, middle, high = torch.quantile(
-        flat, torch.tensor([0.1, 0.5, 0.9], dtype=flat.dtype, device=flat.device), dim=1
-    )
-    scale = (high - low).clamp(min=1e-6)[:, None, None, None]
-    centred = (image - middle[:, None, None, None]) / scale
-    cut: Tensor = centred.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
+    shares = torch.tensor([0.1, 0.5, 0.9], dtype=image.dtype, device=image.device)
+    low, middle, high = torch.quantile(image.flatten(1), shares, dim=1)[:, :, None, None, None]
+    scaled = (image - middle) / (high - low).clamp(min=1e-6)
+    cut: Tensor = scaled.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
     return cut
+
+
+def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:
+    if (image.shape[2], image.shape[3]) == size:
+        return image
+    return torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from wsreg.errors import InputError
+from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
+
+CARD = ModelCard(
+    kind="unet",
+    config={"channels": [4, 8], "output": "sigmoid"},
+    roi_names=("a", "b"),
+    size_px=16,
+    data_sha256="0" * 64,
+    held_out=("17-1882",),
+    step=7,
+    wsreg="0.1.0",
+    metrics={"dice": 0.5},
+)
+
+
+def test_card_and_weights_come_back_as_they_were(tmp_path: Path) -> None:
+    weights = {"w": torch.randn(3, 2), "b": torch.arange(2)}
+    save_checkpoint(tmp_path / "m", CARD, weights)
+    assert read_card(tmp_path / "m") == CARD
+    found = read_weights(tmp_path / "m")
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        "model.json",
+        "model.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt"])
+def test_pickles_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    torch.save({"w": torch.ones(2)}, path)
+    with pytest.raises(InputError, match=r"pickled checkpoints .* are not read"):
+        read_card(path)
+
+
+def test_a_folder_without_a_model_says_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(InputError, match=r"must hold model.safetensors .* it has model.pt"):
+        read_card(tmp_path)
+    with pytest.raises(InputError, match="it has nothing"):
+        read_card(tmp_path / "absent")
+
+
+def test_a_card_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, {"w": torch.ones(1)})
+    for text in ("{", json.dumps({"kind": "unet"}), "[]"):
+        (tmp_path / "model.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match="is no model card"):
+            read_card(tmp_path)
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, {"w": torch.ones(1)})
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00nonsense")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_weights(tmp_path)
