@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wsreg.datasets.sample import Sample
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.rigid import perturb
+from wsreg.geometry.views import view_pose
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.rendering.render import render
+from wsreg.volumes.volume import Volume
+
+CAMERA = Camera(source_to_detector_mm=1000.0, rows=32, columns=32, pixel_spacing_mm=(4.0, 4.0))
+LABELS = {1: "left-hemipelvis", 5: "left-femur", 6: "right-femur"}
+
+
+def box(labels: torch.Tensor, hu: torch.Tensor, label: int, where: tuple[slice, ...]) -> None:
+    labels[where] = label
+    hu[where] = 900
+
+
+@pytest.fixture(scope="session")
+def volume() -> Volume:
+    """A block of water with three boxes of bone, 2 mm voxels, centred on the origin."""
+    hu = torch.full((30, 30, 40), 0, dtype=torch.int16)
+    labels = torch.zeros(hu.shape, dtype=torch.uint8)
+    box(labels, hu, 1, (slice(18, 27), slice(10, 20), slice(12, 28)))
+    box(labels, hu, 5, (slice(4, 15), slice(10, 18), slice(24, 32)))
+    box(labels, hu, 6, (slice(4, 15), slice(12, 20), slice(8, 16)))
+    ct_from_voxel = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0], dtype=torch.float64))
+    ct_from_voxel[:3, 3] = torch.tensor([-39.0, -29.0, -29.0])
+    return Volume(hu=hu, labels=labels, ct_from_voxel=ct_from_voxel, label_names=LABELS)
+
+
+@pytest.fixture(scope="session")
+def samples(volume: Volume) -> list[Sample]:
+    """Two X-rays of it; in the second the right femur is not vouched for."""
+    made = []
+    for index in range(2):
+        twist = torch.tensor([0.0, 0.1 * index, 0.0, 5.0 * index, 0.0, 0.0], dtype=torch.float64)
+        pose = perturb(view_pose(volume.centre_mm, CAMERA, "PA"), twist, volume.centre_mm)
+        image = render(volume, CAMERA, pose[None])[0, 0]
+        made.append(
+            Sample(
+                specimen="a",
+                projection=f"{index:03d}",
+                volume=volume,
+                radiograph=Radiograph(
+                    image=image, mask=torch.ones(32, 32, dtype=torch.bool), camera=CAMERA
+                ),
+                camera_from_ct=pose,
+                camera_from_left_femur=pose,
+                camera_from_right_femur=None if index else pose,
+                landmarks_mm={
+                    "FH-l": torch.tensor([17.0, -1.0, -10.0], dtype=torch.float64),
+                    "FH-r": torch.tensor([-15.0, 3.0, -10.0], dtype=torch.float64),
+                },
+            )
+        )
+    return made

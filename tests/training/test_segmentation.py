@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import wsreg.training.segmentation as training
+from wsreg.datasets.sample import Sample
+from wsreg.errors import InputError
+from wsreg.segmentation.checkpoint import read_card, read_weights
+from wsreg.segmentation.segmenter import load_segmenter
+from wsreg.training.config import TrainingConfig, learning_rate, paper_config
+from wsreg.training.data import TrainingData, batch_at, load_training_data
+
+TINY = TrainingConfig(
+    size_px=32, channels=(4, 8), batch=2, steps=6, save_every=2, rendered_per_specimen=3
+)
+
+
+@pytest.fixture(scope="module")
+def data(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    def by_specimen(name: str) -> list[Sample]:
+        return [dataclasses.replace(sample, specimen=name) for sample in samples]
+
+    return load_training_data(
+        by_specimen, ("a", "b"), ("b",), TINY, tmp_path_factory.mktemp("cache"), "abc"
+    )
+
+
+def test_data_is_split_by_specimen(data: TrainingData) -> None:
+    assert data.roi_names == ("left-hemipelvis", "left-femur", "right-femur")
+    assert data.xrays.shape == (2, 32, 32)
+    assert data.held_out[0].shape == (2, 32, 32)
+    assert data.xray_known.tolist() == [[True, True, True], [True, True, False]]
+    assert len(data.layers) == 1
+
+
+def test_what_cannot_be_held_out_is_said(samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"specimens of the data set a, got 'z'"):
+        load_training_data(lambda name: samples, ("a",), ("z",), TINY, tmp_path, "")
+    with pytest.raises(InputError, match="leaves no specimen"):
+        load_training_data(lambda name: samples, ("a",), ("a",), TINY, tmp_path, "")
+
+
+def test_a_batch_follows_from_seed_and_step(data: TrainingData) -> None:
+    first, again = batch_at(data, TINY, 3), batch_at(data, TINY, 3)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], batch_at(data, TINY, 4)[0])
+    images, masks, known = first
+    assert images.shape == (2, 1, 32, 32)
+    assert masks.shape == (2, 3, 32, 32)
+    assert known.shape == (2, 3)
+
+
+def test_a_killed_run_ends_with_the_same_weights(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.train_segmentation(data, TINY, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(stage: str, done: int, total: int) -> None:
+        if done == 3:  # a step after the state of step 2
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        training.train_segmentation(data, TINY, tmp_path / "cut", progress=kill)
+    card = training.train_segmentation(data, TINY, tmp_path / "cut")
+    assert card.step == 6
+    whole, cut = read_weights(tmp_path / "whole"), read_weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    for name in whole:
+        assert torch.equal(whole[name], cut[name]), name
+    log = (tmp_path / "cut" / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in log] == ["step", "2", "4", "6"]
+
+
+def test_a_state_of_other_settings_is_refused(data: TrainingData, tmp_path: Path) -> None:
+    training.train_segmentation(data, dataclasses.replace(TINY, steps=2), tmp_path)
+    with pytest.raises(InputError, match="other settings or data"):
+        training.train_segmentation(data, dataclasses.replace(TINY, steps=4), tmp_path)
+
+
+def test_the_checkpoint_says_what_it_is_and_segments(data: TrainingData, tmp_path: Path) -> None:
+    training.train_segmentation(data, dataclasses.replace(TINY, steps=2), tmp_path)
+    card = read_card(tmp_path)
+    assert (card.kind, card.size_px, card.held_out, card.data_sha256) == ("unet", 32, ("b",), "abc")
+    assert 0.0 <= card.metrics["dice"] <= 1.0
+    segmenter = load_segmenter(tmp_path)
+    image = data.xrays[:1, None].clone().requires_grad_(True)
+    found = segmenter.probabilities(image)
+    assert found.shape == (1, 3, 32, 32)
+    found.sum().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_the_loss_is_small_for_the_truth_and_ignores_the_unknown(output: str) -> None:
+    target = torch.zeros(1, 2, 8, 8)
+    target[0, 0, :4] = 1.0
+    target[0, 1, 4:6] = 1.0
+    sure = 20.0 * (2.0 * target - 1.0)
+    if output == "softmax":
+        background = 20.0 * (2.0 * (target.sum(dim=1, keepdim=True) == 0).float() - 1.0)
+        sure = torch.cat((background, sure), dim=1)
+    known = torch.ones(1, 2, dtype=torch.bool)
+    assert training.roi_loss(sure, target, known, output) < 1e-3  # type: ignore[arg-type]
+    assert training.roi_loss(-sure, target, known, output) > 1.0  # type: ignore[arg-type]
+    if output == "sigmoid":
+        wrong = sure.clone()
+        wrong[:, 1] *= -1.0
+        half = torch.tensor([[True, False]])
+        assert training.roi_loss(wrong, target, half, "sigmoid") < 1e-3
+
+
+def test_learning_rates() -> None:
+    config = dataclasses.replace(TINY, steps=100, learning_rate=1.0)
+    assert learning_rate(config, 0) == pytest.approx(0.2)
+    assert learning_rate(config, 5) == pytest.approx(1.0)
+    assert learning_rate(config, 99) < 0.01
+    paper = paper_config(xrays=20)
+    assert paper.learning_rate == 0.1
+    assert paper.optimiser == "adam"
+    assert paper.steps == 500 * math.ceil(20 / 8)
+    assert learning_rate(paper, 1000) == 0.1
+
+
+def test_bad_settings() -> None:
+    with pytest.raises(InputError, match="multiple of 32"):
+        TrainingConfig(size_px=100)
+    with pytest.raises(InputError, match="at least 1"):
+        dataclasses.replace(TINY, steps=0)
+
+
+def test_a_gpu_that_is_absent_is_said(data: TrainingData, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(InputError, match="needs a GPU"):
+        training.train_segmentation(data, TINY, tmp_path, accelerator="cuda")
