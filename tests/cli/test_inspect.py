@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pydicom
 import pytest
@@ -101,3 +102,29 @@ def test_needs_something_to_inspect_and_one_x_ray_for_a_picture(
     assert inspect(case.xray, "--out", tmp_path / "a.jpg") == 2
     assert capsys.readouterr().err.count("wsreg: error: ") == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_set_is_complete_lacks_something_or_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, broken = tmp_path / "small.h5", tmp_path / "broken.h5"
+    with h5py.File(path, "w") as file:
+        file["land-names/num-lands"], file["land-names/land-00"] = 1, "FH-l"
+        file["01/projs"] = np.arange(24.0).reshape(2, 3, 4)
+        file["01/segs"] = np.zeros((2, 3, 4), dtype=np.uint8)
+        file["01/lands"] = np.zeros((2, 2, 1))
+    assert inspect(path) == 0
+    said = capsys.readouterr().out
+    assert "preprocessed" in said
+    assert "2 projections" in said
+    with h5py.File(path, "r+") as file:
+        del file["01/segs"]
+    assert inspect(path) == 1
+    assert "must have the dataset 01/segs, which is missing" in capsys.readouterr().out
+    broken.write_bytes(path.read_bytes()[:1000])
+    assert inspect(broken) == 2
+    assert inspect(tmp_path / "none.h5") == 2
+    assert inspect(path, broken) == 2
+    said = capsys.readouterr().err
+    assert said.count("wsreg: error: ") == 3
+    assert "truncated" in said
