@@ -48,7 +48,7 @@ def test_landmarks_are_where_the_pose_puts_them(cohort: Path) -> None:
             for name, point in sample.landmarks_mm.items():
                 moved = sample.camera_from_ct[:3, :3] @ point + sample.camera_from_ct[:3, 3]
                 error = sample.camera.project(moved) - sample.landmarks_px[name]
-                assert error.abs().max() < 1e-6
+                assert error.abs().max() < 1e-3  # poses are stored in single precision
 
 
 def test_a_stopped_run_goes_on_and_gives_the_same_file(
