@@ -16,6 +16,7 @@ from wsreg.cli.inspect import Inspect
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
 from wsreg.cli.sample import Sample
+from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
 from wsreg.errors import WsregError
@@ -28,7 +29,7 @@ Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
 
 GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
-Command = Register | Render | Simulate | Train | Inspect | Sample | Demo
+Command = Register | Render | Simulate | Train | Segment | Inspect | Sample | Demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from wsreg.errors import InputError
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.segmentation.regions import boxes_found_by, label_image, regions, segment_radiograph
+from wsreg.segmentation.segmenter import load_segmenter
+
+
+def test_the_likelier_region_keeps_the_pixel() -> None:
+    probabilities = torch.tensor([[[0.9, 0.6, 0.4]], [[0.2, 0.8, 0.3]]])
+    assert label_image(probabilities).tolist() == [[1, 2, 0]]
+
+
+def test_area_and_centroid() -> None:
+    probabilities = torch.zeros(2, 5, 6)
+    probabilities[0, 1:3, 2:5] = 1.0
+    found = regions(probabilities, ("a", "b"))
+    assert found[0].area_px == 6
+    assert found[0].centroid_px == (3.0, 1.5)
+    assert found[1].area_px == 0
+    assert found[1].centroid_px is None
+
+
+def test_nothing_is_found_where_the_xray_is_masked_out(unet_folder: Path) -> None:
+    mask = torch.ones(20, 20, dtype=torch.bool)
+    mask[:, :5] = False
+    radiograph = Radiograph(image=torch.rand(20, 20), mask=mask)
+    found = segment_radiograph(load_segmenter(unet_folder), radiograph)
+    assert found.shape == (2, 20, 20)
+    assert float(found[:, :, :5].max()) == 0.0
+    assert float(found[:, :, 5:].max()) > 0.0
+
+
+def test_boxes_come_only_from_models_that_need_none_and_find_the_regions(
+    unet_folder: Path, medsam_folder: Path
+) -> None:
+    radiograph = Radiograph(
+        image=torch.rand(20, 20), mask=torch.ones(20, 20, dtype=torch.bool)
+    )  # fmt: skip
+    unet = load_segmenter(unet_folder)
+    assert boxes_found_by(unet, radiograph, unet.roi_names).shape == (2, 4)
+    with pytest.raises(InputError, match="must come from a model that finds them"):
+        boxes_found_by(unet, radiograph, ["sacrum"])
+    with pytest.raises(InputError, match="without boxes, got a medsam"):
+        boxes_found_by(load_segmenter(medsam_folder), radiograph, unet.roi_names)
