@@ -39,8 +39,10 @@ def segment_radiograph(
         radiograph: the X-ray.
         boxes: [R,4] for models that need them.
     """
+    # What is masked out looks as it does in prepared training images: nothing in the way.
+    image = torch.where(radiograph.mask, radiograph.image.float(), 0.0)
     with torch.no_grad():
-        found = segmenter.probabilities(radiograph.image[None, None].float(), boxes)[0]
+        found = segmenter.probabilities(image[None, None], boxes)[0]
     return found * radiograph.mask
 
 

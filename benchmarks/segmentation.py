@@ -1,0 +1,249 @@
+"""Table 2: Dice of segmentation models on X-rays and on rendered images at the same poses.
+
+    wsreg train segmentation --data cohort.h5 --hold-out 17-1882 --out unet-17-1882   # and so on
+    python benchmarks/segmentation.py --cohort cohort.h5 --models unet-* [--write]
+
+Each model is measured on the specimens that it was not trained on.  What makes images hard (tools,
+collimation, half a turn, inverted contrast) is added to the X-rays one by one.  Every image is
+appended to a journal under ``benchmarks/output`` as it is done, so a run that is interrupted goes
+on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+from tqdm import tqdm
+
+from hardware import describe_hardware
+from results_file import write_section
+from wsreg.datasets.preparation import Preparation
+from wsreg.datasets.reader import DeepFluoroFile
+from wsreg.datasets.sample import Sample
+from wsreg.geometry.camera import Camera
+from wsreg.outputs.files import sha256_of
+from wsreg.rendering.render import render
+from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes
+from wsreg.segmentation.checkpoint import WEIGHTS_FILE, ModelCard
+from wsreg.segmentation.segmenter import Segmenter, load_segmenter
+from wsreg.similarity.soft_dice import soft_dice
+from wsreg.simulation.collimator import Collimator, exposed_field
+from wsreg.simulation.tools import metal_density, sample_tool
+from wsreg.training.layers import COVERED_MM, true_masks
+
+OUTPUT = Path(__file__).parent / "output"
+BOX_JITTER = 10 / 1024
+"""Of the image side: the paper moves boxes by up to 10 pixels, MedSAM's images have 1024."""
+STEEL_CM2_PER_G = 1.2
+"""Mass attenuation near 60 keV."""
+DARKEST = 6.0
+"""Attenuation beyond which a detector shows nothing more."""
+FIELD = Collimator(shape="circle", half_size=(0.36, 0.36))
+
+XRAY, RENDERED = "X-ray", "rendered"
+HARDER = ("X-ray with a tool", "X-ray, narrow field", "X-ray, half a turn", "X-ray, inverted")
+CONDITIONS = (XRAY, RENDERED, *HARDER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to run.
+
+    Args:
+        cohort: file in DeepFluoro's layout.
+        models: folders written by ``wsreg train segmentation``.
+        limit: at most so many X-rays of each specimen.
+        write: put the report into docs/results.md.
+    """
+
+    cohort: Path
+    models: tuple[Path, ...]
+    limit: int | None = None
+    write: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """An image [H,W] of attenuation, its true masks [R,H,W], and where they count [R,H,W]."""
+
+    image: Tensor
+    masks: Tensor
+    counts: Tensor
+
+
+def main(options: Options) -> None:
+    """Run, print, and write where asked."""
+    OUTPUT.mkdir(exist_ok=True)
+    journal = OUTPUT / f"segmentation-{options.cohort.stem}.jsonl"
+    rows = [row for folder in options.models for row in run(folder, options, journal)]
+    text = report(options, rows)
+    print(text)
+    if options.write:
+        write_section(f"segmentation {options.cohort.stem}", text)
+
+
+def run(folder: Path, options: Options, journal: Path) -> list[dict[str, Any]]:
+    """Rows of one model; what the journal holds is not computed again."""
+    segmenter = load_segmenter(folder)
+    card = segmenter.card
+    if not card.held_out:
+        raise SystemExit(
+            f"{folder} was trained on every specimen: nothing is left to measure it on"
+        )
+    setup = {
+        "model_sha256": sha256_of(folder / WEIGHTS_FILE),
+        "cohort_sha256": sha256_of(options.cohort),
+    }
+    done = {row["name"]: row for row in _read(journal) if setup.items() <= row.items()}
+    rows = []
+    preparation = Preparation(size_px=card.size_px)
+    with DeepFluoroFile(options.cohort, preparation) as cohort:
+        names = [
+            (specimen, projection)
+            for specimen in card.held_out
+            for projection in cohort.projections(specimen)[: options.limit]
+        ]
+        for specimen, projection in tqdm(names, desc=folder.name):
+            name = f"{specimen}/{projection}"
+            if name not in done:
+                dice = measure(segmenter, cohort.sample(specimen, projection))
+                row = {**setup, "method": method_name(card), "name": name, "dice": dice}
+                with journal.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(row) + "\n")
+                done[name] = row
+            rows.append(done[name])
+    return rows
+
+
+def method_name(card: ModelCard) -> str:
+    """Of a table's rows; a SAM that never saw MedSAM's weights says so."""
+    names = {"unet": f"U-Net, {card.config.get('output')}", "medsam": "MedSAM"}
+    return "small SAM, from scratch" if card.from_scratch else names[card.kind]
+
+
+def measure(segmenter: Segmenter, sample: Sample) -> dict[str, dict[str, float]]:
+    """Condition -> region -> Dice inside the exposed field, where the truth shows the region."""
+    result = {}
+    for condition, view in zip(CONDITIONS, views(sample, segmenter.roi_names), strict=True):
+        boxes = None
+        if segmenter.needs_boxes:
+            seed = torch.Generator().manual_seed(int(sample.projection))
+            boxes = boxes_from_masks(view.masks & view.counts)
+            boxes = jittered_boxes(boxes, BOX_JITTER * max(view.image.shape), seed)
+        found = segmenter.hard_masks(view.image[None, None], boxes)[0]
+        dice = soft_dice(view.masks.double(), found.double(), view.counts)
+        shown = (view.masks & view.counts).any(dim=(1, 2))
+        result[condition] = {
+            name: float(value)
+            for name, value, there in zip(segmenter.roi_names, dice, shown, strict=True)
+            if there
+        }
+    return result
+
+
+def views(sample: Sample, roi_names: Sequence[str]) -> Iterator[View]:
+    """The sample under each of ``CONDITIONS``, the X-ray always the same."""
+    values = {name: value for value, name in sample.volume.label_names.items()}
+    labels = [values[name] for name in roi_names]
+    masks, known = true_masks(sample, labels)
+    image, field = sample.radiograph.image, sample.radiograph.mask
+    counts = field & known[:, None, None]
+    yield View(image=image, masks=masks, counts=counts)
+    yield rendered_view(sample, labels)
+    camera = sample.camera
+    generator = np.random.default_rng(int(sample.projection))
+    yield View(image=with_tool(image, camera, generator), masks=masks, counts=counts)
+    narrow = torch.from_numpy(exposed_field(FIELD, camera.rows, camera.columns))
+    dimmed = (image - narrow.log()).clamp(max=DARKEST)
+    yield View(image=dimmed, masks=masks, counts=counts & (narrow > 0.5))
+    turned = (image.flip(0, 1), masks.flip(1, 2), counts.flip(1, 2))
+    yield View(image=turned[0], masks=turned[1], counts=turned[2])
+    yield View(image=image[field].max() - image, masks=masks, counts=counts)
+
+
+def rendered_view(sample: Sample, labels: Sequence[int]) -> View:
+    """The CT at the pelvis's true pose, all of its bones in their places in the CT."""
+    rois = [(label,) for label in labels]
+    channels = render(sample.volume, sample.camera, sample.camera_from_ct, rois=rois)[0]
+    masks = channels[1:] > COVERED_MM
+    return View(image=channels[0], masks=masks, counts=torch.ones_like(masks))
+
+
+def with_tool(image: Tensor, camera: Camera, generator: np.random.Generator) -> Tensor:
+    """The image [H,W] with a steel rod in the way."""
+    tool = sample_tool(generator, camera, "rod")
+    density = metal_density([tool], "steel", camera.rows, camera.columns, 1)
+    return (image + STEEL_CM2_PER_G * torch.from_numpy(density)).clamp(max=DARKEST)
+
+
+def report(options: Options, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The tables as markdown."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    specimens = sorted({row["name"].split("/")[0] for row in rows})
+    names = list(dict.fromkeys(n for row in rows for n in row["dice"][XRAY]))
+    by_method = {m: [row["dice"] for row in rows if row["method"] == m] for m in methods}
+    overall = [f"| images | {' | '.join(methods)} |", "|---" * (len(methods) + 1) + "|"]
+    for condition in CONDITIONS:
+        cells = [spread(overall_dice(by_method[m], condition)) for m in methods]
+        overall.append(f"| {condition} | {' | '.join(cells)} |")
+    columns = [(m, condition) for m in methods for condition in (XRAY, RENDERED)]
+    single = [
+        "| ROI | " + " | ".join(f"{m}: {condition}" for m, condition in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for name in names:
+        cells = [spread(roi_dice(by_method[m], condition, name)) for m, condition in columns]
+        single.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n\n".join(
+        (
+            f"### Segmentation of `{options.cohort.name}` (Table 2)",
+            f"{describe_hardware(torch.get_num_threads(), ('torch', 'monai', 'wsreg'))}.",
+            f"Specimens {', '.join(specimens)}, each by a model that has not seen it; Dice, mean "
+            "and standard deviation over images, of the mean over the regions that an image shows, "
+            "inside its exposed field.  Rendered: the CT at the pose of the X-ray.",
+            "\n".join(overall),
+            "Region by region:",
+            "\n".join(single),
+        )
+    )
+
+
+def overall_dice(images: Sequence[Mapping[str, Any]], condition: str) -> list[float]:
+    """For each image the mean over the regions that it shows."""
+    return [float(np.mean(list(d[condition].values()))) for d in images if d[condition]]
+
+
+def roi_dice(images: Sequence[Mapping[str, Any]], condition: str, name: str) -> list[float]:
+    """Of one region, for each image that shows it."""
+    return [d[condition][name] for d in images if name in d[condition]]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    if not values:
+        return "-"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else math.nan:.3f}"
+
+
+def _read(journal: Path) -> list[dict[str, Any]]:
+    """The journal's whole lines; a last one that was only half written is cut off."""
+    if not journal.exists():
+        return []
+    content = journal.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        journal.write_bytes(whole)
+    return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
