@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.kernels.march import BLOCK, CELL, PAD
+from wsreg.kernels.march import BLOCK, CELL, MIXED, PAD
 from wsreg.rendering.plane_grid import PlaneGrid, attenuation_grid, label_grid
 from wsreg.rendering.rays import PlaneAxes
 
@@ -47,7 +47,19 @@ def test_nothing_at_all_is_a_grid_of_zeros() -> None:
 def test_labels_become_channels() -> None:
     labels = np.array([[[0, 1, 2, 7, 9]]], np.int16)
     grid = label_grid(labels, ((7,), (1, 9), (500,)), PlaneAxes(u=0, v=1, w=2))
-    assert planes_of(grid).ravel().tolist() == [0, 2, 0, 1, 2]
+    assert (grid.values[:-1] % MIXED).reshape(grid.shape[::-1])[0, PAD].tolist() == [
+        0, 0, 0, 2, 0, 1, 2, 0, 0,
+    ]  # fmt: skip
+
+
+def test_voxels_beside_another_channel_are_marked() -> None:
+    labels = np.zeros((1, 4, 5), np.int16)
+    labels[0, 1:, 1:4] = 7
+    grid = label_grid(labels, ((7,),), PlaneAxes(u=0, v=1, w=2))
+    marked = (grid.values[:-1] >= MIXED).reshape(grid.shape[::-1])[0]
+    for v, u in np.ndindex(7, 8):
+        around = grid.values[:-1].reshape(grid.shape[::-1])[0, v : v + 2, u : u + 2] % MIXED
+        assert marked[v, u] == (around.min() != around.max()), (v, u)
 
 
 def test_more_channels_than_eight_bits_hold_are_refused() -> None:

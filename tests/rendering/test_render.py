@@ -100,6 +100,26 @@ def test_numba_agrees_with_the_reference(
     assert float(differing.float().mean()) < 1e-3
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rois_alone_are_the_other_channels(
+    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], backend: str
+) -> None:
+    small, rois = camera.resized(5, 9), [1, (2, 3), 3]
+    pose = poses["PA"]
+    both = render_with_jacobian(noisy_volume, small, pose, rois=rois, backend=backend)
+    alone = render_with_jacobian(
+        noisy_volume, small, pose, rois=rois, attenuation=False, backend=backend
+    )
+    for whole, part in zip(both, alone, strict=True):
+        assert torch.equal(part, whole[:, 1:])
+    moving = pose.clone().requires_grad_()
+    lengths = render(noisy_volume, small, moving, rois=rois, attenuation=False, backend=backend)
+    assert torch.equal(lengths.detach(), alone[0])
+    assert bool(torch.autograd.grad(lengths.sum(), moving)[0].any())
+    with pytest.raises(InputError, match="rois must name labels where attenuation is left out"):
+        render(noisy_volume, small, pose, attenuation=False, backend=backend)
+
+
 @pytest.mark.parametrize("columns", [1, 7, 8, 9, 16])
 def test_any_image_width(noisy_volume: Volume, camera: Camera, columns: int) -> None:
     narrow = camera.resized(3, columns)

@@ -43,6 +43,7 @@ PAD = 2
 CELL = 8
 BLOCK = 16
 TILE_ROWS = 8
+MIXED = 256
 PREFETCH_PLANES = 8
 
 
@@ -234,14 +235,10 @@ def march_image(
 
 
 @njit(inline="always")
-def _add_label_sample(sums, labels, position, width, fu, fv, k):
+def _add_mixed_sample(sums, labels, position, width, fu, fv, k):
     """Add one bilinear sample of every label's indicator, and of its slopes, to ``sums``."""
-    a, b = labels[position], labels[position + 1]
-    c, d = labels[position + width], labels[position + width + 1]
-    if a == b and a == c and a == d:
-        if a != 0:
-            sums[a - 1, 0] += np.float32(1)
-        return
+    a, b = labels[position] % MIXED, labels[position + 1] % MIXED
+    c, d = labels[position + width] % MIXED, labels[position + width + 1] % MIXED
     gu, gv = np.float32(1) - fu, np.float32(1) - fv
     for corner in range(4):
         if corner == 0:
@@ -269,8 +266,11 @@ def march_labels(
 ):  # fmt: skip
     """Path length (mm) through every label, and derivatives, for B poses: one visit for all labels.
 
-    Arguments as in ``march_image``, but for: ``labels`` uint8, 0 for background and c+1 for channel
-    c; ``image`` [B, C, rows, columns] and ``jacobian`` [B, C, 6, rows, columns] float32.
+    Arguments as in ``march_image``, but for: ``labels`` uint16, 0 for background and c+1 for
+    channel c, plus MIXED where one of the next voxels along u, v and both is another (most are not,
+    so that most samples read one voxel); ``image`` [B, C, rows, columns] and ``jacobian``
+    [B, C, 6, rows, columns] float32, zero where they come in: only rays that meet a label are
+    written.
     """
     poses, channels = source.shape[0], image.shape[1]
     packets = (columns + LANES - 1) // LANES
@@ -294,11 +294,13 @@ def march_labels(
         m, o = linear[pose], source[pose]
         _mark_occupied(occupied, occupancy, shape, o, m, xs, ys, f, middle)
         sums = np.empty((channels, 5), np.float32)
+        motion = np.empty((6, 5), np.float32)
         for row in range(band * TILE_ROWS, row_end):
             y = y0 + row * dy
             for column in range(first_column, column_end):
                 x = x0 + column * dx
                 sums[:] = np.float32(0)
+                met = False
                 start_u, start_v, p, q = _corner_line(o, m, x, y, f, middle)
                 a_w = m[2, 0] * x + m[2, 1] * y + m[2, 2] * f
                 ends = (o[2] - middle, o[2] - middle + a_w)
@@ -316,10 +318,20 @@ def march_labels(
                         if clip and (k < min(ends) or k > max(ends)):
                             continue
                         iu, iv = np.int64(u), np.int64(v)
-                        _add_label_sample(
-                            sums, labels, number * plane + iv * width + iu, width,
-                            u - np.float32(iu), v - np.float32(iv), k,
-                        )  # fmt: skip
+                        position = number * plane + iv * width + iu
+                        label = labels[position]
+                        if label == 0:
+                            continue
+                        met = True
+                        if label < MIXED:
+                            sums[label - 1, 0] += np.float32(1)
+                        else:
+                            _add_mixed_sample(
+                                sums, labels, position, width,
+                                u - np.float32(iu), v - np.float32(iv), k,
+                            )  # fmt: skip
+                if not met:
+                    continue
                 weight = stride * math.sqrt(x * x + y * y + f * f) / abs(a_w)
                 for channel in range(channels):
                     image[pose, channel, row, column] = weight * sums[channel, 0]
@@ -331,11 +343,17 @@ def march_labels(
                     b_w = n[2, 0] * x + n[2, 1] * y + n[2, 2] * f
                     by_p = (n[0, 0] * x + n[0, 1] * y + n[0, 2] * f - p * b_w) / a_w
                     by_q = (n[1, 0] * x + n[1, 1] * y + n[1, 2] * f - q * b_w) / a_w
-                    by_u = s[0] - p * s[2] - planes * by_p
-                    by_v = s[1] - q * s[2] - planes * by_q
-                    for channel in range(channels):
-                        t = sums[channel]
-                        change = t[1] * by_u + t[2] * by_v + t[3] * by_p + t[4] * by_q
-                        jacobian[pose, channel, axis, row, column] = weight * (
-                            change - t[0] * b_w / a_w
+                    motion[axis, 0] = -weight * b_w / a_w
+                    motion[axis, 1] = weight * (s[0] - p * s[2] - planes * by_p)
+                    motion[axis, 2] = weight * (s[1] - q * s[2] - planes * by_q)
+                    motion[axis, 3] = weight * by_p
+                    motion[axis, 4] = weight * by_q
+                for channel in range(channels):
+                    t = sums[channel]
+                    if t[0] == 0 and t[1] == 0 and t[2] == 0:
+                        continue
+                    for axis in range(6):
+                        m5 = motion[axis]
+                        jacobian[pose, channel, axis, row, column] = (
+                            t[0] * m5[0] + t[1] * m5[1] + t[2] * m5[2] + t[3] * m5[3] + t[4] * m5[4]
                         )

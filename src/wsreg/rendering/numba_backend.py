@@ -93,8 +93,8 @@ def _label_pass(
     derivatives: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     size = (len(rois), camera.rows, camera.columns)
-    image = np.empty((poses, *size), np.float32)
-    jacobian = np.empty((poses if derivatives else 0, size[0], 6, *size[1:]), np.float32)
+    image = np.zeros((poses, *size), np.float32)
+    jacobian = np.zeros((poses if derivatives else 0, size[0], 6, *size[1:]), np.float32)
     march_labels(grid.values, grid.shape, grid.occupancy, *arguments, image, jacobian)
     return image, jacobian
 
@@ -115,15 +115,19 @@ def render_numba(
     step_mm: float | None,
     pivot_mm: Tensor,
     derivatives: bool,
+    attenuation: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """(image [B,1+R,H,W], jacobian [B,1+R,H,W,6] or empty), float32, for poses [B,4,4]."""
+    """(image [B,1+R,H,W], jacobian [B,1+R,H,W,6] or empty), float32, for poses [B,4,4].
+
+    Without ``attenuation`` only the R channels of the ROIs.
+    """
     atoms = _disjoint(rois)
     if atoms != rois:  # a voxel holds one channel number: march the parts, then add them up
         image, jacobian = render_numba(
-            volume, camera, camera_from_ct, atoms, step_mm, pivot_mm, derivatives
+            volume, camera, camera_from_ct, atoms, step_mm, pivot_mm, derivatives, attenuation
         )
-        parts = [[True] + [False] * len(atoms)]
-        parts += [[False] + [set(atom) <= set(roi) for atom in atoms] for roi in rois]
+        parts = [[True] + [False] * len(atoms)] if attenuation else []
+        parts += [[False] * attenuation + [set(atom) <= set(roi) for atom in atoms] for roi in rois]
         image = torch.stack([image[:, p].sum(dim=1) for p in parts], dim=1)
         jacobian = torch.stack([jacobian[:, p].sum(dim=1) for p in parts], dim=1)
         return image, jacobian
@@ -133,8 +137,9 @@ def render_numba(
         for linear in rays.linear
         for axes in (plane_axes(linear, volume.ct_from_voxel),)
     ]
-    count, channels = len(camera_from_ct), 1 + len(rois)
-    if channels == 1 and len(set(settings)) == 1:  # the common case needs no copies
+    count, first = len(camera_from_ct), int(attenuation)
+    channels = first + len(rois)
+    if attenuation and channels == 1 and len(set(settings)) == 1:  # the common case needs no copies
         axes, stride = settings[0]
         grid, everything = _grid_for(volume, axes, None), torch.arange(count)
         arguments = _march_arguments(grid, axes, stride, rays, everything, camera)
@@ -144,18 +149,19 @@ def render_numba(
     jacobian = torch.empty((count if derivatives else 0, channels, 6, camera.rows, camera.columns))
     for axes, stride in sorted(set(settings), key=str):
         chosen = torch.tensor([n for n, s in enumerate(settings) if s == (axes, stride)])
-        grid = _grid_for(volume, axes, None)
+        grid = _grid_for(volume, axes, None if attenuation else rois)
         arguments = _march_arguments(grid, axes, stride, rays, chosen, camera)
-        values, changes = _image_pass(grid, arguments, len(chosen), camera, derivatives)
-        image[chosen, 0] = torch.from_numpy(values)
-        if derivatives:
-            jacobian[chosen, 0] = torch.from_numpy(changes)
+        if attenuation:
+            values, changes = _image_pass(grid, arguments, len(chosen), camera, derivatives)
+            image[chosen, 0] = torch.from_numpy(values)
+            if derivatives:
+                jacobian[chosen, 0] = torch.from_numpy(changes)
         if rois:
             labels = _grid_for(volume, axes, rois)
             values, changes = _label_pass(labels, arguments, len(chosen), rois, camera, derivatives)
-            image[chosen, 1:] = torch.from_numpy(values)
+            image[chosen, first:] = torch.from_numpy(values)
             if derivatives:
-                jacobian[chosen, 1:] = torch.from_numpy(changes)
+                jacobian[chosen, first:] = torch.from_numpy(changes)
     return image, jacobian.movedim(2, -1)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
-from wsreg.kernels.march import BLOCK, CELL, PAD
+from wsreg.kernels.march import BLOCK, CELL, MIXED, PAD
 from wsreg.rendering.rays import PlaneAxes
 
-MAX_CHANNELS = 255  # of labels, whose channels are 8-bit numbers
+MAX_CHANNELS = MIXED - 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,22 +19,22 @@ class PlaneGrid:
     """Flat [w][v][u] values with a border of zeros around u and v.
 
     Args:
-        values: uint16 or uint8, one element longer than the grid (values are read in pairs).
+        values: uint16, one element longer than the grid (values are read in pairs).
         shape: [3] int64 sizes along (u, v, w), borders included.
         occupancy: [blocks, cells_v+1, cells_u+1] int32 summed-area tables of non-zero voxels.
         scale: what one unit of ``values`` stands for.
     """
 
-    values: NDArray[np.uint16] | NDArray[np.uint8]
+    values: NDArray[np.uint16]
     shape: NDArray[np.int64]
     occupancy: NDArray[np.int32]
     scale: float
 
 
-def _bordered(planes: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _bordered(planes: NDArray[np.generic]) -> NDArray[np.uint16]:
     depth, height, width = planes.shape
     size = depth * (height + 2 * PAD) * (width + 2 * PAD)
-    flat = np.zeros(size + 1, dtype)
+    flat = np.zeros(size + 1, np.uint16)
     grid = flat[:-1].reshape(depth, height + 2 * PAD, width + 2 * PAD)
     grid[:, PAD:-PAD, PAD:-PAD] = planes
     return flat
@@ -59,12 +59,12 @@ def _along(volume: NDArray[np.generic], axes: PlaneAxes) -> NDArray[np.generic]:
     return volume.transpose(2 - axes.w, 2 - axes.v, 2 - axes.u)
 
 
-def _grid(planes: NDArray[np.generic], dtype: type[np.generic], scale: float) -> PlaneGrid:
-    values = _bordered(planes, dtype)
+def _grid(planes: NDArray[np.generic], scale: float) -> PlaneGrid:
+    values = _bordered(planes)
     depth, height, width = planes.shape
     shape = np.array([width + 2 * PAD, height + 2 * PAD, depth], np.int64)
     return PlaneGrid(
-        values=values,  # type: ignore[arg-type]
+        values=values,
         shape=shape,
         occupancy=_occupancy(values[:-1].reshape(shape[::-1])),
         scale=scale,
@@ -78,13 +78,16 @@ def attenuation_grid(attenuation: NDArray[np.float32], axes: PlaneAxes) -> Plane
     quantised = np.empty(planes.shape, np.uint16)
     for k in range(len(planes)):  # plane by plane: no float copy of the volume
         quantised[k] = np.rint(planes[k] * np.float32(1.0 / scale))
-    return _grid(quantised, np.uint16, scale)
+    return _grid(quantised, scale)
 
 
 def label_grid(
     labels: NDArray[np.generic], rois: tuple[tuple[int, ...], ...], axes: PlaneAxes
 ) -> PlaneGrid:
-    """Channel number + 1 of each voxel; ``rois`` gives the label values of each channel."""
+    """Channel number + 1 of each voxel, plus MIXED where the next voxels within the plane differ.
+
+    ``rois`` gives the label values of each channel.
+    """
     if len(rois) > MAX_CHANNELS:
         raise InputError(f"rois must be at most {MAX_CHANNELS} at a time, got {len(rois)}")
     lookup = np.zeros(int(labels.max()) + 1, np.uint8)
@@ -92,4 +95,9 @@ def label_grid(
         for label in members:
             if 0 <= label < len(lookup):
                 lookup[label] = channel + 1
-    return _grid(_along(lookup[labels], axes), np.uint8, 1.0)
+    grid = _grid(_along(lookup[labels], axes), 1.0)
+    for plane in grid.values[:-1].reshape(*grid.shape[::-1].tolist()):
+        here, beside = plane[:-1, :-1], (plane[:-1, 1:], plane[1:, :-1], plane[1:, 1:])
+        mixed = np.logical_or.reduce([here != other for other in beside])
+        here += MIXED * mixed.astype(np.uint16)
+    return grid

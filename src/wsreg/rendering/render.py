@@ -39,6 +39,7 @@ def render(
     camera_from_ct: Tensor,
     *,
     rois: Iterable[int | Iterable[int]] = (),
+    attenuation: bool = True,
     step_mm: float | None = None,
     backend: Backend = "auto",
 ) -> Tensor:
@@ -49,6 +50,7 @@ def render(
         camera: the X-ray geometry; its rows and columns are the image's.
         camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm).
         rois: label values, each a channel of its own; a group of values makes one channel.
+        attenuation: False leaves the first channel out, for those who want the ROIs alone.
         step_mm: longest distance between samples along the central ray; every voxel plane
             by default, and at the least.
         backend: ``numba`` (CPU), ``reference`` (plain torch, any device, any float type), or
@@ -64,16 +66,18 @@ def render(
         BackendError: for a backend that cannot run on the pose's device.
     """
     runs = resolve_backend(backend, camera_from_ct.device)
-    poses, groups = _checked(volume, camera, camera_from_ct, rois)
+    poses, groups = _checked(volume, camera, camera_from_ct, rois, attenuation)
     if runs == "numba":
         if torch.is_grad_enabled() and poses.requires_grad:
             image: Tensor = _NumbaRender.apply(  # type: ignore[no-untyped-call]
-                poses, volume, camera, groups, step_mm
+                poses, volume, camera, groups, step_mm, attenuation
             )
             return image
-        return render_numba(volume, camera, poses, groups, step_mm, volume.centre_mm, False)[0]
+        return render_numba(
+            volume, camera, poses, groups, step_mm, volume.centre_mm, False, attenuation
+        )[0]
     return render_reference(
-        _channels(volume, groups, poses), volume.ct_from_voxel, camera, poses, step_mm
+        _channels(volume, groups, poses, attenuation), volume.ct_from_voxel, camera, poses, step_mm
     )
 
 
@@ -83,6 +87,7 @@ def render_with_jacobian(
     camera_from_ct: Tensor,
     *,
     rois: Iterable[int | Iterable[int]] = (),
+    attenuation: bool = True,
     step_mm: float | None = None,
     pivot_mm: Tensor | None = None,
     backend: Backend = "auto",
@@ -98,17 +103,26 @@ def render_with_jacobian(
         through the pivot, then translations (mm) along them.
     """
     runs = resolve_backend(backend, camera_from_ct.device)
-    poses, groups = _checked(volume, camera, camera_from_ct, rois)
+    poses, groups = _checked(volume, camera, camera_from_ct, rois, attenuation)
     pivot = volume.centre_mm if pivot_mm is None else pivot_mm
     if runs == "numba":
-        return render_numba(volume, camera, poses, groups, step_mm, pivot, True)
+        return render_numba(volume, camera, poses, groups, step_mm, pivot, True, attenuation)
     return render_reference_with_jacobian(
-        _channels(volume, groups, poses), volume.ct_from_voxel, camera, poses, step_mm, pivot
+        _channels(volume, groups, poses, attenuation),
+        volume.ct_from_voxel,
+        camera,
+        poses,
+        step_mm,
+        pivot,
     )
 
 
 def _checked(
-    volume: Volume, camera: Camera, camera_from_ct: Tensor, rois: Iterable[int | Iterable[int]]
+    volume: Volume,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    rois: Iterable[int | Iterable[int]],
+    attenuation: bool,
 ) -> tuple[Tensor, Rois]:
     check_field_of_view(camera)
     if camera_from_ct.shape[-2:] != (4, 4) or camera_from_ct.ndim not in (2, 3):
@@ -119,6 +133,8 @@ def _checked(
         raise InputError("camera_from_ct must be finite, got NaN or infinity")
     poses = camera_from_ct if camera_from_ct.ndim == 3 else camera_from_ct[None]
     groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
+    if not (groups or attenuation):
+        raise InputError("rois must name labels where attenuation is left out, got none")
     unknown = sorted({label for group in groups for label in group} - set(volume.label_values))
     if unknown:
         raise InputError(
@@ -127,9 +143,9 @@ def _checked(
     return poses, groups
 
 
-def _channels(volume: Volume, rois: Rois, poses: Tensor) -> Tensor:
-    """[1+R,D,H,W]: attenuation, then the indicator of each ROI."""
-    channels = [volume.attenuation]
+def _channels(volume: Volume, rois: Rois, poses: Tensor, attenuation: bool) -> Tensor:
+    """[1+R,D,H,W]: attenuation if wanted, then the indicator of each ROI."""
+    channels = [volume.attenuation] if attenuation else []
     for members in rois:
         assert volume.labels is not None
         wanted = torch.tensor(members, dtype=volume.labels.dtype)
@@ -147,9 +163,11 @@ class _NumbaRender(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, poses: Tensor, *arguments: Any) -> Tensor:
-        volume, camera, rois, step_mm = arguments
+        volume, camera, rois, step_mm, attenuation = arguments
         pivot = volume.centre_mm
-        image, jacobian = render_numba(volume, camera, poses, rois, step_mm, pivot, True)
+        image, jacobian = render_numba(
+            volume, camera, poses, rois, step_mm, pivot, True, attenuation
+        )
         ctx.save_for_backward(poses, jacobian, pivot)
         return image
 
@@ -165,4 +183,4 @@ class _NumbaRender(torch.autograd.Function):
         gradient = torch.zeros_like(poses)
         gradient[:, :3, :3] = 0.5 * skew(by_rotation - lever) @ poses[:, :3, :3]
         gradient[:, :3, 3] = by_translation
-        return gradient, None, None, None, None
+        return gradient, None, None, None, None, None

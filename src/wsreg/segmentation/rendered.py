@@ -40,7 +40,9 @@ def rendered_rois(
     backend: Backend = "auto",
 ) -> Tensor:
     """[B,R,H,W] soft masks of R groups of labels at poses [B,4,4]; differentiable to the poses."""
-    lengths = render(volume, camera, camera_from_ct, rois=labels, backend=backend)[:, 1:]
+    lengths = render(
+        volume, camera, camera_from_ct, rois=labels, attenuation=False, backend=backend
+    )
     return soft_masks(lengths, sharpness_per_mm(volume))
 
 
@@ -55,9 +57,10 @@ def rendered_rois_with_jacobian(
 ) -> tuple[Tensor, Tensor]:
     """(soft masks [B,R,H,W], jacobian [B,R,H,W,6]), the columns as in ``render_with_jacobian``."""
     lengths, jacobian = render_with_jacobian(
-        volume, camera, camera_from_ct, rois=labels, pivot_mm=pivot_mm, backend=backend
-    )
+        volume, camera, camera_from_ct, rois=labels, attenuation=False,
+        pivot_mm=pivot_mm, backend=backend,
+    )  # fmt: skip
     k = sharpness_per_mm(volume)
-    masks = soft_masks(lengths[:, 1:], k)
+    masks = soft_masks(lengths, k)
     slope = k * (1.0 - masks)
-    return masks, jacobian[:, 1:] * slope[..., None]
+    return masks, jacobian * slope[..., None]
