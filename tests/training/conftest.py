@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -15,9 +17,32 @@ CAMERA = Camera(source_to_detector_mm=1000.0, rows=32, columns=32, pixel_spacing
 LABELS = {1: "left-hemipelvis", 5: "left-femur", 6: "right-femur"}
 
 
+TINY_SAM: dict[str, Any] = {
+    "vision_config": {
+        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 32, "patch_size": 8, "window_size": 2, "global_attn_indexes": [0],
+        "mlp_dim": 16, "num_pos_feats": 8,
+    },
+    "prompt_encoder_config": {
+        "hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4,
+    },
+    "mask_decoder_config": {
+        "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "iou_head_hidden_dim": 16,
+    },
+}  # fmt: skip
+
+
 def box(labels: torch.Tensor, hu: torch.Tensor, label: int, where: tuple[slice, ...]) -> None:
     labels[where] = label
     hu[where] = 900
+
+
+@pytest.fixture
+def tiny_sam(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Config of a SAM with next to no weights, which also stands for the one from scratch."""
+    monkeypatch.setattr("wsreg.training.networks.FROM_SCRATCH", TINY_SAM)
+    return TINY_SAM
 
 
 @pytest.fixture(scope="session")

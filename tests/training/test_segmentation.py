@@ -79,6 +79,36 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert [row.split(",")[0] for row in log] == ["step", "2", "4", "6"]
 
 
+def test_a_run_that_is_out_of_time_stops_at_a_state_and_goes_on(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    assert training.train_segmentation(data, TINY, tmp_path, minutes=0.0).step == 2
+    assert training.train_segmentation(data, TINY, tmp_path, minutes=0.0).step == 4
+    assert training.train_segmentation(data, TINY, tmp_path).step == 6
+
+
+@pytest.mark.usefixtures("tiny_sam")
+def test_a_medsam_from_scratch_says_so(data: TrainingData, tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, architecture="medsam", steps=2)
+    card = training.train_segmentation(data, config, tmp_path)
+    assert card == read_card(tmp_path)
+    assert (card.kind, card.from_scratch, card.size_px) == ("medsam", True, 32)
+    boxes = torch.tensor([4.0, 4.0, 20.0, 20.0]).expand(3, 4)
+    assert load_segmenter(tmp_path).probabilities(data.xrays[:1, None], boxes).shape == (
+        1, 3, 32, 32,
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = training.roi_loss
+    monkeypatch.setattr(training, "roi_loss", lambda *a: real(*a) * math.nan)
+    with pytest.raises(InputError, match="diverged: the loss is nan at step 0"):
+        training.train_segmentation(data, TINY, tmp_path)
+    assert not (tmp_path / "model.json").exists()
+
+
 def test_a_state_of_other_settings_is_refused(data: TrainingData, tmp_path: Path) -> None:
     training.train_segmentation(data, dataclasses.replace(TINY, steps=2), tmp_path)
     with pytest.raises(InputError, match="other settings or data"):
@@ -128,6 +158,8 @@ def test_learning_rates() -> None:
     assert paper.optimiser == "adam"
     assert paper.steps == 500 * math.ceil(20 / 8)
     assert learning_rate(paper, 1000) == 0.1
+    medsam = paper_config(xrays=20, architecture="medsam")
+    assert (medsam.optimiser, medsam.learning_rate, medsam.steps) == ("adamw", 1e-3, 1200)
 
 
 def test_bad_settings() -> None:
@@ -135,6 +167,8 @@ def test_bad_settings() -> None:
         TrainingConfig(size_px=100)
     with pytest.raises(InputError, match="at least 1"):
         dataclasses.replace(TINY, steps=0)
+    with pytest.raises(InputError, match="output of a MedSAM must be sigmoid"):
+        dataclasses.replace(TINY, architecture="medsam", output="softmax")
 
 
 def test_a_gpu_that_is_absent_is_said(data: TrainingData, tmp_path: Path) -> None:

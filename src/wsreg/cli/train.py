@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train the U-Net that finds bones in X-rays, on a DeepFluoro file or a virtual cohort.
+    """Train a network that finds bones in X-rays, on a DeepFluoro file or a virtual cohort.
 
     A run that was stopped goes on from its last state when started again.
     """
@@ -31,18 +32,29 @@ class Train:
     """Folder for model.safetensors, model.json, log.csv and the state."""
     hold_out: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Specimens that the network must not see; it is measured on their X-rays."""
-    model: Literal["unet"] = "unet"
-    """Architecture."""
+    model: Literal["unet", "medsam"] = "unet"
+    """Architecture; medsam is told by boxes where to look."""
+    medsam_weights: Annotated[Path | None, arg(metavar="DIR")] = None
+    """MedSAM in transformers' format (config.json, model.safetensors), whose mask decoder is
+    trained; without it, --model medsam trains a small SAM from scratch."""
     preset: Literal["small", "paper"] = "small"
     """small: hours on two cores; paper: the paper's optimiser and epochs."""
     output: Literal["sigmoid", "softmax"] = "sigmoid"
     """sigmoid lets bones lie over each other."""
     steps: int | None = None
     """Optimisation steps instead of the preset's."""
+    minutes: float = math.inf
+    """Stop after so long, at the next state; started again, the run goes on."""
+    size_px: int | None = None
+    """Image side that the network works on, 192 by default; 96 trains four times faster."""
     seed: int = 0
     """Of weights, poses and randomisation."""
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train."""
+    devices: int = 1
+    """How many."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Of the arithmetic."""
     quiet: bool = False
     """Print errors only."""
 
@@ -55,8 +67,8 @@ class Train:
         from wsreg.training.data import load_training_data
         from wsreg.training.segmentation import train_segmentation
 
-        preparation = Preparation(size_px=TrainingConfig.size_px)
-        with DeepFluoroFile(self.data, preparation) as file:
+        size_px = self.size_px or TrainingConfig.size_px
+        with DeepFluoroFile(self.data, Preparation(size_px=size_px)) as file:
             config = self._config(file)
             with step("Hashing the data", quiet=self.quiet):
                 sha256 = sha256_of(self.data)
@@ -67,8 +79,10 @@ class Train:
                 )  # fmt: skip
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = train_segmentation(
-                data, config, self.out, accelerator=self.accelerator, progress=progress
-            )
+                data, config, self.out, medsam_weights=self.medsam_weights,
+                accelerator=self.accelerator, devices=self.devices, precision=self.precision,
+                minutes=self.minutes, progress=progress,
+            )  # fmt: skip
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
@@ -77,10 +91,14 @@ class Train:
     def _config(self, file: DeepFluoroFile) -> TrainingConfig:
         from wsreg.training.config import TrainingConfig, paper_config
 
-        config = TrainingConfig()
+        config = TrainingConfig(architecture=self.model, output=self.output)
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
-            config = paper_config(sum(len(file.projections(name)) for name in seen))
+            xrays = sum(len(file.projections(name)) for name in seen)
+            config = paper_config(xrays, self.output, self.model)
         return dataclasses.replace(
-            config, output=self.output, seed=self.seed, steps=self.steps or config.steps
+            config,
+            seed=self.seed,
+            steps=self.steps or config.steps,
+            size_px=self.size_px or config.size_px,
         )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsreg.errors import InputError
+from wsreg.segmentation.boxes import scaled_boxes
 
 ABSENT_LOGIT = -20.0
 """Of an ROI without a box."""
@@ -43,7 +44,7 @@ reaches says little of MedSAM."""
 
 
 class MedSam(nn.Module):
-    """Windowed images [B,1,S,S] and boxes [B,R,4] (pixels) to logits [B,R,S,S]."""
+    """Windowed images [B,1,H,W] and boxes [B,R,4] (their pixels) to logits [B,R,H,W]."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """A network of transformers' ``SamConfig`` as plain values, its weights at random."""
@@ -59,7 +60,7 @@ class MedSam(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """Plain values from which the network can be made again."""
-        return dict(self.sam.config.to_dict())
+        return dict(json.loads(self.sam.config.to_json_string()))
 
     @property
     def size_px(self) -> int:
@@ -67,17 +68,16 @@ class MedSam(nn.Module):
         return int(self.sam.config.vision_config.image_size)
 
     def forward(self, images: Tensor, boxes: Tensor) -> Tensor:
-        """Logits; an ROI whose box is NaN is not there."""
-        rows, columns = images.shape[-2:]
+        """Logits; an ROI whose box is NaN is not there.  Images are resampled to SAM's own size."""
+        size, inner = (images.shape[2], images.shape[3]), (self.size_px, self.size_px)
         absent = boxes.isnan().any(dim=-1)
-        everything = torch.tensor([0.0, 0.0, columns - 1.0, rows - 1.0]).to(boxes)
-        prompts = torch.where(absent[..., None], everything, boxes)
+        everything = torch.tensor([0.0, 0.0, size[1] - 1.0, size[0] - 1.0]).to(boxes)
+        prompts = scaled_boxes(torch.where(absent[..., None], everything, boxes), size, inner)
+        pixels = functional.interpolate(images, inner, mode="bilinear", antialias=True)
         answer = self.sam(
-            pixel_values=images.expand(-1, 3, -1, -1), input_boxes=prompts, multimask_output=False
+            pixel_values=pixels.expand(-1, 3, -1, -1), input_boxes=prompts, multimask_output=False
         )
-        logits = functional.interpolate(
-            answer.pred_masks[:, :, 0], (rows, columns), mode="bilinear"
-        )
+        logits = functional.interpolate(answer.pred_masks[:, :, 0], size, mode="bilinear")
         return logits.masked_fill(absent[..., None, None], ABSENT_LOGIT)
 
 

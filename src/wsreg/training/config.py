@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from wsreg.errors import InputError
 from wsreg.segmentation.unet import Output
+
+Architecture = Literal["unet", "medsam"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +18,11 @@ class TrainingConfig:
     """Settings.
 
     Args:
+        architecture: ``unet``, or ``medsam``, which is told by boxes where to look.
         size_px: image side.
         channels: of the U-Net's levels.
-        output: sigmoid or softmax.
+        output: sigmoid or softmax; MedSAM has sigmoid only.
+        box_jitter: how far a side of a box may be off, as a share of the image side.
         optimiser: ``adam`` (the paper's) or ``adamw``.
         learning_rate: its peak.
         schedule: ``constant``, or ``cosine`` after a warm-up of a twentieth of the steps.
@@ -30,9 +35,11 @@ class TrainingConfig:
         seed: of weights, poses and randomisation.
     """
 
+    architecture: Architecture = "unet"
     size_px: int = 192
     channels: tuple[int, ...] = (16, 32, 64, 128, 192, 256)
     output: Output = "sigmoid"
+    box_jitter: float = 10 / 1024
     optimiser: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -51,6 +58,8 @@ class TrainingConfig:
                 f"size_px must be a multiple of {factor} for {len(self.channels)} levels, "
                 f"got {self.size_px}"
             )
+        if self.architecture == "medsam" and self.output != "sigmoid":
+            raise InputError(f"output of a MedSAM must be sigmoid, got {self.output!r}")
         if min(self.batch, self.steps, self.save_every) < 1:
             raise InputError("batch, steps and save_every must be at least 1")
 
@@ -66,17 +75,19 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-PAPER_EPOCHS = 500
-"""Of the paper's U-Net, with Adam at a constant rate of 0.1."""
+PAPER_EPOCHS: Mapping[Architecture, int] = {"unet": 500, "medsam": 400}
+"""At a constant rate: of 0.1 with Adam for the U-Net, of 0.001 with AdamW for MedSAM."""
 
 
-def paper_config(xrays: int, output: Output = "sigmoid") -> TrainingConfig:
+def paper_config(
+    xrays: int, output: Output = "sigmoid", architecture: Architecture = "unet"
+) -> TrainingConfig:
     """The paper's settings for a number of X-rays: an epoch shows as many images as there are."""
-    batch = TrainingConfig.batch
     return TrainingConfig(
-        optimiser="adam",
-        learning_rate=1e-1,
+        architecture=architecture,
+        optimiser="adam" if architecture == "unet" else "adamw",
+        learning_rate=1e-1 if architecture == "unet" else 1e-3,
         schedule="constant",
         output=output,
-        steps=PAPER_EPOCHS * math.ceil(xrays / batch),
+        steps=PAPER_EPOCHS[architecture] * math.ceil(xrays / TrainingConfig.batch),
     )

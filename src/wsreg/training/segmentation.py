@@ -1,9 +1,9 @@
-"""Train the U-Net that finds bones in X-rays, leaving specimens out."""
+"""Train the networks that find bones in X-rays, leaving specimens out."""
 
 from __future__ import annotations
 
-import csv
 import math
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint, write_whole
-from wsreg.segmentation.segmenter import normalised
-from wsreg.segmentation.unet import Output, UNet, UNetConfig, roi_probabilities
+from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
+from wsreg.segmentation.unet import Output, roi_probabilities
 from wsreg.training.config import TrainingConfig, learning_rate
 from wsreg.training.data import TrainingData, batch_at
+from wsreg.training.log import append_log
+from wsreg.training.networks import network_config, network_scores, new_network
 from wsreg.training.state import restore_state, save_state
 
-LOG_FILE = "log.csv"
 Progress = Callable[[str, int, int], None]
 
 
@@ -30,8 +30,11 @@ def train_segmentation(
     config: TrainingConfig,
     folder: Path,
     *,
+    medsam_weights: Path | None = None,
     accelerator: str = "cpu",
+    devices: int = 1,
     precision: str = "32-true",
+    minutes: float = math.inf,
     progress: Progress = lambda stage, done, total: None,
 ) -> ModelCard:
     """Train, going on from the last state in the folder if there is one.
@@ -42,42 +45,52 @@ def train_segmentation(
     Args:
         data: what to learn from.
         config: settings.
-        folder: gets model.safetensors, model.json, log.csv and the state.
+        folder: gets model.safetensors, model.json, log.csv, TensorBoard's events and the state.
+        medsam_weights: folder of a MedSAM to start from.
         accelerator: Lightning Fabric's: ``cpu``, ``cuda``, ``auto``.
+        devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
+        minutes: after which to stop at the next state; started again, the run goes on.
         progress: called with (stage, done, total).
 
     Raises:
-        InputError: the accelerator is absent, the state is of other settings or data, or the
-            folder cannot be written.
+        InputError: the accelerator is absent, the state is of other settings or data, the MedSAM
+            folder holds none, the loss is not finite any more, or the folder cannot be written.
     """
-    fabric = _fabric(accelerator, precision)
+    fabric = _fabric(accelerator, devices, precision)
     torch.manual_seed(config.seed)  # of the weights, which torch draws from its global generator
-    network = UNet(_unet_config(data, config))
+    network = new_network(config, len(data.roi_names), medsam_weights)
     optimiser = _optimiser(network, config)
     begin = restore_state(folder, network, optimiser, data, config)
     model, optimiser = fabric.setup(network, optimiser)
     losses: list[float] = []
-    card = _card(data, config, begin, {})
+    from_scratch = config.architecture == "medsam" and medsam_weights is None
+    card = _card(data, config, network, from_scratch, begin, {})
+    stop = time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
         model.train()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, step)
-        image, target, known = (t.to(fabric.device) for t in batch_at(data, config, step))
-        loss = roi_loss(model(normalised(image)), target, known, config.output)
+        batch = step * fabric.world_size + fabric.global_rank
+        image, target, known = (t.to(fabric.device) for t in batch_at(data, config, batch))
+        scores = network_scores(model, config, image, target, batch)
+        loss = roi_loss(scores, target, known, config.output)
+        losses.append(_finite(loss, step))
         optimiser.zero_grad()
         fabric.backward(loss)
         fabric.clip_gradients(model, optimiser, max_norm=1.0)
         optimiser.step()
-        losses.append(float(loss.detach()))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             metrics = {"loss": float(np.mean(losses)), **evaluate(model, data, config)}
             losses.clear()
-            card = _card(data, config, step + 1, metrics)
-            save_checkpoint(folder, card, network.state_dict())
-            save_state(folder, network, optimiser, data, config, step + 1)
-            _log(folder, step + 1, metrics)
+            card = _card(data, config, network, from_scratch, step + 1, metrics)
+            if fabric.is_global_zero:
+                save_checkpoint(folder, card, network.state_dict())
+                save_state(folder, network, optimiser, data, config, step + 1)
+                append_log(folder, step + 1, metrics)
+            if time.monotonic() > stop:
+                break
     return card
 
 
@@ -112,11 +125,13 @@ def evaluate(model: nn.Module, data: TrainingData, config: TrainingConfig) -> di
         return {}
     model.eval()
     device = next(model.parameters()).device
+    found = []
     with torch.no_grad():
-        found = [
-            roi_probabilities(model(normalised(image[None, None].to(device))), config.output)[0]
-            for image in images
-        ]
+        for index in range(len(images)):
+            one = slice(index, index + 1)
+            image, truth = images[one, None].to(device), masks[one].to(device)
+            scores = network_scores(model, config, image, truth, index)
+            found.append(roi_probabilities(scores, config.output)[0])
     hard = torch.stack(found).cpu() > 0.5
     both = (hard & masks).sum(dim=(2, 3)).double()
     sizes = (hard.sum(dim=(2, 3)) + masks.sum(dim=(2, 3))).double()
@@ -128,55 +143,51 @@ def evaluate(model: nn.Module, data: TrainingData, config: TrainingConfig) -> di
     return {"dice": float(dice.nanmean()), **by_roi}
 
 
-def _fabric(accelerator: str, precision: str) -> Any:
+def _fabric(accelerator: str, devices: int, precision: str) -> Any:
     from lightning_fabric import Fabric
 
     if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
         raise InputError("accelerator cuda needs a GPU, this machine has none that torch can use")
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    if devices < 1:
+        raise InputError(f"devices must be at least 1, got {devices}")
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+    fabric.launch()
+    return fabric
 
 
-def _unet_config(data: TrainingData, config: TrainingConfig) -> UNetConfig:
-    return UNetConfig(rois=len(data.roi_names), channels=config.channels, output=config.output)
+def _finite(loss: Tensor, step: int) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise InputError(
+            f"training diverged: the loss is {value} at step {step}; lower the learning rate"
+        )
+    return value
 
 
 def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if config.optimiser == "adam":
-        return torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    return torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+        return torch.optim.Adam(trained, lr=config.learning_rate)
+    return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def _card(
-    data: TrainingData, config: TrainingConfig, step: int, metrics: dict[str, float]
+    data: TrainingData,
+    config: TrainingConfig,
+    network: nn.Module,
+    from_scratch: bool,
+    step: int,
+    metrics: dict[str, float],
 ) -> ModelCard:
     return ModelCard(
-        kind="unet",
-        config={"channels": list(config.channels), "output": config.output},
+        kind=config.architecture,
+        config=network_config(network),
         roi_names=data.roi_names,
         size_px=config.size_px,
         data_sha256=data.sha256,
         held_out=data.held_out_names,
         step=step,
         wsreg=version("wsreg"),
+        from_scratch=from_scratch,
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
     )
-
-
-def _log(folder: Path, step: int, metrics: dict[str, float]) -> None:
-    """Append a row to the log; rows of steps that are run again are dropped."""
-    path = folder / LOG_FILE
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.DictReader(stream) if int(row["step"]) < step]
-    row = {"step": str(step), **{name: f"{value:.5f}" for name, value in metrics.items()}}
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(row), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows([*rows, row])
-
-    write_whole(path, write)

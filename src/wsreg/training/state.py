@@ -45,7 +45,8 @@ def save_state(
     tensors = {f"weights.{k}": v for k, v in network.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"moments.{index}.{k}": v for k, v in moments.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies: safetensors refuses tensors that share memory, as tied weights do.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     note = {"step": str(step), "signature": _signature(data, config)}
     write_whole(folder / STATE_FILE, lambda path: save_file(tensors, path, metadata=note))
 
@@ -66,7 +67,11 @@ def restore_state(
     with safe_open(path, "pt") as file:
         note = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if note["signature"] != _signature(data, config):
+    # A setting that did not exist yet when the state was written had its default value.
+    found = json.dumps(
+        {**dataclasses.asdict(TrainingConfig()), **json.loads(note["signature"])}, sort_keys=True
+    )
+    if found != _signature(data, config):
         raise InputError(
             f"{folder} holds the state of a training with other settings or data; "
             "name another folder or delete it"
