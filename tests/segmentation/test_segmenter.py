@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from wsreg.errors import InputError
-from wsreg.segmentation.segmenter import load_segmenter, normalised
+from wsreg.segmentation.checkpoint import ModelCard
+from wsreg.segmentation.medsam import MedSam, windowed
+from wsreg.segmentation.segmenter import Segmenter, load_segmenter, normalised
+from wsreg.segmentation.unet import UNet, UNetConfig
 
 BOXES = torch.tensor([[4.0, 4.0, 20.0, 20.0], [math.nan] * 4])
 
@@ -66,6 +71,33 @@ def test_both_architectures_hand_a_gradient_to_the_image(
         load_segmenter(folder).probabilities(picture, BOXES)[:, 0].mean().backward()
         assert picture.grad is not None
         assert float(picture.grad.abs().max()) > 0
+
+
+def double_segmenters(sam_config: dict[str, Any]) -> Iterator[Segmenter]:
+    """Both architectures in double precision, where differences are exact enough."""
+    torch.manual_seed(0)
+    unet, sam = UNet(UNetConfig(rois=2, channels=(4, 8))).double(), MedSam(sam_config).double()
+    card = ModelCard(kind="unet", config={}, roi_names=("a", "b"), size_px=16)
+    yield Segmenter(card=card, network=lambda x, _: unet(x).sigmoid(), normalise=normalised)
+    card = dataclasses.replace(card, kind="medsam", size_px=32)
+    yield Segmenter(card=card, network=lambda x, b: sam(x, b).sigmoid(), normalise=windowed)
+
+
+def test_the_gradient_to_the_image_matches_central_differences(sam_config: dict[str, Any]) -> None:
+    direction = torch.randn(1, 1, 24, 30, generator=torch.Generator().manual_seed(2)).double()
+    picture = image().double().requires_grad_()
+    for segmenter in double_segmenters(sam_config):
+
+        def overlap(x: torch.Tensor, find: Segmenter = segmenter) -> torch.Tensor:
+            return find.probabilities(x, BOXES.double())[0, 0, 4:16, 4:16].mean()
+
+        (gradient,) = torch.autograd.grad(overlap(picture), picture)
+        expected = float((gradient * direction).sum())
+        step = 1e-6
+        with torch.no_grad():
+            change = overlap(picture + step * direction) - overlap(picture - step * direction)
+        assert abs(expected) > 1e-5
+        assert float(change) / (2 * step) == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_constant_image_gives_finite_probabilities(unet_folder: Path) -> None:

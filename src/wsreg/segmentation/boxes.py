@@ -1,5 +1,9 @@
 """Box prompts: where in an image each ROI is to be looked for.
 
+In training they are drawn around the true masks, a little off, as hands draw them.  For a new X-ray
+a person gives them (:func:`read_boxes`), or masks do, made elsewhere or by a U-Net
+(:func:`boxes_from_masks`).  In a registration the X-ray's boxes also serve for the rendered image.
+
 A box is (left, top, right, bottom) in pixels, its outermost pixel centres; NaN where the ROI is not
 in the image.
 """

@@ -68,30 +68,48 @@ def train_segmentation(
     card = _card(data, config, network, from_scratch, begin, {})
     stop = time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
-        model.train()
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(config, step)
-        batch = step * fabric.world_size + fabric.global_rank
-        image, target, known = (t.to(fabric.device) for t in batch_at(data, config, batch))
-        scores = network_scores(model, config, image, target, batch)
-        loss = roi_loss(scores, target, known, config.output)
-        losses.append(_finite(loss, step))
-        optimiser.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(model, optimiser, max_norm=1.0)
-        optimiser.step()
+        losses.append(_train_step(fabric, model, optimiser, data, config, step))
         progress("training", step + 1, config.steps)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-            metrics = {"loss": float(np.mean(losses)), **evaluate(model, data, config)}
-            losses.clear()
-            card = _card(data, config, network, from_scratch, step + 1, metrics)
-            if fabric.is_global_zero:
-                save_checkpoint(folder, card, network.state_dict())
-                save_state(folder, network, optimiser, data, config, step + 1)
-                append_log(folder, step + 1, metrics)
-            if time.monotonic() > stop:
-                break
+        if (step + 1) % config.save_every and step + 1 < config.steps:
+            continue
+        metrics = {"loss": float(np.mean(losses)), **evaluate(model, data, config)}
+        losses.clear()
+        card = _card(data, config, network, from_scratch, step + 1, metrics)
+        if fabric.is_global_zero:
+            save_checkpoint(folder, card, network.state_dict())
+            save_state(folder, network, optimiser, data, config, step + 1)
+            append_log(folder, step + 1, metrics)
+        if time.monotonic() > stop:
+            break
     return card
+
+
+def _train_step(
+    fabric: Any,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    data: TrainingData,
+    config: TrainingConfig,
+    step: int,
+) -> float:
+    """The loss of a step before it is made."""
+    model.train()
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(config, step)
+    batch = step * fabric.world_size + fabric.global_rank
+    image, target, known = (t.to(fabric.device) for t in batch_at(data, config, batch))
+    scores = network_scores(model, config, image, target, batch)
+    loss = roi_loss(scores, target, known, config.output)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise InputError(
+            f"training diverged: the loss is {value} at step {step}; lower the learning rate"
+        )
+    optimiser.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(model, optimiser, max_norm=1.0)
+    optimiser.step()
+    return value
 
 
 def roi_loss(scores: Tensor, target: Tensor, known: Tensor, output: Output) -> Tensor:
@@ -153,15 +171,6 @@ def _fabric(accelerator: str, devices: int, precision: str) -> Any:
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
     return fabric
-
-
-def _finite(loss: Tensor, step: int) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise InputError(
-            f"training diverged: the loss is {value} at step {step}; lower the learning rate"
-        )
-    return value
 
 
 def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
