@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import wsreg.training.data
+import wsreg.training.segmentation
+from wsreg import Camera
+from wsreg.cli.main import main
+from wsreg.datasets.writer import CohortWriter, Projection
+from wsreg.outputs.files import sha256_of
+from wsreg.segmentation.checkpoint import ModelCard
+from wsreg.volumes.volume import Volume
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Two specimens with two X-rays each, of next to nothing."""
+    camera = Camera(source_to_detector_mm=1000.0, rows=16, columns=16, pixel_spacing_mm=(8.0, 8.0))
+    labels = torch.zeros(4, 4, 4, dtype=torch.uint8)
+    labels[1:3, 1:3, 1:3] = 1
+    volume = Volume(
+        hu=labels.to(torch.int16) * 500,
+        ct_from_voxel=torch.eye(4, dtype=torch.float64),
+        labels=labels,
+        label_names={1: "left-hemipelvis"},
+    )
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[2, 3] = 700.0
+    projection = Projection(
+        image=torch.full((16, 16), 20000.0),
+        labels=torch.zeros(16, 16, dtype=torch.uint8),
+        landmarks_px={},
+        camera_from_ct=pose,
+        camera_from_left_femur=pose,
+        camera_from_right_femur=pose,
+    )
+    path = tmp_path / "cohort.h5"
+    with CohortWriter(path, camera) as writer:
+        for specimen in ("17-1882", "18-1109"):
+            writer.write_specimen(specimen, volume, {})
+            for name in ("000", "001"):
+                writer.write_projection(specimen, name, projection)
+    return path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command asks of the training, which is not run."""
+    seen: dict[str, Any] = {}
+
+    def load(by_specimen: Any, specimens: Any, held_out: Any, config: Any, cache: Any, sha256: Any,
+             progress: Any) -> str:  # fmt: skip
+        seen.update(specimens=specimens, held_out=held_out, config=config, sha256=sha256)
+        seen["image"] = by_specimen("17-1882")[0].radiograph.image.shape
+        return "the data"
+
+    def train(data: Any, config: Any, folder: Any, **options: Any) -> ModelCard:
+        seen.update(data=data, folder=folder, trained_with=config, **options)
+        return ModelCard(kind="unet", config={}, roi_names=("a",), size_px=1, metrics={"dice": 0.5})
+
+    monkeypatch.setattr(wsreg.training.data, "load_training_data", load)
+    monkeypatch.setattr(wsreg.training.segmentation, "train_segmentation", train)
+    return seen
+
+
+def train(*words: object) -> int:
+    return main(["train", "segmentation", *map(str, words)])
+
+
+def test_the_specimens_left_out_and_the_settings_reach_the_training(
+    cohort: Path, tmp_path: Path, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", cohort, "--out", tmp_path / "m", "--hold-out", "17-1882", "--steps", 7,
+             "--minutes", 5, "--seed", 3, "--output", "softmax"]  # fmt: skip
+    assert train(*words) == 0
+    assert asked["specimens"] == ("17-1882", "18-1109")
+    assert asked["held_out"] == ("17-1882",)
+    assert asked["sha256"] == sha256_of(cohort)
+    config = asked["config"]
+    assert asked["trained_with"] == config
+    assert (config.architecture, config.output, config.steps, config.seed) == (
+        "unet", "softmax", 7, 3,
+    )  # fmt: skip
+    assert asked["image"] == (config.size_px, config.size_px)
+    assert asked["folder"] == tmp_path / "m"
+    assert asked["minutes"] == 5
+    assert "dice" in capsys.readouterr().out
+
+
+def test_the_papers_presets(cohort: Path, tmp_path: Path, asked: dict[str, Any]) -> None:
+    words = ["--data", cohort, "--out", tmp_path, "--preset", "paper", "--quiet"]
+    assert train(*words, "--hold-out", "17-1882") == 0
+    config = asked["config"]
+    assert (config.optimiser, config.learning_rate, config.schedule) == ("adam", 0.1, "constant")
+    assert config.steps == 500
+    assert train(*words, "--model", "medsam", "--medsam-weights", tmp_path / "w") == 0
+    config = asked["config"]
+    assert (config.optimiser, config.learning_rate, config.steps) == ("adamw", 1e-3, 400)
+    assert asked["medsam_weights"] == tmp_path / "w"
+
+
+def test_bad_input_is_one_sentence(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--data", tmp_path / "none.h5", "--out", tmp_path / "m", "--quiet") == 2
+    words = ["--data", cohort, "--out", tmp_path / "m", "--quiet"]
+    assert train(*words, "--hold-out", "99-0000") == 2
+    assert "17-1882, 18-1109, got '99-0000'" in capsys.readouterr().err
+    assert train(*words, "--hold-out", "17-1882", "18-1109") == 2
+    assert "leaves no specimen to train on" in capsys.readouterr().err
