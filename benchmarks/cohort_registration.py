@@ -3,7 +3,8 @@
     python benchmarks/cohort_registration.py --cohort cohort.h5            # run, then report
     python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
 
-The pelvis is registered from one start for each X-ray.  Every trial is appended to a journal under
+The pose of the pelvis is sought from one start for each X-ray, by rendering the whole CT or, with
+``--bones``, the pelvis alone.  Every trial is appended to a journal under
 ``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
 """
 
@@ -49,6 +50,7 @@ class Options:
         cohort: file in DeepFluoro's layout.
         distance: how far off the starts are, mean over the landmarks in mm.
         seed: of the starts.
+        bones: render the bones of the pelvis alone.
         only: specimens, by name; all by default.
         limit: at most so many X-rays of each specimen.
         write: put the report into docs/results.md.
@@ -57,9 +59,15 @@ class Options:
     cohort: Path
     distance: float = 20.0
     seed: int = 0
+    bones: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
     write: bool = False
+
+
+def labels(options: Options) -> tuple[int, ...]:
+    """Labels that are rendered; none stands for the whole CT."""
+    return PELVIS if options.bones else ()
 
 
 def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Trial]:
@@ -68,7 +76,7 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
         "method": "wsreg.register",
         "wsreg": __version__,
         "config": dataclasses.asdict(CONFIG),
-        "render_labels": PELVIS,
+        "render_labels": labels(options),
         "start_distance_mm": options.distance,
         "start_seed": options.seed,
         "cohort_sha256": sha256_of(options.cohort),
@@ -77,7 +85,11 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
     def method(sample: Sample) -> RegistrationResult:
         start = seeded_start(sample, options.distance, options.seed)
         return register(
-            sample.radiograph, sample.volume, init=start, render_labels=PELVIS, config=CONFIG
+            sample.radiograph,
+            sample.volume,
+            init=start,
+            render_labels=labels(options),
+            config=CONFIG,
         )
 
     names = [
@@ -130,7 +142,8 @@ def write_csv(groups: Sequence[GroupSummary], path: Path) -> None:
 
 def main(options: Options) -> None:
     """Run, print, and write where asked."""
-    name = f"{options.cohort.stem}-{options.distance:g}mm-{options.seed}"
+    what = "bones" if options.bones else "ct"
+    name = f"{options.cohort.stem}-{what}-{options.distance:g}mm-{options.seed}"
     with DeepFluoroFile(options.cohort) as cohort:
         trials = run(cohort, options, OUTPUT / f"{name}.jsonl")
         # A virtual cohort, which says how it was made, uses the same names; its truth is not in
@@ -141,7 +154,7 @@ def main(options: Options) -> None:
     print(text)
     write_csv(groups, OUTPUT / f"{name}.csv")
     if options.write:
-        write_section(f"cohort {options.cohort.stem}", text)
+        write_section(f"cohort {options.cohort.stem} {what}", text)
 
 
 if __name__ == "__main__":
