@@ -110,13 +110,14 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
 def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSummary]) -> str:
     """The tables as markdown."""
     verdicts = summarise_verdicts(trials)
+    rendered = "the pelvis alone, hemipelves and sacrum" if options.bones else "the whole CT"
     start_mm = np.nanmedian([trial.start_mtre_3d_mm for trial in trials])
     return "\n\n".join(
         (
             f"### Registration of `{options.cohort.name}`",
             f"{describe_hardware(numba.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
             f"{len(trials)} X-rays, one start each, {start_mm:.1f} mm off (3D, mean over the "
-            "landmarks); Gauss-Newton on the rendered pelvis (hemipelves and upper sacrum).  "
+            f"landmarks); Gauss-Newton on {rendered}.  "
             "Seconds are wall time on a shared machine, with the preparation of the CT for the "
             "first X-ray of a specimen.  A trial without an answer counts as a gross failure and "
             "as infinitely far off in medians, P95 and shares.",
