@@ -42,6 +42,13 @@ def test_good_evidence_passes_with_reasons() -> None:
     )
 
 
+def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
+    evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.195)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "pass"
+    assert verdict.reasons[-1] == "The regions of interest have a mean Dice of 0.85."
+
+
 @pytest.mark.parametrize(
     ("change", "status", "word"),
     [
@@ -57,6 +64,10 @@ def test_good_evidence_passes_with_reasons() -> None:
         ({"overlap": 0.05}, "fail", "covers only 5%"),
         ({"masked": 0.7}, "check", "70% of the image is masked"),
         ({"masked": 0.95}, "fail", "95% of the image is masked"),
+        ({"roi_dice": {"a": 0.9, "b": 0.5}}, "check", "mean Dice of only 0.70"),
+        ({"roi_dice": {"a": 0.4}}, "fail", "mean Dice of only 0.40"),
+        ({"roi_dice": {}}, "check", "No region of interest took part"),
+        ({"roi_dice": {"a": 0.9}, "similarity_end": 0.18}, "fail", "less similar than its start"),
     ],
 )
 def test_each_doubt_is_named(change: dict[str, float], status: str, word: str) -> None:

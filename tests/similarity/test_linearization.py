@@ -33,3 +33,16 @@ def test_finiteness_and_choice_are_for_each_pose() -> None:
     mixed = bad.where(torch.tensor([True, False]), good)
     assert mixed.gradient[:, 0].tolist() == [1.0, 0.0]
     assert float(mixed[1].value) == 0.0
+
+
+def test_a_weighted_sum_over_the_last_batch_axis() -> None:
+    generator = torch.Generator().manual_seed(3)
+    value, gradient, normal = (
+        torch.rand(2, 3, *shape, generator=generator, dtype=torch.float64)
+        for shape in ((), (6,), (6, 6))
+    )
+    batch = Linearization(value=value, gradient=gradient, normal_matrix=normal)
+    total = batch.weighted_sum(torch.tensor([0.5, 0.0, 2.0]))
+    torch.testing.assert_close(total.value, 0.5 * value[:, 0] + 2.0 * value[:, 2])
+    torch.testing.assert_close(total.gradient, 0.5 * gradient[:, 0] + 2.0 * gradient[:, 2])
+    torch.testing.assert_close(total.normal_matrix, 0.5 * normal[:, 0] + 2.0 * normal[:, 2])

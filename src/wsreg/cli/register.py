@@ -23,6 +23,7 @@ from wsreg.cli.options import (
     read_ct,
     xray_reader,
 )
+from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import result_lines
 from wsreg.errors import InputError
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.result import RegistrationResult
 
-Solve = Callable[["Radiograph"], "RegistrationResult"]
+Solve = Callable[[str, "Radiograph"], "RegistrationResult"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,7 @@ class Register:
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
     geometry: Geometry = field(default_factory=Geometry)
     xray_details: Annotated[XrayDetails, arg(name="X-ray")] = field(default_factory=XrayDetails)
+    regions: Regions = field(default_factory=Regions)
     solver: Solver = field(default_factory=Solver)
 
     def run(self) -> int:
@@ -86,13 +88,16 @@ class Register:
         for folder in dict.fromkeys((self.out, *folders)):
             prepare_output_folder(folder, force=self.force)
         read = xray_reader(self.xray_details, self.geometry)
-        solve = self._solve()
+        names = [folder.name for folder in folders]
         if len(self.xrays) == 1:
-            result = self._register(self.xrays[0], folders[0], read, solve)
+            names = [_stem(self.xrays[0])]
+        solve = self._solve(names)
+        if len(self.xrays) == 1:
+            result = self._register(self.xrays[0], names[0], folders[0], read, solve)
             return int(result.verdict.status == "fail")
         return self._register_several(folders, read, solve)
 
-    def _solve(self) -> Solve:
+    def _solve(self, names: Sequence[str]) -> Solve:
         """Everything that can be checked and read once, bound to the registration."""
         import wsreg
 
@@ -103,15 +108,17 @@ class Register:
         with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
             volume = read_ct(self.ct, self.ct_details)
         labels = find_labels(volume, solver.render_labels)
+        find_rois = roi_finder(self.regions, volume, names)
         config = wsreg.RegistrationConfig(
             method=solver.method, backend=solver.backend, seed=solver.seed
         )
 
-        def solve(radiograph: Radiograph) -> RegistrationResult:
+        def solve(name: str, radiograph: Radiograph) -> RegistrationResult:
+            rois = find_rois(name, radiograph)
             with progress_bar(f"Registering {radiograph.name}", quiet=self.quiet) as progress:
                 return wsreg.register(
                     radiograph, volume, init=start, view=view, render_labels=labels,
-                    config=config, progress=progress,
+                    rois=rois, config=config, progress=progress,
                 )  # fmt: skip
 
         return solve
@@ -125,7 +132,7 @@ class Register:
         rows: list[Row] = []
         for path, folder in zip(self.xrays, folders, strict=True):
             try:
-                result = self._register(path, folder, read, solve)
+                result = self._register(path, folder.name, folder, read, solve)
                 rows.append(result_row(folder.name, result))
             except InputError as error:
                 print(f"wsreg: error: {error}", file=sys.stderr)
@@ -135,12 +142,17 @@ class Register:
         return int(any(row.get("verdict") in (None, "fail") for row in rows))
 
     def _register(
-        self, path: Path, folder: Path, read: Callable[[Path], Radiograph], solve: Solve
+        self,
+        path: Path,
+        name: str,
+        folder: Path,
+        read: Callable[[Path], Radiograph],
+        solve: Solve,
     ) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
 
         radiograph = read(path)
-        result = solve(radiograph)
+        result = solve(name, radiograph)
         inputs = self._inputs() | {"xray": path}
         write_result(result, folder, inputs=inputs, notes=radiograph.notes)
         if not self.quiet:
@@ -157,6 +169,7 @@ class Register:
             "camera": self.geometry.camera,
             "mask": self.xray_details.mask,
             "init": init if isinstance(init, Path) else None,
+            **self.regions.files(),
         }
         return {role: path for role, path in files.items() if path is not None}
 
@@ -169,10 +182,14 @@ def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:
         return [out]
     names: list[str] = []
     for path in xrays:
-        stem = path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+        stem = _stem(path)
         name, number = stem, 1
         while name in names:
             number += 1
             name = f"{stem}-{number}"
         names.append(name)
     return [out / name for name in names]
+
+
+def _stem(path: Path) -> str:
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem

@@ -126,6 +126,8 @@ def make_roi_terms(
         rois: on the X-ray's own grid, as is ``valid`` [H,W], the X-ray's usable pixels.
         camera, volume: of the level; regions whose labels the volume lacks do not take part.
     """
+    if not rois.names:
+        return None
     size = (camera.rows, camera.columns)
     known = rois.known_where(valid)
     target = torch.stack([area_mean(mask.float(), *size) for mask in rois.masks])

@@ -16,6 +16,9 @@ PIXELS_PER_RESIDUAL = 6.0
 """Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
 count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
 
+ROI_SLACK = 0.01
+"""Regions of interest may cost the image this much similarity."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrustConfig:
@@ -119,7 +122,7 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
             found.append(("fail" if beyond[1] else "check", text))
 
     e = evidence
-    if e.similarity_end < e.similarity_start - 1e-9:
+    if e.similarity_end < e.similarity_start - (ROI_SLACK if e.roi_dice else 1e-9):
         found.append(("fail", "The answer is less similar than its start "
                       f"({e.similarity_end:.3f} against {e.similarity_start:.3f})."))  # fmt: skip
     limit(e.regional_similarity, config.regional_similarity, True,

@@ -15,7 +15,7 @@ class RoiTarget:
     """Regions of an X-ray, and where the same regions come from on the rendered side.
 
     Args:
-        names: of the R regions.
+        names: of the R regions; there may be none.
         masks: [R,H,W] float32 hard masks or probabilities on the X-ray's grid.
         labels: CT labels of each region, which are rendered to compare with the masks.
         known: [R,H,W] bool, False where the masks do not tell whether the region is there (in a
@@ -35,7 +35,7 @@ class RoiTarget:
 
     def __post_init__(self) -> None:
         count = len(self.names)
-        if self.masks.ndim != 3 or len(self.masks) != count or count == 0:
+        if self.masks.ndim != 3 or len(self.masks) != count:
             raise InputError(
                 f"ROI masks must be [R,H,W] with one mask for each of the {count} names, "
                 f"got {list(self.masks.shape)}"

@@ -1,0 +1,155 @@
+"""Masks of an X-ray made elsewhere: label images, or probabilities of overlapping regions."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsreg.datasets.layout import LABEL_NAMES
+from wsreg.errors import InputError
+from wsreg.radiographs.raster import RASTER_SUFFIXES, read_raster
+from wsreg.segmentation.region_names import labels_of_region
+from wsreg.segmentation.rois import RoiTarget
+from wsreg.volumes.volume import Volume
+
+
+def read_rois(
+    path: str | Path,
+    shape: tuple[int, int],
+    volume: Volume,
+    names: Mapping[int, str] | None = None,
+) -> RoiTarget:
+    """The regions in a file, each with the labels of the CT that it is compared with.
+
+    A label image (PNG, TIFF, NPY, NIfTI) has a whole number for each pixel, 0 for background.
+    Without ``names``, these numbers are DeepFluoro's if all lie in 1 to 6 and the CT has one of the
+    regions that they stand for, and else the CT's own labels.  Where one region lies over another,
+    a label image can hold only one: of a pixel with another region's number it is taken as not
+    known whether the region goes on there.  An .npz file, as written by ``wsreg segment``, holds
+    ``probabilities`` [R,H,W] and ``roi_names`` [R]; regions that the CT lacks are left out.
+
+    Args:
+        path: of the file.
+        shape: (H, W) of the X-ray as it was read, on whose grid the file must be.
+        volume: the CT with labels.
+        names: of the numbers in a label image.
+
+    Raises:
+        InputError: unreadable, of another size, not whole numbers, or with regions that the CT's
+            labels lack.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"ROI mask {path} is not a file")
+    if path.name.lower().endswith(".npz"):
+        return target_of_probabilities(*_read_probabilities(path, shape), volume, str(path))
+    if not path.name.lower().endswith(RASTER_SUFFIXES):
+        raise InputError(f"ROI mask {path} must end in .npz or {', '.join(RASTER_SUFFIXES)}")
+    labels = _read_label_image(path, shape)
+    values = [int(value) for value in np.unique(labels) if value != 0]
+    regions = _regions_of(values, volume, names, str(path))
+    pixels = torch.from_numpy(labels.astype(np.int32))
+    masks = [pixels == value for value in values]
+    known = [(pixels == value) | (pixels == 0) for value in values]
+    nothing = torch.zeros((0, *shape), dtype=torch.bool)
+    return RoiTarget(
+        names=tuple(regions),
+        masks=(torch.stack(masks) if masks else nothing).float(),
+        labels=tuple(regions.values()),
+        known=torch.stack(known) if known else nothing,
+    )
+
+
+def target_of_probabilities(
+    names: tuple[str, ...], probabilities: Tensor, volume: Volume, source: str
+) -> RoiTarget:
+    """Probabilities [R,H,W] of named regions, without those that the CT's labels lack.
+
+    Raises:
+        InputError: the CT has none of the regions.
+    """
+    groups = {name: labels_of_region(name, volume) for name in names}
+    chosen = [index for index, name in enumerate(names) if groups[name]]
+    if not chosen:
+        raise InputError(
+            f"{source} must have regions that the CT's labels have, which are "
+            f"{_known(volume)}; it has {', '.join(names)}"
+        )
+    return RoiTarget(
+        names=tuple(names[index] for index in chosen),
+        masks=probabilities[chosen].float(),
+        labels=tuple(groups[names[index]] for index in chosen),
+    )
+
+
+def _regions_of(
+    values: list[int], volume: Volume, names: Mapping[int, str] | None, source: str
+) -> dict[str, tuple[int, ...]]:
+    """Name and CT labels of each value of a label image."""
+    if names is None and set(values) <= set(LABEL_NAMES):
+        pelvic = any(labels_of_region(LABEL_NAMES[value], volume) for value in values)
+        names = LABEL_NAMES if pelvic else None
+    regions: dict[str, tuple[int, ...]] = {}
+    for value in values:
+        name = (volume.label_names if names is None else names).get(value, str(value))
+        labels: tuple[int, ...] = ()
+        if names is None and value in volume.label_values:
+            labels = (value,)
+        elif names is not None and value in names:
+            labels = labels_of_region(name, volume)
+        if not labels:
+            raise InputError(
+                f"ROI mask {source} must hold regions that the CT's labels have, which are "
+                f"{_known(volume)}; it has {value} ({name})"
+            )
+        if name in regions:
+            raise InputError(f"ROI mask {source} must have one number for each region, {name} has "
+                             "several")  # fmt: skip
+        regions[name] = labels
+    return regions
+
+
+def _known(volume: Volume) -> str:
+    named = [f"{v} ({volume.label_names.get(v, 'no name')})" for v in volume.label_values]
+    return ", ".join(named) if named else "none"
+
+
+def _read_label_image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
+    labels = read_raster(path)
+    _check_size(path, labels.shape, shape)
+    if not np.array_equal(labels, np.floor(labels)):  # NaN fails too
+        raise InputError(f"ROI mask {path} must hold whole-number labels, got fractions")
+    if labels.min() < 0 or labels.max() > np.iinfo(np.int16).max:
+        raise InputError(
+            f"ROI mask {path} must hold labels in 0..32767, got {labels.min()}..{labels.max()}"
+        )
+    return labels
+
+
+def _read_probabilities(path: Path, shape: tuple[int, int]) -> tuple[tuple[str, ...], Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = tuple(str(name) for name in file["roi_names"])
+            probabilities = torch.from_numpy(file["probabilities"].astype(np.float32))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"ROI mask {path} must hold probabilities and roi_names, as wsreg segment writes them: "
+            f"{error}"
+        ) from error
+    _check_size(path, tuple(probabilities.shape[-2:]), shape)
+    return names, probabilities
+
+
+def _check_size(path: Path, got: tuple[int, ...], shape: tuple[int, int]) -> None:
+    if got != shape:
+        raise InputError(
+            f"ROI mask {path} must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
+            f"got {' x '.join(map(str, got))}"
+        )

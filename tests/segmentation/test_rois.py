@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wsreg.errors import InputError
+from wsreg.segmentation.rois import RoiTarget
+
+
+def test_what_is_known_is_what_is_valid_and_told() -> None:
+    masks, valid = torch.zeros(2, 2, 2), torch.tensor([[True, True], [True, False]])
+    known = torch.tensor([[[True, False], [True, True]], [[True, True], [True, True]]])
+    told = RoiTarget(names=("a", "b"), masks=masks, labels=((1,), (2,)), known=known)
+    assert told.known_where(valid)[0].tolist() == [[True, False], [True, False]]
+    plain = RoiTarget(names=("a", "b"), masks=masks, labels=((1,), (2,)))
+    assert torch.equal(plain.known_where(valid)[1], valid)
+
+
+def test_there_may_be_no_region() -> None:
+    assert RoiTarget(names=(), masks=torch.zeros(0, 4, 4)).labels == ()
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    masks = torch.zeros(1, 4, 4)
+    with pytest.raises(InputError, match=r"one mask for each of the 2 names, got \[1, 4, 4\]"):
+        RoiTarget(names=("a", "b"), masks=masks, labels=((1,), (2,)))
+    with pytest.raises(InputError, match="must be probabilities from 0 to 1"):
+        RoiTarget(names=("a",), masks=masks + 2.0, labels=((1,),))
+    with pytest.raises(InputError, match="must be probabilities from 0 to 1"):
+        RoiTarget(names=("a",), masks=masks * torch.nan, labels=((1,),))
+    with pytest.raises(InputError, match=r"known must have the ROI masks' shape \[1, 4, 4\]"):
+        RoiTarget(names=("a",), masks=masks, labels=((1,),), known=torch.ones(4, 4).bool())
+    with pytest.raises(InputError, match="labels of each of the 1 ROIs, got 0 groups"):
+        RoiTarget(names=("a",), masks=masks)
