@@ -1,4 +1,4 @@
-# make demo    set up and register a real CT to a simulated X-ray
+# make demo    set up, make a virtual patient, register its CT to its X-ray
 # make test    set up and run every check
 # make bench   set up and measure (long); never part of the tests
 # PYTHON=...   the interpreter to begin with (3.11 or newer)
@@ -33,9 +33,15 @@ lint: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/bench-installed
+benchmarks/output/cohort-small.h5: $(VENV)/bench-installed
+	$(BIN)/wsreg simulate cohort --preset small --seed 0 --out $@
+
+bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/renderer.py --write
 	$(BIN)/python benchmarks/registration.py --write
+	$(BIN)/python benchmarks/simulator.py --write
+	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --write
 
 clean:
 	rm -rf $(VENV) demo-output build .mypy_cache .ruff_cache .pytest_cache
