@@ -73,7 +73,7 @@ class Anatomy:
 
 def build_anatomy(person: Person) -> Anatomy:
     """The bones of a person, supine."""
-    nodes = load_shape_model().nodes(np.array(person.scores) + _sex_shift(person))
+    nodes = load_shape_model().nodes(shape_scores(person))
     pelvis, femur = nodes[PELVIS_NODES], nodes[LEFT_FEMUR_NODES]
     centre, radius_mm = _sphere(femur[list(FEMORAL_HEAD_NODES)])
     mirror = _mirror(pelvis)
@@ -105,6 +105,13 @@ def build_anatomy(person: Person) -> Anatomy:
     )
 
 
+def shape_scores(person: Person) -> FloatArray:
+    """[K] the person's scores in the shape model, moved by what goes with the sex."""
+    shift = SEX_SCORE if person.sex == "female" else -SEX_SCORE
+    scores: FloatArray = np.array(person.scores) + shift * _subpubic_direction()
+    return scores
+
+
 def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> float:
     """Mean distance between two bones' vertices and the nearest of the other's, both ways, mm."""
     from scipy.spatial import cKDTree
@@ -113,13 +120,6 @@ def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> 
     b = np.concatenate([surface.vertices_mm for surface in second])
     there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
     return float(0.5 * (there.mean() + back.mean()))
-
-
-def _sex_shift(person: Person) -> FloatArray:
-    shift: FloatArray = _subpubic_direction() * (
-        SEX_SCORE if person.sex == "female" else -SEX_SCORE
-    )
-    return shift
 
 
 @cache
