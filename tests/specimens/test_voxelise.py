@@ -4,7 +4,7 @@ import numpy as np
 
 from wsreg.specimens.surface import Surface
 from wsreg.specimens.vertebra import tube
-from wsreg.specimens.voxelise import Grid, grid_around, inside
+from wsreg.specimens.voxelise import Grid, grid_around, inside, touched
 
 
 def test_voxels_of_a_cube(cube: Surface) -> None:
@@ -50,3 +50,12 @@ def test_grid_around_holds_the_points_with_the_margin() -> None:
     assert (last >= [4.0, 5.0, 10.9]).all()
     second = grid.mm_from_voxel @ [1.0, 0.0, 0.0, 1.0]
     np.testing.assert_allclose(second[:3] - first, [0.5, 0.0, 0.0])
+
+
+def test_a_plate_without_thickness_is_touched_but_holds_nothing(cube: Surface) -> None:
+    flat = cube.moved(np.diag([1.0, 1.0, 0.0, 1.0]))  # the cube pressed onto z = 0
+    grid = Grid(origin_mm=(0.0, 0.0, -2.0), spacing_mm=1.0, shape=(5, 30, 30))
+    assert not inside([flat], grid).any()
+    expected = np.zeros((5, 30, 30), dtype=bool)
+    expected[2, 10:21, 10:21] = True
+    np.testing.assert_array_equal(touched([flat], grid), expected)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wsreg.specimens.person import Person
 from wsreg.specimens.surface import Surface
 from wsreg.specimens.texture import smooth_noise
-from wsreg.specimens.voxelise import Grid, grid_around, inside
+from wsreg.specimens.voxelise import Grid, grid_around, inside, touched
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -35,8 +35,8 @@ class BoneKind:
         trabecular: share of bone inside, near the shell.
         core: share of bone deep inside, relative to that near the shell.
         shaft_mm: thickness of the shell far from the joint, where there is a hollow shaft.
-        closed_mm: gaps up to twice as wide are filled: in some people the shape model's two
-            sides of a thin plate touch, which would leave holes.
+        closed_mm: gaps up to twice as wide are filled, and voxels that the surface touches count:
+            in some people the shape model's two sides of a thin plate cross, which left holes.
     """
 
     shell_mm: float
@@ -104,7 +104,9 @@ def bone_voxels(
     points = np.concatenate([surface.vertices_mm for surface in surfaces])
     points[:, 2] = np.maximum(points[:, 2], lowest_mm)
     grid = grid_around(points, spacing_mm, 3.0)
-    mask = _closed(inside(surfaces, grid), BONE_KINDS[name].closed_mm, spacing_mm)
+    mask = inside(surfaces, grid)
+    if BONE_KINDS[name].closed_mm > 0.0:
+        mask = _closed(mask | touched(surfaces, grid), BONE_KINDS[name].closed_mm, spacing_mm)
     if clear_of:
         neighbours = inside(clear_of, grid)
         if neighbours.any():
@@ -134,8 +136,6 @@ def signed_depth_mm(mask: NDArray[np.bool_], spacing_mm: float) -> Float32Array:
 
 def _closed(mask: NDArray[np.bool_], reach_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
     """Grown by a distance and shrunk by it again."""
-    if reach_mm == 0.0:
-        return mask
     grown = signed_depth_mm(mask, spacing_mm) > -reach_mm
     closed: NDArray[np.bool_] = signed_depth_mm(grown, spacing_mm) >= reach_mm
     return closed | mask

@@ -74,6 +74,24 @@ def inside(surfaces: Sequence[Surface], grid: Grid) -> NDArray[np.bool_]:
     return union
 
 
+def touched(surfaces: Sequence[Surface], grid: Grid) -> NDArray[np.bool_]:
+    """[D,H,W] the voxels that surfaces pass through, however thin what they enclose is."""
+    union = np.zeros(grid.shape, dtype=np.bool_)
+    for surface in surfaces:
+        corners = (surface.vertices_mm - np.array(grid.origin_mm)) / grid.spacing_mm
+        a, b, c = corners[surface.triangles].transpose(1, 0, 2)
+        longest = np.linalg.norm(np.stack((b - a, c - b, a - c)), axis=-1).max()
+        steps = int(np.ceil(longest / 0.7))  # samples closer than voxels are
+        for i in range(steps + 1):
+            for j in range(steps + 1 - i):
+                points = a + (b - a) * (i / steps) + (c - a) * (j / steps)
+                x, y, z = np.round(points).astype(int).T
+                depth, height, width = grid.shape
+                on_grid = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (z >= 0) & (z < depth)
+                union[z[on_grid], y[on_grid], x[on_grid]] = True
+    return union
+
+
 OFF_THE_EDGES = (1.37e-5, 2.71e-5)
 """Columns are read this far (voxels) beside their centres, so that none meets an edge exactly."""
 
