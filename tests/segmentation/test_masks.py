@@ -116,8 +116,8 @@ def test_what_cannot_be_is_one_sentence(pelvis: Volume, tmp_path: Path) -> None:
         read_rois(unknown, SHAPE, pelvis)
     with pytest.raises(InputError, match=r"it has 44 \(44\)"):
         read_rois(label_png(tmp_path / "other.png", {(0, 0): 44}), SHAPE, pelvis)
+    both = label_png(tmp_path / "both.png", {(0, 0): 8, (1, 0): 9})
     with pytest.raises(InputError, match="one number for each region, hip_left has several"):
-        both = label_png(tmp_path / "both.png", {(0, 0): 8, (1, 0): 9})
         read_rois(both, SHAPE, pelvis, {8: "hip_left", 9: "hip_left"})
     np.save(tmp_path / "fractions.npy", np.full(SHAPE, 0.5))
     with pytest.raises(InputError, match="whole-number labels, got fractions"):

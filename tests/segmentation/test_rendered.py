@@ -22,6 +22,7 @@ from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=56, columns=64, pixel_spacing_mm=(6.0, 6.0))
+SMALL = CAMERA.resized(28, 32)
 BONES = ("hip_left", "hip_right", "sacrum", "femur_left", "femur_right", "vertebrae_L4")
 
 
@@ -72,16 +73,16 @@ def test_it_agrees_with_the_silhouette(phantom: Volume) -> None:
 def test_dice_falls_with_the_pose_as_its_gradient_says(phantom: Volume) -> None:
     labels, pivot = labels_of(phantom), phantom.centre_mm
     here = turned(phantom, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    target = rendered_rois(phantom, CAMERA, here[None], labels)[0].double()
+    target = rendered_rois(phantom, SMALL, here[None], labels)[0].double()
     start = turned(phantom, 0.05, -0.04, 0.06, 8.0, -6.0, 20.0)
-    mask = torch.ones(CAMERA.rows, CAMERA.columns, dtype=torch.bool)
+    mask = torch.ones(SMALL.rows, SMALL.columns, dtype=torch.bool)
 
     def loss(pose: Tensor) -> Tensor:
-        soft = rendered_rois(phantom, CAMERA, pose[None], labels, backend="reference")
+        soft = rendered_rois(phantom, SMALL, pose[None], labels, backend="reference")
         return dice_loss(target, soft, mask)[0]
 
     soft, jacobian = rendered_rois_with_jacobian(
-        phantom, CAMERA, start[None], labels, pivot_mm=pivot, backend="reference"
+        phantom, SMALL, start[None], labels, pivot_mm=pivot, backend="reference"
     )
     gradient = linearize_dice(target, soft, jacobian, mask).gradient[0]
     for axis, size in enumerate((1e-5, 1e-5, 1e-5, 1e-3, 1e-3, 1e-3)):
@@ -94,7 +95,7 @@ def test_dice_falls_with_the_pose_as_its_gradient_says(phantom: Volume) -> None:
 
 
 def test_both_backends_and_autograd_agree(phantom: Volume) -> None:
-    labels, small = labels_of(phantom)[:2], CAMERA.resized(28, 32)
+    labels, small = labels_of(phantom)[:2], SMALL
     pose = turned(phantom, 0.05, 0.1, 0.0, 0.0, 5.0, 0.0)[None].requires_grad_()
     fast, jacobian = rendered_rois_with_jacobian(
         phantom, small, pose.detach(), labels, pivot_mm=phantom.centre_mm

@@ -35,7 +35,7 @@ class RoiConfig:
     """
 
     dice_weight: float = 0.1
-    distance_weight: float = 10.0
+    distance_weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,154 @@
+"""The ROI part of the loss: values, derivatives, what takes part."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.rigid import perturb
+from wsreg.registration.roi_terms import RoiConfig, RoiTerms, make_roi_terms
+from wsreg.segmentation.rendered import rendered_rois
+from wsreg.segmentation.rois import RoiTarget
+from wsreg.volumes.phantom import analytic_phantom
+from wsreg.volumes.resampling import resample_isotropic
+from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.volume import Volume
+
+CAMERA = Camera(source_to_detector_mm=1000.0, rows=32, columns=40, pixel_spacing_mm=(9.0, 9.0))
+NAMES = ("hip_left", "hip_right", "sacrum")
+VALID = torch.ones(CAMERA.rows, CAMERA.columns, dtype=torch.bool)
+
+
+@pytest.fixture(name="phantom", scope="module")
+def _phantom() -> Volume:
+    return resample_isotropic(analytic_phantom(), 6.0)
+
+
+@pytest.fixture(name="labels", scope="module")
+def _labels(phantom: Volume) -> tuple[tuple[int, ...], ...]:
+    values = {name: value for value, name in phantom.label_names.items()}
+    return tuple((values[name],) for name in NAMES)
+
+
+@pytest.fixture(name="truth", scope="module")
+def _truth(phantom: Volume) -> Tensor:
+    return frontal_pose(phantom, CAMERA)
+
+
+@pytest.fixture(name="target", scope="module")
+def _target(phantom: Volume, labels: tuple[tuple[int, ...], ...], truth: Tensor) -> RoiTarget:
+    masks = rendered_rois(phantom, CAMERA, truth[None], labels)[0]
+    return RoiTarget(names=NAMES, masks=masks, labels=labels)
+
+
+def terms_of(
+    target: RoiTarget, phantom: Volume, config: RoiConfig | None = None, valid: Tensor = VALID
+) -> RoiTerms | None:
+    return make_roi_terms(
+        target, valid, CAMERA, phantom, phantom.centre_mm, "reference", config or RoiConfig()
+    )
+
+
+def test_nothing_is_lost_at_the_truth_and_more_the_farther_from_it(
+    target: RoiTarget, phantom: Volume, truth: Tensor
+) -> None:
+    terms = terms_of(target, phantom)
+    assert terms is not None
+    steps = torch.zeros(5, 6, dtype=torch.float64)
+    steps[:, 3] = torch.tensor([0.0, 5.0, 20.0, 60.0, 100.0])
+    poses = perturb(truth.expand(5, 4, 4), steps, phantom.centre_mm)
+    losses = terms.loss(terms.masks(poses, torch.zeros(5, 32, 40)))
+    assert float(losses[0]) < 2e-3  # of mass beside a mask of one half
+    assert bool((losses.diff() > 0).all()), losses
+
+
+def test_dice_alone_is_the_papers_term(target: RoiTarget, phantom: Volume, truth: Tensor) -> None:
+    terms = terms_of(target, phantom, RoiConfig(dice_weight=0.1, distance_weight=0.0))
+    assert terms is not None
+    step = torch.tensor([0.0, 0.0, 0.0, 10.0, 0.0, 0.0], dtype=torch.float64)
+    masks = terms.masks(perturb(truth, step, phantom.centre_mm)[None], torch.zeros(1, 32, 40))
+    expected = 0.1 * (1.0 - terms.dice(masks).mean(dim=-1))
+    torch.testing.assert_close(terms.loss(masks), expected)
+
+
+def test_the_gradient_is_that_of_central_differences(
+    target: RoiTarget, phantom: Volume, truth: Tensor
+) -> None:
+    terms = terms_of(target, phantom)
+    assert terms is not None
+    terms = dataclasses.replace(
+        terms, target=terms.target.double(), distances=terms.distances.double()
+    )
+    step = torch.tensor([0.05, -0.04, 0.06, 25.0, -20.0, 20.0], dtype=torch.float64)
+    start = perturb(truth, step, phantom.centre_mm)
+    here = terms.linearize(start[None])
+    image = torch.zeros(1, 32, 40)
+    torch.testing.assert_close(here.value, terms.loss(terms.masks(start[None], image)))
+    for axis, size in enumerate((1e-5, 1e-5, 1e-5, 1e-3, 1e-3, 1e-3)):
+        change = torch.zeros(6, dtype=torch.float64)
+        change[axis] = size
+        ahead, behind = (
+            terms.loss(terms.masks(perturb(start, s * change, phantom.centre_mm)[None], image))
+            for s in (1.0, -1.0)
+        )
+        slope = float(ahead - behind) / (2.0 * size)
+        assert float(here.gradient[0, axis]) == pytest.approx(slope, rel=1e-3, abs=1e-7), axis
+    assert float(torch.linalg.eigvalsh(here.normal_matrix[0]).min()) > -1e-9
+
+
+def test_far_from_overlap_the_distance_still_pulls(
+    target: RoiTarget, phantom: Volume, truth: Tensor
+) -> None:
+    beside = perturb(
+        truth, torch.tensor([0.0, 0, 0, 95.0, 0, 0], dtype=torch.float64), phantom.centre_mm
+    )
+    one = RoiTarget(names=NAMES[:1], masks=target.masks[:1], labels=target.labels[:1])
+    overlap, both = (
+        terms_of(one, phantom, RoiConfig(distance_weight=weight)) for weight in (0.0, 10.0)
+    )
+    assert overlap is not None
+    assert both is not None
+    assert float(overlap.linearize(beside[None]).value[0]) > 0.099
+    assert abs(float(overlap.linearize(beside[None]).gradient[0, 3])) < 1e-4
+    assert float(both.linearize(beside[None]).gradient[0, 3]) > 1e-3
+
+
+def test_what_the_x_ray_or_the_ct_lacks_takes_no_part(target: RoiTarget, phantom: Volume) -> None:
+    masks = target.masks.clone()
+    masks[1] = 0.0
+    some = dataclasses.replace(target, masks=masks)
+    terms = terms_of(some, phantom)
+    assert terms is not None
+    assert terms.names == ("hip_left", "sacrum")
+    assert terms.labels == (target.labels[0], target.labels[2])
+    assert terms_of(some, phantom, valid=~VALID) is None
+    assert terms_of(dataclasses.replace(some, masks=torch.zeros_like(masks)), phantom) is None
+    nothing = RoiTarget(names=(), masks=torch.zeros(0, CAMERA.rows, CAMERA.columns))
+    assert terms_of(nothing, phantom) is None
+    assert phantom.labels is not None
+    (hip,) = target.labels[0]
+    without_hip = dataclasses.replace(
+        phantom, labels=torch.where(phantom.labels == hip, 0, phantom.labels)
+    )
+    left = terms_of(target, without_hip)
+    assert left is not None
+    assert left.names == ("hip_right", "sacrum")
+
+
+def test_a_network_takes_the_labels_place(target: RoiTarget, phantom: Volume) -> None:
+    masks = target.masks.clone()
+    masks[0] = 0.0
+
+    def moving(images: Tensor) -> Tensor:
+        return torch.cat((images, 0.5 * images, 0.25 * images), dim=1)
+
+    both = RoiTarget(names=NAMES, masks=masks, moving=moving)
+    terms = terms_of(both, phantom)
+    assert terms is not None
+    image = torch.ones(1, CAMERA.rows, CAMERA.columns)
+    found = terms.masks(torch.eye(4, dtype=torch.float64)[None], image)
+    assert found.amax(dim=(-2, -1)).tolist() == [[0.5, 0.25]]  # the regions that show
