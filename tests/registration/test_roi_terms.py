@@ -18,14 +18,14 @@ from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
-CAMERA = Camera(source_to_detector_mm=1000.0, rows=32, columns=40, pixel_spacing_mm=(9.0, 9.0))
+CAMERA = Camera(source_to_detector_mm=1000.0, rows=16, columns=20, pixel_spacing_mm=(18.0, 18.0))
 NAMES = ("hip_left", "hip_right", "sacrum")
 VALID = torch.ones(CAMERA.rows, CAMERA.columns, dtype=torch.bool)
 
 
 @pytest.fixture(name="phantom", scope="module")
 def _phantom() -> Volume:
-    return resample_isotropic(analytic_phantom(), 6.0)
+    return resample_isotropic(analytic_phantom(), 10.0)
 
 
 @pytest.fixture(name="labels", scope="module")
@@ -61,7 +61,7 @@ def test_nothing_is_lost_at_the_truth_and_more_the_farther_from_it(
     steps = torch.zeros(5, 6, dtype=torch.float64)
     steps[:, 3] = torch.tensor([0.0, 5.0, 20.0, 60.0, 100.0])
     poses = perturb(truth.expand(5, 4, 4), steps, phantom.centre_mm)
-    losses = terms.loss(terms.masks(poses, torch.zeros(5, 32, 40)))
+    losses = terms.loss(terms.masks(poses, torch.zeros(5, 16, 20)))
     assert float(losses[0]) < 2e-3  # of mass beside a mask of one half
     assert bool((losses.diff() > 0).all()), losses
 
@@ -70,7 +70,7 @@ def test_dice_alone_is_the_papers_term(target: RoiTarget, phantom: Volume, truth
     terms = terms_of(target, phantom, RoiConfig(dice_weight=0.1, distance_weight=0.0))
     assert terms is not None
     step = torch.tensor([0.0, 0.0, 0.0, 10.0, 0.0, 0.0], dtype=torch.float64)
-    masks = terms.masks(perturb(truth, step, phantom.centre_mm)[None], torch.zeros(1, 32, 40))
+    masks = terms.masks(perturb(truth, step, phantom.centre_mm)[None], torch.zeros(1, 16, 20))
     expected = 0.1 * (1.0 - terms.dice(masks).mean(dim=-1))
     torch.testing.assert_close(terms.loss(masks), expected)
 
@@ -86,7 +86,7 @@ def test_the_gradient_is_that_of_central_differences(
     step = torch.tensor([0.05, -0.04, 0.06, 25.0, -20.0, 20.0], dtype=torch.float64)
     start = perturb(truth, step, phantom.centre_mm)
     here = terms.linearize(start[None])
-    image = torch.zeros(1, 32, 40)
+    image = torch.zeros(1, 16, 20)
     torch.testing.assert_close(here.value, terms.loss(terms.masks(start[None], image)))
     for axis, size in enumerate((1e-5, 1e-5, 1e-5, 1e-3, 1e-3, 1e-3)):
         change = torch.zeros(6, dtype=torch.float64)

@@ -156,6 +156,18 @@ def test_a_batch_is_its_members(images: tuple[Tensor, ...]) -> None:
         torch.testing.assert_close(batch[number].normal_matrix, alone.normal_matrix)
 
 
+def test_an_image_that_is_not_finite_spoils_its_own_linearisation_only(
+    images: tuple[Tensor, ...],
+) -> None:
+    fixed, moving, jacobian, mask = images
+    windows = prepare_windows(fixed, mask, 9, 3)
+    both = torch.stack((moving, torch.full_like(moving, torch.nan)))
+    here = linearize_ncc(windows, both, torch.stack((jacobian, jacobian)))
+    assert here.is_finite().tolist() == [True, False]
+    alone = linearize_ncc(windows, moving[None], jacobian[None])
+    torch.testing.assert_close(here[0].normal_matrix, alone[0].normal_matrix)
+
+
 def test_bad_arguments_are_named() -> None:
     image = torch.rand(10, 12)
     mask = torch.ones(10, 12, dtype=torch.bool)

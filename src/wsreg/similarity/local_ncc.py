@@ -195,7 +195,12 @@ def _spread_over_pixels(weight: Tensor, windows: Windows) -> Tensor:
 
 
 def _positive(matrices: Tensor) -> Tensor:
-    """The matrices [...,P,P] with what rounding made negative raised to zero."""
-    values, vectors = torch.linalg.eigh(0.5 * (matrices + matrices.mT))
-    positive: Tensor = (vectors * values.clamp_min(0)[..., None, :]) @ vectors.mT
-    return positive
+    """The matrices [...,P,P] with what rounding made negative raised to zero.
+
+    Those that are not finite, of images that show nothing, stay so.
+    """
+    finite = torch.isfinite(matrices).all(dim=-1).all(dim=-1)[..., None, None]
+    symmetric = torch.where(finite, 0.5 * (matrices + matrices.mT), 0.0)
+    values, vectors = torch.linalg.eigh(symmetric)
+    positive = (vectors * values.clamp_min(0)[..., None, :]) @ vectors.mT
+    return torch.where(finite, positive, matrices)
