@@ -31,6 +31,8 @@ class RegistrationConfig:
         backend: renderer.
         seed: of everything random.
         rois: weights of the regions of interest, where they are given.
+        roi_approach: the same while regions alone bring poses near, before the image is looked at:
+            distance leads and overlap finishes.
     """
 
     method: Method = "gauss-newton"
@@ -46,6 +48,7 @@ class RegistrationConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     rois: RoiConfig = field(default_factory=RoiConfig)
+    roi_approach: RoiConfig = field(default_factory=lambda: RoiConfig(dice_weight=0.01))
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

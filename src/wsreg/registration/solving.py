@@ -15,7 +15,6 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.levenberg_marquardt import minimise
 from wsreg.registration.objective import Level, rendered
 from wsreg.registration.problem import Problem, StartKind, coarsest_level
-from wsreg.registration.roi_terms import RoiConfig
 from wsreg.registration.search import SearchConfig, distinct, poses_around, rank
 from wsreg.registration.trust import regional_similarity
 
@@ -26,8 +25,6 @@ HOPELESS = 1.25
 """A pose whose loss is more than this many times the best one's is not refined any further."""
 POLARITY_STARTS = 8
 """How many descents decide between two readings of an X-ray's intensities."""
-APPROACH = RoiConfig(dice_weight=0.01, distance_weight=1.0)
-"""While regions alone bring poses near, their distance leads and their overlap finishes."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -100,7 +97,7 @@ def _approached(level: Level, poses: Tensor, settings: RegistrationConfig) -> Te
     """The poses [N,4,4] after descents on the rendered regions of interest alone, best first."""
     if level.rois is None or level.rois.moving is not None:
         return poses
-    terms = dataclasses.replace(level.rois, config=APPROACH)
+    terms = dataclasses.replace(level.rois, config=settings.roi_approach)
     descents = minimise(terms.linearize, level.move, poses, settings.descent)
     return descents.camera_from_ct[descents.values.argsort()]
 
