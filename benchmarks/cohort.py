@@ -222,7 +222,7 @@ def ground_truth(samples: list[Sample], seed: int) -> str:
 def _label_dice(sample: Sample) -> Tensor:
     """Dice, over all labels, of stored labels and silhouettes of the CT's labels."""
     volumes = dict.fromkeys(LABELS.values(), sample.volume)
-    return _posed_dice(sample, volumes, 0.25 * sample.volume.spacing_mm[0])
+    return _posed_dice(sample, volumes, sample.volume.spacing_mm[0])
 
 
 def _fine_label_dice(samples: list[Sample], seed: int) -> Tensor:
@@ -236,7 +236,7 @@ def _fine_label_dice(samples: list[Sample], seed: int) -> Tensor:
         )
         for name, bone in specimen.bones.items()
     }
-    return torch.stack([_posed_dice(sample, volumes, 0.15) for sample in samples])
+    return torch.stack([_posed_dice(sample, volumes, 0.6) for sample in samples])
 
 
 def _posed_dice(sample: Sample, volumes: dict[int, Volume], least_mm: float) -> Tensor:
@@ -244,6 +244,7 @@ def _posed_dice(sample: Sample, volumes: dict[int, Volume], least_mm: float) -> 
         LABELS["left-femur"]: sample.camera_from_left_femur,
         LABELS["right-femur"]: sample.camera_from_right_femur,
     }
+    # Voxels stick out of the surface they stand for, so a ray has to cross a voxel's side.
     pictures, known = [], torch.ones_like(sample.labels, dtype=torch.bool)
     for label, volume in sorted(volumes.items()):
         pose = femurs.get(label, sample.camera_from_ct)

@@ -15,9 +15,9 @@ import numpy as np
 import tyro
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from wsreg.datasets.reader import DeepFluoroFile
 
 from wsreg.cohort.presets import person_of
+from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
 from wsreg.specimens.anatomy import Anatomy, build_anatomy
 from wsreg.volumes.volume import Volume
