@@ -10,12 +10,15 @@ from numba import njit
 
 from wsreg.kernels.simd import (
     LANES,
+    any_lane,
     clamp,
     first_lane,
     gather_pairs,
     high_half,
     keep_between,
+    lane,
     lane_numbers,
+    load,
     low_half,
     splat,
     square_root,
@@ -63,6 +66,24 @@ def test_pairs_of_16_bit_neighbours() -> None:
     assert _pairs(values, out) == 7
     np.testing.assert_array_equal(out[:8], values[1:24:3])
     np.testing.assert_array_equal(out[8:], values[2:25:3])
+
+
+@njit
+def _single_lanes(values, number):  # type: ignore[no-untyped-def]
+    x = load(values, np.int64(3))
+    whole = truncate(x)
+    return lane(x, number), lane(whole, number), any_lane(whole)
+
+
+def test_single_lanes() -> None:
+    values = np.linspace(0.5, 20.0, 40).astype(np.float32)
+    for number in range(LANES):
+        x, whole, anything = _single_lanes(values, number)
+        assert (x, whole, anything) == (values[3 + number], int(values[3 + number]), True)
+    values[:] = 0.9
+    assert not _single_lanes(values, 0)[2]
+    values[10] = -1.0
+    assert _single_lanes(values, 0)[2]
 
 
 def test_a_second_process_loads_the_kernels_from_disk() -> None:

@@ -17,19 +17,20 @@ non-zero voxels in cells of CELL x CELL voxels x BLOCK planes: what is empty is 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit, prange
 
 from wsreg.kernels.simd import (
     LANES,
+    any_lane,
     clamp,
     first_lane,
     gather_pairs,
     high_half,
     keep_between,
+    lane,
     lane_numbers,
+    load,
     low_half,
     prefetch,
     splat,
@@ -84,6 +85,48 @@ def _mark_occupied(occupied, occupancy, shape, source, linear, xs, ys, f, middle
         occupied[block] = count > 0
 
 
+@njit(inline="always")
+def _rays_of_row(x, y, f, o, m, middle):
+    """(start u, start v, p, q, 1/a_w) of the rays to detector points x (a vector), y, f.
+
+    Where a ray meets the middle plane is o - slope * planes, far source less long way: that
+    difference is taken here, in float64, and times a_w, so that it is linear in x and y.
+    """
+    planes = o[2] - middle
+    inverse = splat(np.float32(1)) / (
+        splat(np.float32(m[2, 0])) * x + splat(np.float32(m[2, 1] * y + m[2, 2] * f))
+    )
+    p = inverse * (splat(np.float32(m[0, 0])) * x + splat(np.float32(m[0, 1] * y + m[0, 2] * f)))
+    q = inverse * (splat(np.float32(m[1, 0])) * x + splat(np.float32(m[1, 1] * y + m[1, 2] * f)))
+    u0 = o[0] * m[2, 0] - planes * m[0, 0]
+    u1 = o[0] * m[2, 1] - planes * m[0, 1]
+    u2 = o[0] * m[2, 2] - planes * m[0, 2]
+    v0 = o[1] * m[2, 0] - planes * m[1, 0]
+    v1 = o[1] * m[2, 1] - planes * m[1, 1]
+    v2 = o[1] * m[2, 2] - planes * m[1, 2]
+    start_u = inverse * (splat(np.float32(u0)) * x + splat(np.float32(u1 * y + u2 * f)))
+    start_v = inverse * (splat(np.float32(v0)) * x + splat(np.float32(v1 * y + v2 * f)))
+    return start_u, start_v, p, q, inverse
+
+
+@njit(inline="always")
+def _motion_of_rays(x, y, f, n, s, p, q, inverse, planes):
+    """What moves along one pose parameter, as vectors: (start u, start v, p, q, a_w / a_w).
+
+    The last is the relative change of a_w.  ``n`` and ``s`` are the derivatives of the linear part
+    and of the source.
+    """
+    a_u = splat(np.float32(n[0, 0])) * x + splat(np.float32(n[0, 1] * y + n[0, 2] * f))
+    a_v = splat(np.float32(n[1, 0])) * x + splat(np.float32(n[1, 1] * y + n[1, 2] * f))
+    a_w = splat(np.float32(n[2, 0])) * x + splat(np.float32(n[2, 1] * y + n[2, 2] * f))
+    by_p = (a_u - p * a_w) * inverse
+    by_q = (a_v - q * a_w) * inverse
+    s_w = splat(np.float32(s[2]))
+    by_start_u = splat(np.float32(s[0])) - p * s_w - planes * by_p
+    by_start_v = splat(np.float32(s[1])) - q * s_w - planes * by_q
+    return by_start_u, by_start_v, by_p, by_q, a_w * inverse
+
+
 @njit(parallel=True, fastmath=True, cache=True)
 def march_image(
     grid, shape, occupancy, scale, stride, first_plane,
@@ -133,12 +176,6 @@ def march_image(
         m = linear[pose]
         o = source[pose]
         planes = splat(np.float32(o[2] - middle))
-        # Where a ray meets the middle plane is o - slope * planes, far source less long way: that
-        # difference is taken here, in float64, and times a_w, so that it is linear in x and y.
-        start = np.empty((2, 3), np.float64)
-        for axis in range(3):
-            start[0, axis] = o[0] * m[2, axis] - (o[2] - middle) * m[0, axis]
-            start[1, axis] = o[1] * m[2, axis] - (o[2] - middle) * m[1, axis]
         zero = splat(np.float32(0))
         last_u = splat(np.float32(shape[0] - PAD))
         last_v = splat(np.float32(shape[1] - PAD))
@@ -148,23 +185,7 @@ def march_image(
         x = clamp(first_x + lane_numbers() * splat(np.float32(dx)), first_x, last_x)
         for row in range(band * TILE_ROWS, row_end):
             y = y0 + row * dy
-            inverse = splat(np.float32(1)) / (
-                splat(np.float32(m[2, 0])) * x + splat(np.float32(m[2, 1] * y + m[2, 2] * f))
-            )
-            p = inverse * (
-                splat(np.float32(m[0, 0])) * x + splat(np.float32(m[0, 1] * y + m[0, 2] * f))
-            )
-            q = inverse * (
-                splat(np.float32(m[1, 0])) * x + splat(np.float32(m[1, 1] * y + m[1, 2] * f))
-            )
-            start_u = inverse * (
-                splat(np.float32(start[0, 0])) * x
-                + splat(np.float32(start[0, 1] * y + start[0, 2] * f))
-            )
-            start_v = inverse * (
-                splat(np.float32(start[1, 0])) * x
-                + splat(np.float32(start[1, 1] * y + start[1, 2] * f))
-            )
+            start_u, start_v, p, q, inverse = _rays_of_row(x, y, f, o, m, middle)
             # The part of the ray between source and detector, as planes relative to the middle.
             end_a = planes
             end_b = planes + splat(np.float32(1)) / inverse
@@ -215,28 +236,22 @@ def march_image(
             if not wanted:
                 continue
             for axis in range(6):
-                n = linear_by_pose[pose, axis]
-                s = source_by_pose[pose, axis]
-                a_u = splat(np.float32(n[0, 0])) * x + splat(np.float32(n[0, 1] * y + n[0, 2] * f))
-                a_v = splat(np.float32(n[1, 0])) * x + splat(np.float32(n[1, 1] * y + n[1, 2] * f))
-                a_w = splat(np.float32(n[2, 0])) * x + splat(np.float32(n[2, 1] * y + n[2, 2] * f))
-                by_p = (a_u - p * a_w) * inverse
-                by_q = (a_v - q * a_w) * inverse
-                s_w = splat(np.float32(s[2]))
-                by_start_u = splat(np.float32(s[0])) - p * s_w - planes * by_p
-                by_start_v = splat(np.float32(s[1])) - q * s_w - planes * by_q
+                by_start_u, by_start_v, by_p, by_q, by_w = _motion_of_rays(
+                    x, y, f, linear_by_pose[pose, axis], source_by_pose[pose, axis],
+                    p, q, inverse, planes,
+                )  # fmt: skip
                 change = (
                     weight
                     * (sum_u * by_start_u + sum_v * by_start_v + moment_u * by_p + moment_v * by_q)
-                    - integral * a_w * inverse
+                    - integral * by_w
                 )
                 at = np.int64((pose * 6 + axis) * rows + row) * padded + column
                 store(flat_jacobian, at, change)
 
 
 @njit(inline="always")
-def _add_mixed_sample(sums, labels, position, width, fu, fv, k):
-    """Add one bilinear sample of every label's indicator, and of its slopes, to ``sums``."""
+def _add_mixed_sample(sums, beside, labels, position, width, fu, fv, k):
+    """Add one bilinear sample of every label's indicator, and of its slopes, to a lane of sums."""
     a, b = labels[position] % MIXED, labels[position + 1] % MIXED
     c, d = labels[position + width] % MIXED, labels[position + width + 1] % MIXED
     gu, gv = np.float32(1) - fu, np.float32(1) - fv
@@ -251,11 +266,11 @@ def _add_mixed_sample(sums, labels, position, width, fu, fv, k):
             label, weight, by_u, by_v = d, fu * fv, fv, fu
         if label != 0:
             channel = label - 1
-            sums[channel, 0] += weight
-            sums[channel, 1] += by_u
-            sums[channel, 2] += by_v
-            sums[channel, 3] += k * by_u
-            sums[channel, 4] += k * by_v
+            sums[channel, 0, beside] += weight
+            sums[channel, 1, beside] += by_u
+            sums[channel, 2, beside] += by_v
+            sums[channel, 3, beside] += k * by_u
+            sums[channel, 4, beside] += k * by_v
 
 
 @njit(parallel=True, fastmath=True, cache=True)
@@ -268,92 +283,102 @@ def march_labels(
 
     Arguments as in ``march_image``, but for: ``labels`` uint16, 0 for background and c+1 for
     channel c, plus MIXED where one of the next voxels along u, v and both is another (most are not,
-    so that most samples read one voxel); ``image`` [B, C, rows, columns] and ``jacobian``
-    [B, C, 6, rows, columns] float32, zero where they come in: only rays that meet a label are
-    written.
+    so that most samples read one voxel); ``image`` [B, C, rows, padded columns] and ``jacobian``
+    [B, C, 6, rows, padded columns] float32, zero as they come in: only packets of rays that meet a
+    label are written.
     """
     poses, channels = source.shape[0], image.shape[1]
-    packets = (columns + LANES - 1) // LANES
+    padded = image.shape[3]
+    packets = padded // LANES
     bands = (rows + TILE_ROWS - 1) // TILE_ROWS
+    flat_image, flat_jacobian = image.reshape(-1), jacobian.reshape(-1)
     wanted = jacobian.shape[0] > 0
     middle = 0.5 * (shape[2] - 1)
     plane = np.int64(shape[0] * shape[1])
-    width = np.int64(shape[0])
     blocks = occupancy.shape[0]
 
     for tile in prange(poses * bands * packets):
         pose = tile // (bands * packets)
         band = (tile // packets) % bands
-        first_column = (tile % packets) * LANES
-        column_end = min(columns, first_column + LANES)
+        column = (tile % packets) * LANES
+        lanes = min(columns - column, LANES)
         row_end = min(rows, (band + 1) * TILE_ROWS)
         x0, dx, y0, dy, f = detector
-        xs = (x0 + first_column * dx, x0 + (column_end - 1) * dx)
+        xs = (x0 + column * dx, x0 + (column + lanes - 1) * dx)
         ys = (y0 + band * TILE_ROWS * dy, y0 + (row_end - 1) * dy)
         occupied = np.empty(blocks, np.bool_)
         m, o = linear[pose], source[pose]
         _mark_occupied(occupied, occupancy, shape, o, m, xs, ys, f, middle)
-        sums = np.empty((channels, 5), np.float32)
-        motion = np.empty((6, 5), np.float32)
+        sums = np.zeros((channels, 5, LANES), np.float32)
+        flat_sums = sums.reshape(-1)
+        planes = splat(np.float32(o[2] - middle))
+        zero = splat(np.float32(0))
+        last_u = splat(np.float32(shape[0] - PAD))
+        last_v = splat(np.float32(shape[1] - PAD))
+        width = splat(np.int32(shape[0]))
+        first_x, last_x = splat(np.float32(xs[0])), splat(np.float32(xs[1]))
+        x = clamp(first_x + lane_numbers() * splat(np.float32(dx)), first_x, last_x)
         for row in range(band * TILE_ROWS, row_end):
             y = y0 + row * dy
-            for column in range(first_column, column_end):
-                x = x0 + column * dx
-                sums[:] = np.float32(0)
-                met = False
-                start_u, start_v, p, q = _corner_line(o, m, x, y, f, middle)
-                a_w = m[2, 0] * x + m[2, 1] * y + m[2, 2] * f
-                ends = (o[2] - middle, o[2] - middle + a_w)
-                for block in range(blocks):
-                    if not occupied[block]:
+            start_u, start_v, p, q, inverse = _rays_of_row(x, y, f, o, m, middle)
+            end_a = planes
+            end_b = planes + splat(np.float32(1)) / inverse
+            met = False
+            for block in range(blocks):
+                if not occupied[block]:
+                    continue
+                begin = block * BLOCK
+                begin += (first_plane - begin) % stride
+                for number in range(begin, min(block * BLOCK + BLOCK, shape[2]), stride):
+                    k = splat(np.float32(number - middle))
+                    u = clamp(start_u + k * p, zero, last_u)
+                    v = clamp(start_v + k * q, zero, last_v)
+                    if clip:
+                        u = keep_between(k, end_a, end_b, u)
+                    iu, iv = truncate(u), truncate(v)
+                    index = iv * width + iu
+                    offset = np.int64(number) * plane
+                    codes = low_half(gather_pairs(labels, offset, index))
+                    if not any_lane(codes):
                         continue
-                    begin = block * BLOCK
-                    begin += (first_plane - begin) % stride
-                    for number in range(begin, min(block * BLOCK + BLOCK, shape[2]), stride):
-                        k = np.float32(number - middle)
-                        u = np.float32(start_u + k * p)
-                        v = np.float32(start_v + k * q)
-                        if u < 0 or v < 0 or u >= shape[0] - PAD or v >= shape[1] - PAD:
+                    met = True
+                    fu, fv = u - to_float(iu), v - to_float(iv)
+                    for beside in range(lanes):
+                        code = lane(codes, beside)
+                        if code == 0:
                             continue
-                        if clip and (k < min(ends) or k > max(ends)):
-                            continue
-                        iu, iv = np.int64(u), np.int64(v)
-                        position = number * plane + iv * width + iu
-                        label = labels[position]
-                        if label == 0:
-                            continue
-                        met = True
-                        if label < MIXED:
-                            sums[label - 1, 0] += np.float32(1)
+                        if code < MIXED:
+                            sums[code - 1, 0, beside] += np.float32(1)
                         else:
                             _add_mixed_sample(
-                                sums, labels, position, width,
-                                u - np.float32(iu), v - np.float32(iv), k,
+                                sums, beside, labels, offset + lane(index, beside), shape[0],
+                                lane(fu, beside), lane(fv, beside), np.float32(number - middle),
                             )  # fmt: skip
-                if not met:
-                    continue
-                weight = stride * math.sqrt(x * x + y * y + f * f) / abs(a_w)
-                for channel in range(channels):
-                    image[pose, channel, row, column] = weight * sums[channel, 0]
-                if not wanted:
-                    continue
-                planes = o[2] - middle
+            if not met:
+                continue
+            length = square_root(x * x + splat(np.float32(y * y + f * f)))
+            sign = 1.0 if m[2, 2] > 0 else -1.0
+            weight = splat(np.float32(sign * stride)) * length * inverse
+            for channel in range(channels):
+                first = channel * 5 * LANES
+                total = weight * load(flat_sums, first)
+                at = np.int64((pose * channels + channel) * rows + row) * padded + column
+                store(flat_image, at, total)
+            if wanted:
                 for axis in range(6):
-                    n, s = linear_by_pose[pose, axis], source_by_pose[pose, axis]
-                    b_w = n[2, 0] * x + n[2, 1] * y + n[2, 2] * f
-                    by_p = (n[0, 0] * x + n[0, 1] * y + n[0, 2] * f - p * b_w) / a_w
-                    by_q = (n[1, 0] * x + n[1, 1] * y + n[1, 2] * f - q * b_w) / a_w
-                    motion[axis, 0] = -weight * b_w / a_w
-                    motion[axis, 1] = weight * (s[0] - p * s[2] - planes * by_p)
-                    motion[axis, 2] = weight * (s[1] - q * s[2] - planes * by_q)
-                    motion[axis, 3] = weight * by_p
-                    motion[axis, 4] = weight * by_q
-                for channel in range(channels):
-                    t = sums[channel]
-                    if t[0] == 0 and t[1] == 0 and t[2] == 0:
-                        continue
-                    for axis in range(6):
-                        m5 = motion[axis]
-                        jacobian[pose, channel, axis, row, column] = (
-                            t[0] * m5[0] + t[1] * m5[1] + t[2] * m5[2] + t[3] * m5[3] + t[4] * m5[4]
+                    by_start_u, by_start_v, by_p, by_q, by_w = _motion_of_rays(
+                        x, y, f, linear_by_pose[pose, axis], source_by_pose[pose, axis],
+                        p, q, inverse, planes,
+                    )  # fmt: skip
+                    for channel in range(channels):
+                        first = channel * 5 * LANES
+                        change = weight * (
+                            load(flat_sums, first + LANES) * by_start_u
+                            + load(flat_sums, first + 2 * LANES) * by_start_v
+                            + load(flat_sums, first + 3 * LANES) * by_p
+                            + load(flat_sums, first + 4 * LANES) * by_q
+                            - load(flat_sums, first) * by_w
                         )
+                        plane_of = np.int64((pose * channels + channel) * 6 + axis)
+                        store(flat_jacobian, (plane_of * rows + row) * padded + column, change)
+            sums[:] = np.float32(0)

@@ -186,6 +186,25 @@ def gather_pairs(typing_context, array, offset, index):
 
 
 @intrinsic
+def any_lane(typing_context, x):
+    """Whether any lane of a vector of ints is not 0."""
+
+    def emit(_context, builder, _signature, args):
+        set_lanes = builder.icmp_signed("!=", args[0], _ints(0))
+        together = builder.bitcast(set_lanes, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", together, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(x), emit
+
+
+@intrinsic
+def lane(typing_context, x, number):
+    """One lane of a vector, by its number."""
+    element = types.float32 if x is _f32x8 else types.int32
+    return element(x, types.int64), lambda _c, builder, _s, args: builder.extract_element(*args)
+
+
+@intrinsic
 def first_lane(typing_context, x):
     """Lane 0 of a vector of ints."""
     return types.int32(x), lambda _c, builder, _s, args: builder.extract_element(args[0], _INT(0))
@@ -207,6 +226,19 @@ def prefetch(typing_context, array, offset):
         return context.get_dummy_value()
 
     return types.void(array, types.int64), emit
+
+
+@intrinsic
+def load(typing_context, array, offset):
+    """Lanes of a float32 array, starting at element ``offset``."""
+
+    def emit(context, builder, signature, args):
+        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        loaded = builder.load(builder.bitcast(pointer, _FLOATS.as_pointer()))
+        loaded.align = 4
+        return loaded
+
+    return _f32x8(array, types.int64), emit
 
 
 @intrinsic

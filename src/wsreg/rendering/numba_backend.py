@@ -92,11 +92,12 @@ def _label_pass(
     camera: Camera,
     derivatives: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    size = (len(rois), camera.rows, camera.columns)
-    image = np.zeros((poses, *size), np.float32)
-    jacobian = np.zeros((poses if derivatives else 0, size[0], 6, *size[1:]), np.float32)
+    padded = -(-camera.columns // LANES) * LANES
+    size = (len(rois), 6, camera.rows, padded)
+    image = np.zeros((poses, size[0], *size[2:]), np.float32)
+    jacobian = np.zeros((poses if derivatives else 0, *size), np.float32)
     march_labels(grid.values, grid.shape, grid.occupancy, *arguments, image, jacobian)
-    return image, jacobian
+    return image[..., : camera.columns], jacobian[..., : camera.columns]
 
 
 def _disjoint(rois: Rois) -> Rois:
