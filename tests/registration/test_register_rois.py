@@ -134,6 +134,16 @@ def test_masks_of_nothing_drop_out_and_the_verdict_says_so(
     assert "No region of interest took part" in result.verdict.reasons[0]
 
 
+def test_regions_of_bones_that_are_not_rendered_take_no_part(
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+) -> None:
+    pelvis = [label for group in rois.labels[:3] for label in group]
+    result = register(
+        radiograph, phantom, init=truth, rois=rois, render_labels=pelvis, config=QUICK
+    )
+    assert set(result.config["evidence"]["roi_dice"]) == set(NAMES[:3])
+
+
 def test_a_search_with_regions(
     radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
 ) -> None:

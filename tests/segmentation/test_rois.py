@@ -20,6 +20,19 @@ def test_there_may_be_no_region() -> None:
     assert RoiTarget(names=(), masks=torch.zeros(0, 4, 4)).labels == ()
 
 
+def test_only_what_is_made_of_the_wanted_labels_is_kept() -> None:
+    masks = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    rois = RoiTarget(
+        names=("a", "b", "c"), masks=masks, labels=((1,), (2, 3), (4,)), known=masks > 0.5
+    )
+    some = rois.restricted_to((3, 4, 9))
+    assert (some.names, some.labels) == (("b", "c"), ((3,), (4,)))
+    assert torch.equal(some.masks, masks[1:])
+    assert some.known is not None
+    assert torch.equal(some.known, masks[1:] > 0.5)
+    assert rois.restricted_to(()).names == ()
+
+
 def test_parts_that_do_not_fit_are_refused() -> None:
     masks = torch.zeros(1, 4, 4)
     with pytest.raises(InputError, match=r"one mask for each of the 2 names, got \[1, 4, 4\]"):

@@ -51,7 +51,8 @@ def register(
         view: for ``search``: PA, AP, LAT, RLAT or C-arm angles.
         render_labels: labels of the bones that are registered; only these are rendered.
         rois: regions of interest found in the X-ray, whose overlap with those of the CT is part
-            of the loss, and brings far starts near.
+            of the loss, and brings far starts near.  With ``render_labels`` only regions of these
+            take part: others move by themselves.
         pivot_mm: [3] centre of rotation in CT coordinates; the volume's centre by default.
         config: settings.
         progress: called with (stage, done, total) as work proceeds.
@@ -66,8 +67,11 @@ def register(
     settings = config or RegistrationConfig()
     backend = resolve_backend(settings.backend)
     camera = _camera_of(radiograph, camera)
+    labels = tuple(sorted(set(render_labels)))
     if rois is not None:
         _check_rois(rois, radiograph, volume, settings.method)
+        if labels and rois.moving is None:
+            rois = rois.restricted_to(labels)
     clock = Clock()
     with _one_torch_thread():
         start, kind = _start_pose(radiograph, volume, camera, init, view)
@@ -78,7 +82,7 @@ def register(
             start=start,
             kind=kind,
             view=view,
-            labels=tuple(sorted(set(render_labels))),
+            labels=labels,
             rois=rois,
             pivot_mm=volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64),
             settings=settings,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -53,6 +54,18 @@ class RoiTarget:
                 f"labels must name the CT labels of each of the {count} ROIs, "
                 f"got {len(self.labels)} groups"
             )
+
+    def restricted_to(self, labels: Collection[int]) -> RoiTarget:
+        """The regions that are made of some of these CT labels, and of no others."""
+        groups = [tuple(label for label in group if label in labels) for group in self.labels]
+        kept = [index for index, group in enumerate(groups) if group]
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[index] for index in kept),
+            masks=self.masks[kept],
+            labels=tuple(groups[index] for index in kept),
+            known=None if self.known is None else self.known[kept],
+        )
 
     def known_where(self, valid: Tensor) -> Tensor:
         """[R,H,W] bool: pixels that are ``valid`` [H,W] and of which the masks tell something."""
