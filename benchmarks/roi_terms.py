@@ -1,56 +1,63 @@
-"""What regions of interest do for the capture range: none, Dice, distance, both, by start error.
+"""What regions of interest do for a registration: success by start error, and the paper's loop.
 
-    python benchmarks/roi_terms.py            # everything that is missing, then report
-    python benchmarks/roi_terms.py --write    # and put it into docs/results.md
+    wsreg train segmentation --data cohort.h5 --hold-out 17-1882 --out unet-17-1882
+    python benchmarks/roi_terms.py --cohort cohort.h5 --model unet-17-1882            # run, report
+    python benchmarks/roi_terms.py --cohort cohort.h5 --model unet-17-1882 --write    # and keep
 
-X-rays are those of the registration benchmark (pelvis).  Masks are silhouettes of the CT's labels
-at the true pose, as they are, or with outlines that wander by some pixels as a network's do.
-Trials are appended to ``benchmarks/output/roi_terms.jsonl``; an interrupted run goes on.
+On the specimens that the model has not seen; the pose of the pelvis is sought from the same starts
+by every method.  Regions are those that move with the pelvis: femurs have poses of their own.
+Every trial is appended to a journal under ``benchmarks/output/roi-terms`` as it ends, so a run that
+is interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
 from tqdm import tqdm
 
-from cases import Case, load_cases
 from hardware import describe_hardware
 from results_file import write_section
-from wsreg import Camera, RegistrationConfig, Volume, read_radiograph, read_volume, register, render
-from wsreg.datasets.layout import LABEL_NAMES
-from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
-from wsreg.geometry.rigid import perturb
+from wsreg import RegistrationConfig, RegistrationResult, __version__, register
+from wsreg.datasets.reader import DeepFluoroFile
+from wsreg.datasets.sample import Sample
+from wsreg.evaluation.journal import open_journal
+from wsreg.evaluation.scoring import score
+from wsreg.evaluation.starts import seeded_start
+from wsreg.evaluation.trial import Trial
+from wsreg.outputs.files import sha256_of
 from wsreg.registration.roi_terms import RoiConfig
-from wsreg.segmentation.region_names import labels_of_region
+from wsreg.segmentation.checkpoint import WEIGHTS_FILE
+from wsreg.segmentation.network_rois import found_against_rendered, found_in_both
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.samples import fetch_sample
+from wsreg.segmentation.segmenter import Segmenter, load_segmenter
+from wsreg.training.layers import true_masks
 
-OUTPUT = Path(__file__).parent / "output" / "roi_terms.jsonl"
+OUTPUT = Path(__file__).parent / "output" / "roi-terms"
 START_ERRORS_MM = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 125.0, 150.0)
+LOOP_ERROR_MM = 20.0
+"""Of the starts of the paper's loop, which takes minutes."""
 SUCCESS_MM, CAPTURED = 1.0, 0.95
-OUTLINE_WANDER_PX, OUTLINE_KNOTS = 6.0, 14
-Row = dict[str, Any]
+PELVIS = (1, 2, 3, 4)
+"""Labels of hemipelves, vertebrae and upper sacrum."""
 
-CONFIGS = {
-    "none": RegistrationConfig(),
-    "Dice": RegistrationConfig(
-        rois=RoiConfig(distance_weight=0.0), roi_approach=RoiConfig(distance_weight=0.0)
-    ),
-    "distance": RegistrationConfig(
-        rois=RoiConfig(dice_weight=0.0), roi_approach=RoiConfig(dice_weight=0.0)
-    ),
-    "both": RegistrationConfig(),
-    "both, rough masks": RegistrationConfig(),
-}
+BOTH = RegistrationConfig()
+DICE = RegistrationConfig(
+    rois=RoiConfig(distance_weight=0.0), roi_approach=RoiConfig(distance_weight=0.0)
+)
+DISTANCE = RegistrationConfig(
+    rois=RoiConfig(dice_weight=0.0), roi_approach=RoiConfig(dice_weight=0.0)
+)
+ADAM = RegistrationConfig(method="adam", probes=0)
+
+Rois = Callable[[Sample, Segmenter], RoiTarget | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,146 +65,180 @@ class Options:
     """What to run.
 
     Args:
-        xrays: how many.
-        fresh: run again what has been run before.
+        cohort: file in DeepFluoro's layout.
+        model: folder of a U-Net written by ``wsreg train segmentation``.
+        seeds: of the starts; each X-ray gets one start for each and each distance.
+        limit: at most so many X-rays of each specimen.
+        loop: X-rays that the paper's loop is run on.
         write: put the report into docs/results.md.
     """
 
-    xrays: int = 10
-    fresh: bool = False
+    cohort: Path
+    model: Path
+    seeds: tuple[int, ...] = (0,)
+    limit: int | None = None
+    loop: int = 12
     write: bool = False
 
 
-def silhouettes(volume: Volume, camera: Camera, pose: Tensor) -> RoiTarget:
-    """The six regions of the pelvis, where rays four times as dense mostly meet them."""
-    groups = {name: labels_of_region(name, volume) for name in LABEL_NAMES.values()}
-    fine = camera.resized(2 * camera.rows, 2 * camera.columns)
-    lengths = render(volume, fine, pose, rois=groups.values(), attenuation=False)[0]
-    met = (lengths > 0.5 * min(volume.spacing_mm)).float()
-    masks = torch.nn.functional.avg_pool2d(met, 2) >= 0.5
-    return RoiTarget(names=tuple(groups), masks=masks.float(), labels=tuple(groups.values()))
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to register: regions of the X-ray, and settings."""
+
+    rois: Rois
+    config: RegistrationConfig
 
 
-def rough(rois: RoiTarget, seed: int) -> RoiTarget:
-    """The regions with outlines moved in and out, smoothly and at random."""
-    from scipy.ndimage import distance_transform_edt
-
-    generator = torch.Generator().manual_seed(seed)
-    masks = []
-    for mask in rois.masks > 0.5:
-        knots = torch.randn(1, 1, OUTLINE_KNOTS, OUTLINE_KNOTS, generator=generator)
-        wander = torch.nn.functional.interpolate(knots, mask.shape, mode="bicubic")[0, 0]
-        inside, outside = (distance_transform_edt(side.numpy()) for side in (mask, ~mask))
-        moved = torch.from_numpy(inside - outside) + OUTLINE_WANDER_PX * wander > 0
-        masks.append(moved.float() if bool(mask.any()) else mask.float())
-    return RoiTarget(names=rois.names, masks=torch.stack(masks), labels=rois.labels)
+def without(sample: Sample, segmenter: Segmenter) -> None:
+    """No regions."""
 
 
-def start_pose(case: Case, distance_mm: float) -> Tensor:
-    """The true pose turned and moved at random until landmarks are so far off in 3D."""
-    from scipy.optimize import brentq
-
-    generator = np.random.default_rng([case.seed, int(distance_mm)])
-    direction = generator.normal(size=6) * np.array([0.004, 0.004, 0.004, 1.0, 1.0, 1.0])
-    pivot = case.landmarks_mm.mean(dim=0)
-
-    def start(scale: float) -> Tensor:
-        return perturb(case.camera_from_ct, torch.from_numpy(scale * direction), pivot)
-
-    def excess(scale: float) -> float:
-        error = mtre_3d_mm(case.landmarks_mm, start(scale), case.camera_from_ct)
-        return float(error) - distance_mm
-
-    return start(float(brentq(excess, 0.0, 1000.0, xtol=1e-3)))
+def found(sample: Sample, segmenter: Segmenter) -> RoiTarget:
+    """The network's masks, against rendered labels."""
+    return found_against_rendered(segmenter, sample.radiograph, sample.volume).restricted_to(PELVIS)
 
 
-def run(case: Case, volume: Volume, terms: str, distance_mm: float) -> Row:
-    """One registration, measured."""
-    radiograph = read_radiograph(case.image_path, camera=case.camera, intensity="transmission")
-    rois = None if terms == "none" else silhouettes(volume, case.camera, case.camera_from_ct)
-    if rois is not None and terms.endswith("rough masks"):
-        rois = rough(rois, case.seed)
-    start, truth = start_pose(case, distance_mm), case.camera_from_ct
-    result = register(radiograph, volume, init=start, rois=rois, config=CONFIGS[terms])
-    projected = mpd_mm(case.landmarks_mm, result.camera_from_ct, truth, case.camera)
-    return {
-        "trial": f"{terms}/{case.name}/{distance_mm:g}",
-        "terms": terms,
-        "start_mm": distance_mm,
-        "projected_mm": float(projected.nan_to_num(nan=1e3)),
-        "spatial_mm": float(mtre_3d_mm(case.landmarks_mm, result.camera_from_ct, truth)),
-        "seconds": result.seconds["total"] - result.seconds["prepare_ct"],
-        "verdict": result.verdict.status,
-        "dice": result.config["evidence"]["roi_dice"],
+def found_twice(sample: Sample, segmenter: Segmenter) -> RoiTarget:
+    """The network's masks, against the network's masks of the rendered image."""
+    return found_in_both(segmenter, sample.radiograph)
+
+
+def true(sample: Sample, segmenter: Segmenter) -> RoiTarget:
+    """Silhouettes of the CT's labels at the true pose, against rendered labels."""
+    masks, _ = true_masks(sample, PELVIS)
+    names = tuple(sample.volume.label_names[label] for label in PELVIS)
+    groups = tuple((label,) for label in PELVIS)
+    return RoiTarget(names=names, masks=masks.float(), labels=groups)
+
+
+METHODS: Mapping[str, Method] = {
+    "no regions": Method(rois=without, config=BOTH),
+    "U-Net, Dice": Method(rois=found, config=DICE),
+    "U-Net, distance": Method(rois=found, config=DISTANCE),
+    "U-Net, both": Method(rois=found, config=BOTH),
+    "true masks, both": Method(rois=true, config=BOTH),
+}
+LOOPS: Mapping[str, Method] = {
+    "U-Net in the loop, 250 Adam steps": Method(rois=found_twice, config=ADAM),
+}
+
+
+def run(
+    cohort: DeepFluoroFile, options: Options, segmenter: Segmenter, name: str, distance_mm: float,
+    seed: int, limit: int | None,
+) -> list[Trial]:  # fmt: skip
+    """Trials of one method at one distance; what the journal holds is not run again."""
+    method = (METHODS | LOOPS)[name]
+    setup = {
+        "method": name,
+        "wsreg": __version__,
+        "config": dataclasses.asdict(method.config),
+        "start_distance_mm": distance_mm,
+        "start_seed": seed,
+        "cohort_sha256": sha256_of(options.cohort),
     }
+    if method.rois in (found, found_twice):
+        setup["model_sha256"] = sha256_of(options.model / WEIGHTS_FILE)
+
+    def registered(sample: Sample) -> RegistrationResult:
+        start = seeded_start(sample, distance_mm, seed)
+        rois = method.rois(sample, segmenter)
+        return register(
+            sample.radiograph, sample.volume, init=start, rois=rois, config=method.config
+        )
+
+    slug = "".join(c if c.isalnum() else "-" for c in name.lower())
+    journal = open_journal(OUTPUT / f"{slug}-{distance_mm:g}mm-{seed}.jsonl", setup)
+    return score(registered, samples(cohort, segmenter, limit), journal=journal)
 
 
-def missing(options: Options, done: set[str]) -> Iterator[tuple[Case, str, float]]:
-    """The trials that no row is of."""
-    for case in load_cases("pelvis", options.xrays):
-        for distance_mm in START_ERRORS_MM:
-            for terms in CONFIGS:
-                if f"{terms}/{case.name}/{distance_mm:g}" not in done:
-                    yield case, terms, distance_mm
+def samples(cohort: DeepFluoroFile, segmenter: Segmenter, limit: int | None) -> Iterator[Sample]:
+    """X-rays of the specimens that the model has not seen."""
+    for specimen in segmenter.card.held_out:
+        for projection in cohort.projections(specimen)[:limit]:
+            yield cohort.sample(specimen, projection)
 
 
-def run_missing(options: Options) -> list[Row]:
-    """Run what has not been run, and give back every row."""
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    rows = []
-    if OUTPUT.exists() and not options.fresh:
-        rows = [json.loads(line) for line in OUTPUT.read_text(encoding="utf-8").splitlines()]
-    else:
-        OUTPUT.write_text("", encoding="utf-8")
-    sample = fetch_sample("pelvis")
-    volume = read_volume(sample.ct, sample.labels, sample.label_names)
-    for trial in tqdm(list(missing(options, {row["trial"] for row in rows}))):
-        case, terms, distance_mm = trial
-        row = run(case, volume, terms, distance_mm)
-        rows.append(row)
-        with OUTPUT.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-    return rows
-
-
-def report(rows: list[Row]) -> str:
+def report(
+    options: Options,
+    trials: Mapping[tuple[str, float], Sequence[Trial]],
+    loops: Mapping[str, Sequence[Trial]],
+    held_out: Sequence[str],
+) -> str:
     """The tables as markdown."""
     heads = " | ".join(f"{distance:g}" for distance in START_ERRORS_MM)
     lines = [
-        "### Regions of interest and the capture range", "",
-        f"{describe_hardware(2, ('torch', 'numba', 'wsreg'))}.", "",
-        "Simulated X-rays of a real pelvis CT, six regions.  Share of answers under 1 mm",
-        "projected, by the start's 3D error in mm; capture range: up to which at least 95 % are.",
-        "",
-        f"| ROI terms | {heads} | capture range, mm | projected, mm | seconds, median |",
+        f"| regions, terms | {heads} | capture range, mm | median mpd, mm | seconds |",
         "|---" * (len(START_ERRORS_MM) + 4) + "|",
-    ]  # fmt: skip
-    for terms in CONFIGS:
-        some = [row for row in rows if row["terms"] == terms]
-        shares = [_success(some, distance) for distance in START_ERRORS_MM]
-        captured = 0.0
-        for share, distance in zip(shares, START_ERRORS_MM, strict=True):
-            if share < CAPTURED:
-                break
-            captured = distance
-        good = [row["projected_mm"] for row in some if row["projected_mm"] < SUCCESS_MM]
-        cells = " | ".join(f"{share:.0%}" for share in shares)
-        seconds = np.median([row["seconds"] for row in some])
+    ]
+    for name in METHODS:
+        shares = [success(trials[name, distance]) for distance in START_ERRORS_MM]
+        answers = [t for distance in START_ERRORS_MM for t in trials[name, distance]]
+        good = [t.errors.mpd_mm for t in answers if is_success(t)]
+        seconds = np.median([t.seconds for t in answers])
         lines.append(
-            f"| {terms} | {cells} | {captured:g} | {np.median(good):.2f} | {seconds:.2f} |"
+            f"| {name} | {' | '.join(f'{share:.0%}' for share in shares)} "
+            f"| {capture_range(shares)} | {np.median(good):.2f} | {seconds:.2f} |"
         )
-    return "\n".join(lines) + "\n"
+    ours = trials["U-Net, both", LOOP_ERROR_MM]
+    rows = ["| method | under 1 mm | mpd, mm | mTRE 3D, mm | seconds |", "|---|---|---|---|---|"]
+    for name, some in ({"U-Net masks, rendered labels, Gauss-Newton": ours} | dict(loops)).items():
+        mpd = np.median([t.errors.mpd_mm for t in some])
+        mtre = np.median([t.errors.mtre_3d_mm for t in some])
+        seconds = np.median([t.seconds for t in some])
+        rows.append(
+            f"| {name} | {success(some):.0%} of {len(some)} | {mpd:.2f} | {mtre:.2f} "
+            f"| {seconds:.2f} |"
+        )
+    return "\n\n".join(
+        (
+            f"### Regions of interest in the registration, `{options.cohort.name}`",
+            f"{describe_hardware(torch.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
+            f"Held-out specimen {', '.join(held_out)}, the pelvis; "
+            f"{len(trials['no regions', START_ERRORS_MM[0]])} trials in each cell.  Share of "
+            "answers under 1 mm projected (mpd), by the start's 3D error in mm; capture range: the "
+            f"largest start error up to which at least {CAPTURED:.0%} are.",
+            "\n".join(lines),
+            f"The paper's loop from starts {LOOP_ERROR_MM:g} mm away, medians:",
+            "\n".join(rows),
+        )
+    )
 
 
-def _success(rows: list[Row], distance_mm: float) -> float:
-    found = [row["projected_mm"] < SUCCESS_MM for row in rows if row["start_mm"] == distance_mm]
-    return float(np.mean(found)) if found else float("nan")
+def is_success(trial: Trial) -> bool:
+    """Whether the answer is under 1 mm projected."""
+    return trial.answered and trial.errors.mpd_mm < SUCCESS_MM
+
+
+def success(trials: Sequence[Trial]) -> float:
+    """Share of successes."""
+    return float(np.mean([is_success(trial) for trial in trials]))
+
+
+def capture_range(shares: Sequence[float]) -> str:
+    """Largest start error up to which enough answers succeed."""
+    captured = "none"
+    for share, distance in zip(shares, START_ERRORS_MM, strict=True):
+        if share < CAPTURED:
+            break
+        captured = f"{distance:g}"
+    return captured
 
 
 def main(options: Options) -> None:
     """Run, print, and write where asked."""
-    torch.set_num_threads(2)
-    text = report(run_missing(options))
+    segmenter = load_segmenter(options.model)
+    work = [(name, distance) for distance in START_ERRORS_MM for name in METHODS]
+    with DeepFluoroFile(options.cohort) as cohort:
+        one = functools.partial(run, cohort, options, segmenter)
+        trials = {
+            (name, distance): [
+                t for seed in options.seeds for t in one(name, distance, seed, options.limit)
+            ]
+            for name, distance in tqdm(work)
+        }
+        loops = {name: one(name, LOOP_ERROR_MM, 0, options.loop) for name in tqdm(LOOPS)}
+    text = report(options, trials, loops, segmenter.card.held_out)
     print(text)
     if options.write:
         write_section("roi_terms", text)

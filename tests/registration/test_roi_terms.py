@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,8 +12,12 @@ from torch import Tensor
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.registration.roi_terms import RoiConfig, RoiTerms, make_roi_terms
+from wsreg.rendering.render import render
+from wsreg.segmentation.medsam import MedSam, windowed
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
+from wsreg.segmentation.segmenter import normalised
+from wsreg.segmentation.unet import UNet, UNetConfig
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.views import frontal_pose
@@ -20,6 +25,20 @@ from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=16, columns=20, pixel_spacing_mm=(18.0, 18.0))
 NAMES = ("hip_left", "hip_right", "sacrum")
+SMALL_SAM = {
+    "vision_config": {
+        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 32, "patch_size": 8, "window_size": 2, "global_attn_indexes": [0],
+        "mlp_dim": 16, "num_pos_feats": 8,
+    },
+    "prompt_encoder_config": {
+        "hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4,
+    },
+    "mask_decoder_config": {
+        "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "iou_head_hidden_dim": 16,
+    },
+}  # fmt: skip
 VALID = torch.ones(CAMERA.rows, CAMERA.columns, dtype=torch.bool)
 
 
@@ -98,6 +117,47 @@ def test_the_gradient_is_that_of_central_differences(
         slope = float(ahead - behind) / (2.0 * size)
         assert float(here.gradient[0, axis]) == pytest.approx(slope, rel=1e-3, abs=1e-7), axis
     assert float(torch.linalg.eigvalsh(here.normal_matrix[0]).min()) > -1e-9
+
+
+def finds_with_unet(images: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(rois=3, channels=(8, 16))).double().eval()
+    found: Tensor = network(normalised(images)).sigmoid()
+    return found
+
+
+def finds_with_medsam(images: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    network = MedSam(SMALL_SAM).double()
+    boxes = torch.tensor([[2.0, 2.0, 12.0, 14.0], [8.0, 2.0, 17.0, 14.0], [5.0, 3.0, 14.0, 12.0]])
+    found: Tensor = network(windowed(images), boxes.double().expand(len(images), 3, 4)).sigmoid()
+    return found
+
+
+@pytest.mark.parametrize("moving", [finds_with_unet, finds_with_medsam])
+def test_the_gradient_through_a_network_is_that_of_central_differences(
+    target: RoiTarget, phantom: Volume, truth: Tensor, moving: Callable[[Tensor], Tensor]
+) -> None:
+    both = dataclasses.replace(target, masks=target.masks.double(), labels=(), moving=moving)
+    terms = terms_of(both, phantom, RoiConfig(dice_weight=1.0, distance_weight=0.0))
+    assert terms is not None
+    terms = dataclasses.replace(terms, target=both.masks, distances=terms.distances.double())
+    start = torch.tensor([0.05, -0.04, 0.06, 25.0, -20.0, 20.0], dtype=torch.float64)
+
+    def loss(step: Tensor) -> Tensor:
+        pose = perturb(truth, step, phantom.centre_mm)[None]
+        image = render(phantom, CAMERA, pose, backend="reference")
+        return terms.loss(terms.masks(pose, image[:, 0]))[0]
+
+    step = start.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(step), step)
+    assert bool((gradient.abs() > 1e-8).all())
+    for axis, size in enumerate((1e-6, 1e-6, 1e-6, 1e-4, 1e-4, 1e-4)):
+        change = torch.zeros(6, dtype=torch.float64)
+        change[axis] = size
+        with torch.no_grad():
+            slope = float(loss(start + change) - loss(start - change)) / (2.0 * size)
+        assert float(gradient[axis]) == pytest.approx(slope, rel=1e-3), axis
 
 
 def test_far_from_overlap_the_distance_still_pulls(

@@ -21,7 +21,7 @@ def test_six_levels_halved_by_two_by_two_convolutions_and_doubled_by_transposed_
 def test_a_probability_for_each_region_in_each_pixel(output: str) -> None:
     torch.manual_seed(0)
     network = UNet(UNetConfig(rois=3, channels=(4, 8, 8), output=output))
-    found = roi_probabilities(network(torch.randn(2, 1, 16, 24)), output).detach()
+    found = roi_probabilities(network(torch.randn(2, 2, 16, 24)), output).detach()
     assert found.shape == (2, 3, 16, 24)
     assert bool(((found > 0) & (found < 1)).all())
     if output == "softmax":
@@ -30,8 +30,8 @@ def test_a_probability_for_each_region_in_each_pixel(output: str) -> None:
 
 def test_an_image_is_segmented_alike_in_any_batch() -> None:
     torch.manual_seed(0)
-    network = UNet(UNetConfig(rois=2, channels=(4, 8)))
-    images = torch.randn(3, 1, 16, 16)
+    network = UNet(UNetConfig(rois=2, channels=(4, 8))).eval()
+    images = torch.randn(3, 2, 16, 16)
     assert torch.allclose(network(images)[1:2], network(images[1:2]), atol=1e-5)
 
 

@@ -10,6 +10,8 @@ from wsreg.training.randomisation import (
     Randomisation,
     composed,
     disturbed,
+    open_field,
+    placed,
     sample_randomisation,
 )
 
@@ -39,9 +41,11 @@ def test_inversion_turns_bright_to_dark(ramp: torch.Tensor) -> None:
 
 def test_a_collimator_a_box_and_a_rod_are_where_they_are_drawn(ramp: torch.Tensor) -> None:
     plain = disturbed(ramp, PLAIN)
-    round_field = disturbed(ramp, dataclasses.replace(PLAIN, collimator=(0.5, 0.5, 0.4, 0.0)))
+    behind_a_circle = dataclasses.replace(PLAIN, collimator=(0.5, 0.5, 0.4, 0.0))
+    round_field = disturbed(ramp, behind_a_circle)
     assert round_field[0, 0] == 4.0
     assert round_field[16, 16] == plain[16, 16]
+    assert torch.equal(round_field == 4.0, ~open_field(behind_a_circle, 32))
     box = disturbed(ramp, dataclasses.replace(PLAIN, boxes=((0.0, 0.0, 0.25, 0.25, -1.0),)))
     assert (box[1:7, 1:7] == -1.0).all()
     assert box[16, 16] == plain[16, 16]
@@ -62,4 +66,33 @@ def test_noise_follows_its_seed(ramp: torch.Tensor) -> None:
     assert torch.equal(disturbed(ramp, noisy), disturbed(ramp, noisy))
     assert not torch.equal(
         disturbed(ramp, noisy), disturbed(ramp, dataclasses.replace(noisy, seed=4))
+    )
+
+
+def test_images_that_are_not_disturbed_are_only_placed() -> None:
+    draw = sample_randomisation(np.random.default_rng(5), 7, disturbed_share=0.0)
+    assert draw.attenuation == (1.0,) * 7
+    assert (draw.gamma, draw.noise, draw.inverted, draw.collimator) == (1.0, 0.0, False, None)
+    assert draw.zoom != 1.0
+
+
+def test_image_and_masks_are_placed_alike(ramp: torch.Tensor) -> None:
+    masks = torch.stack((ramp < 1.0, ramp.T < 1.0))
+    shown = torch.ones_like(masks)
+    image, found, counts = placed(ramp, masks, shown, PLAIN)
+    assert torch.allclose(image, ramp, atol=1e-5)
+    assert torch.equal(found, masks)
+    assert bool(counts.all())
+    image, found, counts = placed(ramp, masks, shown, dataclasses.replace(PLAIN, turn_rad=np.pi))
+    assert torch.allclose(image, ramp.flip(0, 1), atol=1e-5)
+    assert torch.equal(found, masks.flip(1, 2))
+    shifted = dataclasses.replace(PLAIN, shift=(0.25, 0.0))
+    image, found, counts = placed(ramp, masks, shown, shifted)
+    assert torch.allclose(image[:, 8:], ramp[:, :-8], atol=1e-5)
+    assert torch.equal(found[..., 8:], masks[..., :-8])
+    assert not bool(counts[..., :8].any())
+    assert bool(counts[..., 8:].all())
+    magnified = placed(ramp, masks, shown, dataclasses.replace(PLAIN, zoom=2.0))[0]
+    assert torch.allclose(
+        magnified[:, 16:18], ramp[:, 16:17] - ramp[0, 1] * torch.tensor([0.25, -0.25]), atol=1e-4
     )

@@ -12,7 +12,7 @@ from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.segmentation.checkpoint import read_card, read_weights
 from wsreg.segmentation.segmenter import load_segmenter
-from wsreg.training.config import TrainingConfig, learning_rate, paper_config
+from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate, paper_config
 from wsreg.training.data import TrainingData, batch_at, load_training_data
 
 TINY = TrainingConfig(
@@ -34,7 +34,8 @@ def test_data_is_split_by_specimen(data: TrainingData) -> None:
     assert data.roi_names == ("left-hemipelvis", "left-femur", "right-femur")
     assert data.xrays.shape == (2, 32, 32)
     assert data.held_out[0].shape == (2, 32, 32)
-    assert data.xray_known.tolist() == [[True, True, True], [True, True, False]]
+    seen = data.xray_counts.any(dim=(2, 3))
+    assert seen.tolist() == [[True, True, True], [True, True, False]]
     assert len(data.layers) == 1
 
 
@@ -46,13 +47,13 @@ def test_what_cannot_be_held_out_is_said(samples: list[Sample], tmp_path: Path) 
 
 
 def test_a_batch_follows_from_seed_and_step(data: TrainingData) -> None:
-    first, again = batch_at(data, TINY, 3), batch_at(data, TINY, 3)
+    first, again = batch_at(data, TINY, 3, 0.8), batch_at(data, TINY, 3, 0.8)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], batch_at(data, TINY, 4)[0])
-    images, masks, known = first
+    assert not torch.equal(first[0], batch_at(data, TINY, 4, 0.8)[0])
+    images, masks, counts = first
     assert images.shape == (2, 1, 32, 32)
     assert masks.shape == (2, 3, 32, 32)
-    assert known.shape == (2, 3)
+    assert counts.shape == (2, 3, 32, 32)
 
 
 def test_a_killed_run_ends_with_the_same_weights(
@@ -138,14 +139,21 @@ def test_the_loss_is_small_for_the_truth_and_ignores_the_unknown(output: str) ->
     if output == "softmax":
         background = 20.0 * (2.0 * (target.sum(dim=1, keepdim=True) == 0).float() - 1.0)
         sure = torch.cat((background, sure), dim=1)
-    known = torch.ones(1, 2, dtype=torch.bool)
+    known = torch.ones(1, 2, 8, 8, dtype=torch.bool)
     assert training.roi_loss(sure, target, known, output) < 1e-3  # type: ignore[arg-type]
     assert training.roi_loss(-sure, target, known, output) > 1.0  # type: ignore[arg-type]
     if output == "sigmoid":
         wrong = sure.clone()
         wrong[:, 1] *= -1.0
-        half = torch.tensor([[True, False]])
+        half = known.clone()
+        half[:, 1] = False
         assert training.roi_loss(wrong, target, half, "sigmoid") < 1e-3
+
+
+def test_images_grow_harder_until_half_of_the_training_is_done() -> None:
+    config = dataclasses.replace(TINY, steps=100)
+    shares = [disturbed_share(config, step) for step in (0, 25, 50, 99)]
+    assert shares == pytest.approx([0.0, 0.4, 0.8, 0.8])
 
 
 def test_learning_rates() -> None:

@@ -89,9 +89,9 @@ class Train:
         return 0
 
     def _config(self, file: DeepFluoroFile) -> TrainingConfig:
-        from wsreg.training.config import TrainingConfig, paper_config
+        from wsreg.training.config import paper_config, small_config
 
-        config = TrainingConfig(architecture=self.model, output=self.output)
+        config = small_config(self.output, self.model)
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
             xrays = sum(len(file.projections(name)) for name in seen)

@@ -74,7 +74,7 @@ def disturbed_start(
     def excess(scale: float) -> float:
         return float(mtre_3d_mm(landmarks_mm, start(scale), camera_from_ct)) - distance_mm
 
-    return start(_root(excess, distance_mm))
+    return start(_root(excess, distance_mm) if distance_mm > 0.0 else 0.0)
 
 
 def _root(excess: Callable[[float], float], guess: float) -> float:

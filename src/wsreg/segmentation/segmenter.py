@@ -17,7 +17,14 @@ from wsreg.segmentation.unet import UNet, UNetConfig, roi_probabilities
 
 CONTRAST_RANGE = 2.0
 """Grey values further from the median than this many times the 10th to 90th percentile's distance
-are cut: collimators and metal would set the scale otherwise."""
+are cut: metal would set the scale otherwise."""
+CENTRE = 0.35
+"""Radius, as a share of the image's sides, of the disk whose histogram sets the scale: a collimator
+leaves the middle open."""
+WINDOW = 1 / 6
+"""Side of the neighbourhood to which local contrast refers, as a share of the image's side."""
+FAINTEST = 0.1
+"""Standard deviation in a neighbourhood below which local contrast fades: it would be noise."""
 
 HARD_MASK = 0.5
 KINDS = ("unet", "medsam")
@@ -29,9 +36,9 @@ class Segmenter:
 
     Args:
         card: of the checkpoint.
-        network: normalised images [B,1,S,S], and boxes [B,R,4] in their pixels where it needs
+        network: normalised images [B,C,S,S], and boxes [B,R,4] in their pixels where it needs
             them, to probabilities [B,R,S,S].
-        normalise: images [B,1,H,W] in any unit to what the network takes.
+        normalise: images [B,1,H,W] in any unit to the channels [B,C,H,W] that the network takes.
     """
 
     card: ModelCard
@@ -162,15 +169,35 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -
 
 
 def normalised(image: Tensor) -> Tensor:
-    """Images [B,1,H,W] with the same grey scale whatever their exposure; differentiable.
+    """[B,2,H,W] two readings of images [B,1,H,W] that exposure does not change; differentiable.
 
-    The middle of the histogram becomes 0, the distance of its 10th and 90th percentiles 1.
+    In the first, the middle of the histogram becomes 0 and the distance of its 10th and 90th
+    percentiles 1; the second is the first against its neighbourhood, by mean and deviation, which
+    shows bones under thick tissue as well as under thin.
     """
     shares = torch.tensor([0.1, 0.5, 0.9], dtype=image.dtype, device=image.device)
-    low, middle, high = torch.quantile(image.flatten(1), shares, dim=1)[:, :, None, None, None]
+    centre = _disk(image.shape[2], image.shape[3]).to(image.device)
+    low, middle, high = torch.quantile(image[:, 0, centre], shares, dim=1)[:, :, None, None, None]
     scaled = (image - middle) / (high - low).clamp(min=1e-6)
-    cut: Tensor = scaled.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
-    return cut
+    cut = scaled.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
+    difference = cut - _local_mean(cut)
+    deviation = (_local_mean(difference.square()) + FAINTEST**2).sqrt()
+    return torch.cat((cut, difference / deviation), dim=1)
+
+
+def _disk(rows: int, columns: int) -> Tensor:
+    """[H,W] bool: the middle of an image."""
+    row = (torch.arange(rows)[:, None] + 0.5) / rows - 0.5
+    column = (torch.arange(columns)[None, :] + 0.5) / columns - 0.5
+    return row.square() + column.square() <= CENTRE**2
+
+
+def _local_mean(image: Tensor) -> Tensor:
+    reach = [max(1, round(WINDOW * size / 2)) for size in image.shape[2:]]
+    padded = torch.nn.functional.pad(
+        image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect"
+    )
+    return torch.nn.functional.avg_pool2d(padded, [2 * r + 1 for r in reach], stride=1)
 
 
 def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -15,7 +15,13 @@ from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.training.config import TrainingConfig
 from wsreg.training.layers import Layers, cached_layers, render_layers, true_masks
-from wsreg.training.randomisation import composed, disturbed, sample_randomisation
+from wsreg.training.randomisation import (
+    composed,
+    disturbed,
+    open_field,
+    placed,
+    sample_randomisation,
+)
 
 Progress = Callable[[str, int, int], None]
 Truth = tuple[Tensor, Tensor, Tensor]
@@ -28,9 +34,10 @@ class TrainingData:
     Args:
         roi_names, labels: regions and their labels in the CTs.
         xrays: [N,S,S] float32 attenuation of X-rays.
-        xray_masks: [N,R,S,S] bool; ``xray_known`` [N,R] bool, whether a mask is known.
+        xray_masks: [N,R,S,S] bool.
+        xray_counts: [N,R,S,S] bool, where a mask is known and the X-ray exposed.
         layers: rendered images, one set for each specimen.
-        held_out: X-rays that are only looked at, as (xrays, masks, known).
+        held_out: X-rays that are only looked at, as (xrays, masks, counts).
         held_out_names: the specimens they are of.
         sha256: of the data set.
     """
@@ -39,9 +46,9 @@ class TrainingData:
     labels: tuple[int, ...]
     xrays: Tensor
     xray_masks: Tensor
-    xray_known: Tensor
+    xray_counts: Tensor
     layers: tuple[Layers, ...]
-    held_out: tuple[Tensor, Tensor, Tensor]
+    held_out: Truth
     held_out_names: tuple[str, ...]
     sha256: str = ""
 
@@ -79,7 +86,7 @@ def load_training_data(
         raise InputError("hold-out leaves no specimen to train on")
     names = dict(by_specimen(specimens[0])[0].volume.label_names)
     labels = tuple(sorted(names))
-    truths: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+    truths: dict[str, Truth] = {}
     layers = []
     for number, name in enumerate(specimens):
         samples = by_specimen(name)
@@ -92,15 +99,15 @@ def load_training_data(
                 number, told,
             )  # fmt: skip
             layers.append(cached_layers(file, make))
-    images, masks, known = _joined([truths[name] for name in seen])
-    empty = (images[:0], masks[:0], known[:0])
+    images, masks, counts = _joined([truths[name] for name in seen])
+    empty = (images[:0], masks[:0], counts[:0])
     aside = [truths[name] for name in held_out]
     return TrainingData(
         roi_names=tuple(names[label] for label in labels),
         labels=labels,
         xrays=images,
         xray_masks=masks,
-        xray_known=known,
+        xray_counts=counts,
         layers=tuple(layers),
         held_out=_joined(aside) if aside else empty,
         held_out_names=tuple(held_out),
@@ -109,38 +116,39 @@ def load_training_data(
 
 
 def batch_at(
-    data: TrainingData, config: TrainingConfig, step: int
+    data: TrainingData, config: TrainingConfig, number: int, disturbed_share: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(images [B,1,S,S], masks [B,R,S,S] float32, known [B,R] bool) of a step: nothing is drawn
-    from anywhere but (seed, step)."""
-    generator = np.random.default_rng((config.seed, step))
-    images, masks, known = [], [], []
+    """(images [B,1,S,S], masks [B,R,S,S] float32, counts [B,R,S,S] bool) of a batch: nothing is
+    drawn from anywhere but (seed, number).  Masks count where they are known and can be seen."""
+    generator = np.random.default_rng((config.seed, number))
+    images, masks, counts = [], [], []
     for _ in range(config.batch):
         if len(data.xrays) and generator.random() < config.xray_share:
             index = int(generator.integers(len(data.xrays)))
-            image, mask, tells = data.xrays[index], data.xray_masks[index], data.xray_known[index]
-            r = sample_randomisation(generator, 1)
+            image, mask, shown = data.xrays[index], data.xray_masks[index], data.xray_counts[index]
+            r = sample_randomisation(generator, 1, disturbed_share)
         else:
             layers = data.layers[int(generator.integers(len(data.layers)))]
             index = int(generator.integers(len(layers.masks)))
-            r = sample_randomisation(generator, layers.attenuation.shape[1])
+            r = sample_randomisation(generator, layers.attenuation.shape[1], disturbed_share)
             image, mask = composed(layers.attenuation[index], r), layers.masks[index]
-            tells = torch.ones(len(mask), dtype=torch.bool)
-        image = disturbed(image, r)
-        if r.turned:
-            image, mask = image.flip(0, 1), mask.flip(1, 2)
+            shown = torch.ones_like(mask)
+        image, shown = disturbed(image, r), shown & open_field(r, config.size_px)
+        image, mask, shown = placed(image, mask, shown, r)
         images.append(image)
         masks.append(mask)
-        known.append(tells)
-    return torch.stack(images)[:, None], torch.stack(masks).float(), torch.stack(known)
+        counts.append(shown)
+    return torch.stack(images)[:, None], torch.stack(masks).float(), torch.stack(counts)
 
 
-def _truth(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+def _truth(samples: Sequence[Sample], labels: Sequence[int]) -> Truth:
     masks, known = zip(*(true_masks(sample, labels) for sample in samples), strict=True)
     images = torch.stack([sample.radiograph.image for sample in samples])
-    return images, torch.stack(masks), torch.stack(known)
+    fields = torch.stack([sample.radiograph.mask for sample in samples])
+    counts = torch.stack(known)[:, :, None, None] & fields[:, None]
+    return images, torch.stack(masks), counts
 
 
 def _joined(truths: Sequence[Truth]) -> Truth:
-    images, masks, known = (torch.cat(parts) for parts in zip(*truths, strict=True))
-    return images, masks, known
+    images, masks, counts = (torch.cat(parts) for parts in zip(*truths, strict=True))
+    return images, masks, counts

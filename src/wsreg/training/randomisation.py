@@ -14,8 +14,6 @@ from torch import Tensor
 
 INVERTED_SHARE = 0.15
 TURNED_SHARE = 0.1
-MIRRORED_SHARE = 0.0
-"""Left and right bones have labels of their own, so images are not mirrored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +28,12 @@ class Randomisation:
         scatter: share of a veil that follows the blurred image.
         slope: (column, row) gradient of brightness over the image.
         inverted: whether bright and dark change places.
-        turned: whether the image is turned by half a turn.
+        turn_rad: how far the image is turned in its plane.
+        zoom: its magnification.
+        shift: (columns, rows) of its way, as shares.
         collimator: (centre column, centre row, half width, half height) as shares, round if the
             half height is 0; None for an open field.
+        blade: grey behind the collimator.
         boxes: (left, top, right, bottom, grey) as shares: erased parts.
         rods: (column, row, angle, half width, half length, darkness) as shares: tools.
         seed: of the noise.
@@ -45,15 +46,36 @@ class Randomisation:
     scatter: float = 0.0
     slope: tuple[float, float] = (0.0, 0.0)
     inverted: bool = False
-    turned: bool = False
+    turn_rad: float = 0.0
+    zoom: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
     collimator: tuple[float, float, float, float] | None = None
+    blade: float = 4.0
     boxes: tuple[tuple[float, float, float, float, float], ...] = ()
     rods: tuple[tuple[float, float, float, float, float, float], ...] = ()
     seed: int = 0
 
 
-def sample_randomisation(generator: np.random.Generator, layers: int) -> Randomisation:
-    """Draw one; ``layers`` counts everything else and the regions."""
+def sample_randomisation(
+    generator: np.random.Generator, layers: int, disturbed_share: float = 1.0
+) -> Randomisation:
+    """Draw one.
+
+    Left and right bones have labels of their own, so images are not mirrored.
+
+    Args:
+        generator: to draw from.
+        layers: everything else and the regions.
+        disturbed_share: of the images that look unlike a clean one; the others are only placed.
+    """
+    r = _sample_everything(generator, layers)
+    if generator.random() < disturbed_share:
+        return r
+    plain = (1.0,) * layers
+    return Randomisation(attenuation=plain, turn_rad=r.turn_rad, zoom=r.zoom, shift=r.shift)
+
+
+def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisation:
     uniform = generator.uniform
     factors = np.exp(generator.normal(0.0, 0.35, layers))
     factors[1:] *= uniform(0.7, 2.5)
@@ -81,8 +103,11 @@ def sample_randomisation(generator: np.random.Generator, layers: int) -> Randomi
         scatter=uniform(0.0, 0.6),
         slope=(generator.normal(0.0, 0.2), generator.normal(0.0, 0.2)),
         inverted=bool(generator.random() < INVERTED_SHARE),
-        turned=bool(generator.random() < TURNED_SHARE),
+        turn_rad=np.pi * (generator.random() < TURNED_SHARE) + np.radians(uniform(-12.0, 12.0)),
+        zoom=float(np.exp(generator.normal(0.0, 0.08))),
+        shift=(uniform(-0.08, 0.08), uniform(-0.08, 0.08)),
         collimator=collimator,
+        blade=(-3.0, 0.0, 4.0)[int(generator.integers(3))],
         boxes=boxes,
         rods=rods,
         seed=int(generator.integers(2**31)),
@@ -96,7 +121,7 @@ def composed(layers: Tensor, randomisation: Randomisation) -> Tensor:
 
 
 def disturbed(image: Tensor, r: Randomisation) -> Tensor:
-    """[H,W] the image as another detector would show it, from 0 to about 1, before any turn."""
+    """[H,W] the image as another detector would show it, from 0 to about 1, not yet placed."""
     from torch.nn.functional import interpolate
 
     rows, columns = image.shape
@@ -123,18 +148,43 @@ def disturbed(image: Tensor, r: Randomisation) -> Tensor:
     return _erased(grey, r, row + 0.5, column + 0.5)
 
 
+def placed(
+    image: Tensor, masks: Tensor, shown: Tensor, r: Randomisation
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The image [H,W], its masks and where they count [R,H,W] turned, magnified and shifted.
+
+    What comes in over the border does not count.
+    """
+    from torch.nn.functional import affine_grid, grid_sample
+
+    cos, sin = np.cos(r.turn_rad) / r.zoom, np.sin(r.turn_rad) / r.zoom
+    dx, dy = 2.0 * r.shift[0], 2.0 * r.shift[1]
+    there = [[cos, -sin, -cos * dx + sin * dy], [sin, cos, -sin * dx - cos * dy]]
+    theta = torch.tensor(there, dtype=torch.float32)[None]
+    grid = affine_grid(theta, [1, 1, *image.shape], align_corners=False)
+    moved = grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)
+    flags = torch.cat((masks, shown))[None].float()
+    flags = grid_sample(flags, grid, mode="nearest", align_corners=False)[0] > 0.5
+    return moved[0, 0], flags[: len(masks)], flags[len(masks) :]
+
+
 def _erased(grey: Tensor, r: Randomisation, row: Tensor, column: Tensor) -> Tensor:
     for left, top, right, bottom, value in r.boxes:
         inside = (column > left) & (column < right) & (row > top) & (row < bottom)
         grey = torch.where(inside, torch.tensor(value), grey)
-    if r.collimator is not None:
-        x, y, half_width, half_height = r.collimator
-        if half_height == 0.0:
-            outside = (column - x) ** 2 + (row - y) ** 2 > half_width**2
-        else:
-            outside = ((column - x).abs() > half_width) | ((row - y).abs() > half_height)
-        grey = torch.where(outside, torch.tensor(-3.0 if r.inverted else 4.0), grey)
-    return grey
+    return torch.where(open_field(r, len(grey)), grey, torch.tensor(r.blade))
+
+
+def open_field(r: Randomisation, size_px: int) -> Tensor:
+    """[S,S] bool: what the collimator leaves open of an image not yet placed."""
+    column = torch.linspace(0.0, 1.0, size_px)[None, :]
+    row = column.T
+    if r.collimator is None:
+        return torch.ones(size_px, size_px, dtype=torch.bool)
+    x, y, half_width, half_height = r.collimator
+    if half_height == 0.0:
+        return (column - x) ** 2 + (row - y) ** 2 <= half_width**2
+    return ((column - x).abs() <= half_width) & ((row - y).abs() <= half_height)
 
 
 def _blurred(image: Tensor, sigma_px: float) -> Tensor:

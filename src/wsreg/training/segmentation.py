@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from wsreg.errors import InputError
 from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
 from wsreg.segmentation.unet import Output, roi_probabilities
-from wsreg.training.config import TrainingConfig, learning_rate
+from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate
 from wsreg.training.data import TrainingData, batch_at
 from wsreg.training.log import append_log
 from wsreg.training.networks import network_config, network_scores, new_network
@@ -97,9 +97,10 @@ def _train_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(config, step)
     batch = step * fabric.world_size + fabric.global_rank
-    image, target, known = (t.to(fabric.device) for t in batch_at(data, config, batch))
+    drawn = batch_at(data, config, batch, disturbed_share(config, step))
+    image, target, counts = (tensor.to(fabric.device) for tensor in drawn)
     scores = network_scores(model, config, image, target, batch)
-    loss = roi_loss(scores, target, known, config.output)
+    loss = roi_loss(scores, target, counts, config.output)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -112,33 +113,35 @@ def _train_step(
     return value
 
 
-def roi_loss(scores: Tensor, target: Tensor, known: Tensor, output: Output) -> Tensor:
-    """Cross-entropy plus 1 - soft Dice, over the regions that are known.
+def roi_loss(scores: Tensor, target: Tensor, counts: Tensor, output: Output) -> Tensor:
+    """Cross-entropy plus 1 - soft Dice, where the target counts.
 
     Args:
         scores: [B,C,H,W] of the network.
         target: [B,R,H,W] 0 or 1; regions may overlap.
-        known: [B,R] bool.
+        counts: [B,R,H,W] bool; a softmax counts a pixel where all of its regions do.
         output: how scores become probabilities.
     """
     probability = roi_probabilities(scores, output)
-    weight = known[:, :, None, None].to(probability)
+    weight = counts.to(probability)
     both = (probability * target * weight).sum(dim=(0, 2, 3))
     sizes = ((probability + target) * weight).sum(dim=(0, 2, 3))
     dice = (2.0 * both + 1.0) / (sizes + 1.0)
     if output == "sigmoid":
         entropy = nn.functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
-        entropy = (entropy * weight).sum() / weight.expand_as(entropy).sum().clamp(min=1.0)
+        entropy = (entropy * weight).sum() / weight.sum().clamp(min=1.0)
     else:
         share = target / target.sum(dim=1, keepdim=True).clamp(min=1.0)
         full = torch.cat((1.0 - share.sum(dim=1, keepdim=True), share), dim=1)
-        entropy = -(full * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()
+        entropy = -(full * torch.log_softmax(scores, dim=1)).sum(dim=1)
+        weight = weight.prod(dim=1)
+        entropy = (entropy * weight).sum() / weight.sum().clamp(min=1.0)
     return entropy + (1.0 - dice).mean()
 
 
 def evaluate(model: nn.Module, data: TrainingData, config: TrainingConfig) -> dict[str, float]:
     """Dice of hard masks on the held-out X-rays: by region, and their mean."""
-    images, masks, known = data.held_out
+    images, masks, counts = data.held_out
     if not len(images):
         return {}
     model.eval()
@@ -150,10 +153,10 @@ def evaluate(model: nn.Module, data: TrainingData, config: TrainingConfig) -> di
             image, truth = images[one, None].to(device), masks[one].to(device)
             scores = network_scores(model, config, image, truth, index)
             found.append(roi_probabilities(scores, config.output)[0])
-    hard = torch.stack(found).cpu() > 0.5
+    hard, masks = (torch.stack(found).cpu() > 0.5) & counts, masks & counts
     both = (hard & masks).sum(dim=(2, 3)).double()
     sizes = (hard.sum(dim=(2, 3)) + masks.sum(dim=(2, 3))).double()
-    dice = torch.where(known & (masks.sum(dim=(2, 3)) > 0), 2.0 * both / sizes, math.nan)
+    dice = torch.where(masks.any(dim=(2, 3)), 2.0 * both / sizes, math.nan)
     by_roi = {
         f"dice {name}": float(value)
         for name, value in zip(data.roi_names, dice.nanmean(dim=0), strict=True)
