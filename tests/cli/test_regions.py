@@ -146,6 +146,7 @@ def test_what_does_not_go_together_is_one_sentence_and_nothing_written(
         ((*labels, "--roi", small), "rows x columns, 96 x 96, got 48 x 96"),
         ((*labels, "--roi", unknown), "it has 77 (77)"),
         ((*labels, "--roi", "absent.png"), "absent.png is not a file"),
+        ((*labels, "--roi", "rendered"), "where the X-ray's regions come from"),
         ((*labels, "--roi", "unet:absent"), "absent"),
         ((*labels, "--roi-names", case.label_names), "--roi-names needs --roi"),
         ((*labels, "--roi-moving", "network"), "--roi-moving network needs --roi"),

@@ -34,6 +34,12 @@ def test_card_and_weights_come_back_as_they_were(tmp_path: Path) -> None:
     ]
 
 
+def test_who_may_read_the_card_may_read_the_weights(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, {"w": torch.ones(1)})
+    card, weights = (tmp_path / name for name in ("model.json", "model.safetensors"))
+    assert card.stat().st_mode == weights.stat().st_mode
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt"])
 def test_pickles_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"model{suffix}"

@@ -10,6 +10,7 @@ from wsreg.training.randomisation import (
     Randomisation,
     composed,
     disturbed,
+    mirror_partners,
     open_field,
     placed,
     sample_randomisation,
@@ -79,20 +80,36 @@ def test_images_that_are_not_disturbed_are_only_placed() -> None:
 def test_image_and_masks_are_placed_alike(ramp: torch.Tensor) -> None:
     masks = torch.stack((ramp < 1.0, ramp.T < 1.0))
     shown = torch.ones_like(masks)
-    image, found, counts = placed(ramp, masks, shown, PLAIN)
+    image, found, counts = placed(ramp, masks, shown, PLAIN, (0, 1))
     assert torch.allclose(image, ramp, atol=1e-5)
     assert torch.equal(found, masks)
     assert bool(counts.all())
-    image, found, counts = placed(ramp, masks, shown, dataclasses.replace(PLAIN, turn_rad=np.pi))
+    image, found, counts = placed(
+        ramp, masks, shown, dataclasses.replace(PLAIN, turn_rad=np.pi), (0, 1)
+    )
     assert torch.allclose(image, ramp.flip(0, 1), atol=1e-5)
     assert torch.equal(found, masks.flip(1, 2))
     shifted = dataclasses.replace(PLAIN, shift=(0.25, 0.0))
-    image, found, counts = placed(ramp, masks, shown, shifted)
+    image, found, counts = placed(ramp, masks, shown, shifted, (0, 1))
     assert torch.allclose(image[:, 8:], ramp[:, :-8], atol=1e-5)
     assert torch.equal(found[..., 8:], masks[..., :-8])
     assert not bool(counts[..., :8].any())
     assert bool(counts[..., 8:].all())
-    magnified = placed(ramp, masks, shown, dataclasses.replace(PLAIN, zoom=2.0))[0]
+    magnified = placed(ramp, masks, shown, dataclasses.replace(PLAIN, zoom=2.0), (0, 1))[0]
     assert torch.allclose(
         magnified[:, 16:18], ramp[:, 16:17] - ramp[0, 1] * torch.tensor([0.25, -0.25]), atol=1e-4
     )
+
+
+def test_a_mirror_makes_left_of_right(ramp: torch.Tensor) -> None:
+    names = ("left-femur", "vertebrae", "right-femur", "hip_left")
+    partners = mirror_partners(names)
+    assert partners == (2, 1, 0, 3)
+    masks = torch.stack((ramp < 1.0, ramp.T < 1.0, ramp > 3.5, ramp > 3.0))
+    shown = torch.ones_like(masks)
+    mirror = dataclasses.replace(PLAIN, mirrored=True)
+    image, found, _ = placed(ramp, masks, shown, mirror, partners)
+    assert torch.allclose(image, ramp.flip(1), atol=1e-5)
+    assert torch.equal(found[0], masks[2].flip(1))
+    assert torch.equal(found[1], masks[1].flip(1))
+    assert torch.equal(found[2], masks[0].flip(1))

@@ -12,8 +12,15 @@ from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.segmentation.checkpoint import read_card, read_weights
 from wsreg.segmentation.segmenter import load_segmenter
-from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate, paper_config
-from wsreg.training.data import TrainingData, batch_at, load_training_data
+from wsreg.training.config import (
+    TrainingConfig,
+    disturbed_share,
+    learning_rate,
+    paper_config,
+    size_at,
+    small_config,
+)
+from wsreg.training.data import TrainingData, at_size, batch_at, load_training_data
 
 TINY = TrainingConfig(
     size_px=32, channels=(4, 8), batch=2, steps=6, save_every=2, rendered_per_specimen=3
@@ -153,7 +160,25 @@ def test_the_loss_is_small_for_the_truth_and_ignores_the_unknown(output: str) ->
 def test_images_grow_harder_until_half_of_the_training_is_done() -> None:
     config = dataclasses.replace(TINY, steps=100)
     shares = [disturbed_share(config, step) for step in (0, 25, 50, 99)]
-    assert shares == pytest.approx([0.0, 0.4, 0.8, 0.8])
+    assert shares == pytest.approx([0.0, 0.25, 0.5, 0.5])
+
+
+def test_the_first_steps_see_coarser_pixels(data: TrainingData) -> None:
+    config = dataclasses.replace(TINY, steps=9, coarse_px=16)
+    assert [size_at(config, step) for step in range(9)] == [16] * 6 + [32] * 3
+    assert size_at(TINY, 0) == 32
+    assert small_config().coarse_px == 64
+    assert small_config(architecture="medsam").coarse_px == 0
+
+
+def test_coarser_pixels_are_means_and_majorities() -> None:
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    mask = image < 5.0
+    images, masks, counts = at_size(image, mask.float(), ~mask, 2)
+    assert images.tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
+    assert masks.tolist() == [[[[1.0, 0.0], [0.0, 0.0]]]]  # two of four are no majority
+    assert counts.tolist() == [[[[False, False], [True, True]]]]
+    assert at_size(image, mask.float(), ~mask, 4)[0] is image
 
 
 def test_learning_rates() -> None:

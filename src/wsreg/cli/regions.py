@@ -60,6 +60,11 @@ def roi_finder(options: Regions, volume: Volume, xrays: Sequence[str]) -> FindRo
             raise InputError("--roi-moving network needs --roi unet:DIR or medsam:DIR")
         return lambda name, radiograph: None
     kind, path = _model(options.roi)
+    if options.roi == "rendered" and not path.exists():
+        raise InputError(
+            "--roi must say where the X-ray's regions come from (mask.png, unet:DIR, medsam:DIR), "
+            "got rendered, which is what they are compared with anyway"
+        )
     if options.roi_moving == "rendered" and volume.labels is None:
         raise InputError("--roi needs the label map of the CT (--labels) to compare with")
     if kind is not None:

@@ -46,7 +46,7 @@ class Train:
     minutes: float = math.inf
     """Stop after so long, at the next state; started again, the run goes on."""
     size_px: int | None = None
-    """Image side that the network works on, 192 by default; 96 trains four times faster."""
+    """Image side that the network works on, 96 by default; 192 takes four times as long."""
     seed: int = 0
     """Of weights, poses and randomisation."""
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
@@ -89,16 +89,14 @@ class Train:
         return 0
 
     def _config(self, file: DeepFluoroFile) -> TrainingConfig:
-        from wsreg.training.config import paper_config, small_config
+        from wsreg.training.config import TrainingConfig, paper_config, small_config
 
-        config = small_config(self.output, self.model)
+        size_px = self.size_px or TrainingConfig.size_px
+        config = small_config(self.output, self.model, size_px)
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
             xrays = sum(len(file.projections(name)) for name in seen)
-            config = paper_config(xrays, self.output, self.model)
-        return dataclasses.replace(
-            config,
-            seed=self.seed,
-            steps=self.steps or config.steps,
-            size_px=self.size_px or config.size_px,
-        )
+            config = dataclasses.replace(
+                paper_config(xrays, self.output, self.model), size_px=size_px
+            )
+        return dataclasses.replace(config, seed=self.seed, steps=self.steps or config.steps)

@@ -13,6 +13,9 @@ from wsreg.segmentation.unet import Output
 Architecture = Literal["unet", "medsam"]
 
 
+COARSE_SHARE = 2 / 3
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Settings.
@@ -20,6 +23,8 @@ class TrainingConfig:
     Args:
         architecture: ``unet``, or ``medsam``, which is told by boxes where to look.
         size_px: image side.
+        coarse_px: image side in the first ``COARSE_SHARE`` of the steps, when it is learnt which
+            bone is where; 0 for none such.
         channels: of the U-Net's levels.
         output: sigmoid or softmax; MedSAM has sigmoid only.
         box_jitter: how far a side of a box may be off, as a share of the image side.
@@ -36,12 +41,13 @@ class TrainingConfig:
     """
 
     architecture: Architecture = "unet"
-    size_px: int = 192
+    size_px: int = 96
+    coarse_px: int = 0
     channels: tuple[int, ...] = (16, 32, 48, 96, 128, 192)
     output: Output = "sigmoid"
     box_jitter: float = 10 / 1024
     optimiser: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = 1e-2
+    learning_rate: float = 6e-3
     schedule: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-4
     batch: int = 8
@@ -53,11 +59,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         factor = 2 ** (len(self.channels) - 1)
-        if self.size_px % factor or self.size_px < factor:
-            raise InputError(
-                f"size_px must be a multiple of {factor} for {len(self.channels)} levels, "
-                f"got {self.size_px}"
-            )
+        sides = {"size_px": self.size_px} | (
+            {"coarse_px": self.coarse_px} if self.coarse_px else {}
+        )
+        for name, side in sides.items():
+            if side % factor or side < factor:
+                raise InputError(
+                    f"{name} must be a multiple of {factor} for {len(self.channels)} levels, "
+                    f"got {side}"
+                )
         if self.architecture == "medsam" and self.output != "sigmoid":
             raise InputError(f"output of a MedSAM must be sigmoid, got {self.output!r}")
         if min(self.batch, self.steps, self.save_every) < 1:
@@ -75,22 +85,35 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+def size_at(config: TrainingConfig, step: int) -> int:
+    """Image side of a step."""
+    coarse = config.coarse_px and step < COARSE_SHARE * config.steps
+    return config.coarse_px if coarse else config.size_px
+
+
 def disturbed_share(config: TrainingConfig, step: int) -> float:
     """Of the images of a step that are made unlike what a detector shows: none at first, when the
-    bones must be found at all, most in the second half."""
-    return 0.8 * min(1.0, 2.0 * step / config.steps)
+    bones must be found at all, half of them in the second half."""
+    return 0.5 * min(1.0, 2.0 * step / config.steps)
 
 
 PAPER_EPOCHS: Mapping[Architecture, int] = {"unet": 500, "medsam": 400}
 """At a constant rate: of 0.1 with Adam for the U-Net, of 0.001 with AdamW for MedSAM."""
 
 
-def small_config(output: Output = "sigmoid", architecture: Architecture = "unet") -> TrainingConfig:
-    """What measured best for hours on two cores; transformers bear no such learning rate."""
+def small_config(
+    output: Output = "sigmoid",
+    architecture: Architecture = "unet",
+    size_px: int = TrainingConfig.size_px,
+) -> TrainingConfig:
+    """What measured best for an hour on two cores; transformers bear no such learning rate."""
+    coarse_px = 2 * size_px // 3 // 32 * 32
     return TrainingConfig(
         architecture=architecture,
-        learning_rate=1e-2 if architecture == "unet" else 1e-3,
+        learning_rate=6e-3 if architecture == "unet" else 1e-3,
         output=output,
+        size_px=size_px,
+        coarse_px=coarse_px if architecture == "unet" else 0,
     )
 
 

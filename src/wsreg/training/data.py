@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
@@ -18,6 +19,7 @@ from wsreg.training.layers import Layers, cached_layers, render_layers, true_mas
 from wsreg.training.randomisation import (
     composed,
     disturbed,
+    mirror_partners,
     open_field,
     placed,
     sample_randomisation,
@@ -121,6 +123,7 @@ def batch_at(
     """(images [B,1,S,S], masks [B,R,S,S] float32, counts [B,R,S,S] bool) of a batch: nothing is
     drawn from anywhere but (seed, number).  Masks count where they are known and can be seen."""
     generator = np.random.default_rng((config.seed, number))
+    partners = mirror_partners(data.roi_names)
     images, masks, counts = [], [], []
     for _ in range(config.batch):
         if len(data.xrays) and generator.random() < config.xray_share:
@@ -134,11 +137,24 @@ def batch_at(
             image, mask = composed(layers.attenuation[index], r), layers.masks[index]
             shown = torch.ones_like(mask)
         image, shown = disturbed(image, r), shown & open_field(r, config.size_px)
-        image, mask, shown = placed(image, mask, shown, r)
+        image, mask, shown = placed(image, mask, shown, r, partners)
         images.append(image)
         masks.append(mask)
         counts.append(shown)
     return torch.stack(images)[:, None], torch.stack(masks).float(), torch.stack(counts)
+
+
+def at_size(
+    images: Tensor, masks: Tensor, counts: Tensor, size_px: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch on coarser pixels: means of images, and what most of a pixel is."""
+    if images.shape[-1] == size_px:
+        return images, masks, counts
+    images, masks, counts = (
+        interpolate(part.float(), (size_px, size_px), mode="area")
+        for part in (images, masks, counts)
+    )
+    return images, (masks > 0.5).float(), counts > 0.5
 
 
 def _truth(samples: Sequence[Sample], labels: Sequence[int]) -> Truth:

@@ -6,14 +6,17 @@ inversion, contrast, gamma, noise, blur, scatter, erasing, collimators and tools
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-INVERTED_SHARE = 0.15
-TURNED_SHARE = 0.1
+INVERTED_SHARE = 0.05
+TURNED_SHARE = 0.05
+MIRRORED_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Randomisation:
         scatter: share of a veil that follows the blurred image.
         slope: (column, row) gradient of brightness over the image.
         inverted: whether bright and dark change places.
+        mirrored: whether left and right change places, of the image and of its regions' names.
         turn_rad: how far the image is turned in its plane.
         zoom: its magnification.
         shift: (columns, rows) of its way, as shares.
@@ -46,6 +50,7 @@ class Randomisation:
     scatter: float = 0.0
     slope: tuple[float, float] = (0.0, 0.0)
     inverted: bool = False
+    mirrored: bool = False
     turn_rad: float = 0.0
     zoom: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
@@ -61,8 +66,6 @@ def sample_randomisation(
 ) -> Randomisation:
     """Draw one.
 
-    Left and right bones have labels of their own, so images are not mirrored.
-
     Args:
         generator: to draw from.
         layers: everything else and the regions.
@@ -72,7 +75,9 @@ def sample_randomisation(
     if generator.random() < disturbed_share:
         return r
     plain = (1.0,) * layers
-    return Randomisation(attenuation=plain, turn_rad=r.turn_rad, zoom=r.zoom, shift=r.shift)
+    return Randomisation(
+        attenuation=plain, mirrored=r.mirrored, turn_rad=r.turn_rad, zoom=r.zoom, shift=r.shift
+    )
 
 
 def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisation:
@@ -103,6 +108,7 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
         scatter=uniform(0.0, 0.6),
         slope=(generator.normal(0.0, 0.2), generator.normal(0.0, 0.2)),
         inverted=bool(generator.random() < INVERTED_SHARE),
+        mirrored=bool(generator.random() < MIRRORED_SHARE),
         turn_rad=np.pi * (generator.random() < TURNED_SHARE) + np.radians(uniform(-12.0, 12.0)),
         zoom=float(np.exp(generator.normal(0.0, 0.08))),
         shift=(uniform(-0.08, 0.08), uniform(-0.08, 0.08)),
@@ -149,11 +155,12 @@ def disturbed(image: Tensor, r: Randomisation) -> Tensor:
 
 
 def placed(
-    image: Tensor, masks: Tensor, shown: Tensor, r: Randomisation
+    image: Tensor, masks: Tensor, shown: Tensor, r: Randomisation, partners: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The image [H,W], its masks and where they count [R,H,W] turned, magnified and shifted.
+    """The image [H,W], its masks and where they count [R,H,W] mirrored, turned, magnified, shifted.
 
-    What comes in over the border does not count.
+    What comes in over the border does not count.  ``partners`` are the indices of the regions that
+    a mirror makes of the regions (:func:`mirror_partners`).
     """
     from torch.nn.functional import affine_grid, grid_sample
 
@@ -162,10 +169,23 @@ def placed(
     there = [[cos, -sin, -cos * dx + sin * dy], [sin, cos, -sin * dx - cos * dy]]
     theta = torch.tensor(there, dtype=torch.float32)[None]
     grid = affine_grid(theta, [1, 1, *image.shape], align_corners=False)
-    moved = grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)
+    if r.mirrored:
+        twins = list(partners)
+        image, masks, shown = image.flip(1), masks[twins].flip(2), shown[twins].flip(2)
     flags = torch.cat((masks, shown))[None].float()
+    moved = grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)
     flags = grid_sample(flags, grid, mode="nearest", align_corners=False)[0] > 0.5
     return moved[0, 0], flags[: len(masks)], flags[len(masks) :]
+
+
+def mirror_partners(names: Sequence[str]) -> tuple[int, ...]:
+    """For each region the index of its mirror image: a left femur's is the right femur.
+
+    A region without a partner is its own.
+    """
+    swapped = {"left": "right", "right": "left"}
+    twins = [re.sub("left|right", lambda side: swapped[side[0]], name) for name in names]
+    return tuple(names.index(twin) if twin in names else index for index, twin in enumerate(twins))
 
 
 def _erased(grey: Tensor, r: Randomisation, row: Tensor, column: Tensor) -> Tensor:

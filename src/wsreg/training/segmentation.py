@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from wsreg.errors import InputError
 from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
 from wsreg.segmentation.unet import Output, roi_probabilities
-from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate
-from wsreg.training.data import TrainingData, batch_at
+from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate, size_at
+from wsreg.training.data import TrainingData, at_size, batch_at
 from wsreg.training.log import append_log
 from wsreg.training.networks import network_config, network_scores, new_network
 from wsreg.training.state import restore_state, save_state
@@ -72,7 +72,8 @@ def train_segmentation(
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
             continue
-        metrics = {"loss": float(np.mean(losses)), **evaluate(model, data, config)}
+        found = evaluate(model, data, config, size_at(config, step))
+        metrics = {"loss": float(np.mean(losses)), **found}
         losses.clear()
         card = _card(data, config, network, from_scratch, step + 1, metrics)
         if fabric.is_global_zero:
@@ -98,6 +99,7 @@ def _train_step(
         group["lr"] = learning_rate(config, step)
     batch = step * fabric.world_size + fabric.global_rank
     drawn = batch_at(data, config, batch, disturbed_share(config, step))
+    drawn = at_size(*drawn, size_at(config, step))
     image, target, counts = (tensor.to(fabric.device) for tensor in drawn)
     scores = network_scores(model, config, image, target, batch)
     loss = roi_loss(scores, target, counts, config.output)
@@ -139,18 +141,22 @@ def roi_loss(scores: Tensor, target: Tensor, counts: Tensor, output: Output) -> 
     return entropy + (1.0 - dice).mean()
 
 
-def evaluate(model: nn.Module, data: TrainingData, config: TrainingConfig) -> dict[str, float]:
-    """Dice of hard masks on the held-out X-rays: by region, and their mean."""
-    images, masks, counts = data.held_out
-    if not len(images):
+def evaluate(
+    model: nn.Module, data: TrainingData, config: TrainingConfig, size_px: int
+) -> dict[str, float]:
+    """Dice of hard masks on the held-out X-rays at this image side: by region, and their mean."""
+    if not len(data.held_out[0]):
         return {}
+    images, masks, counts = data.held_out
+    images, soft, counts = at_size(images[:, None], masks, counts, size_px)
+    masks = soft > 0.5
     model.eval()
     device = next(model.parameters()).device
     found = []
     with torch.no_grad():
         for index in range(len(images)):
             one = slice(index, index + 1)
-            image, truth = images[one, None].to(device), masks[one].to(device)
+            image, truth = images[one].to(device), masks[one].to(device)
             scores = network_scores(model, config, image, truth, index)
             found.append(roi_probabilities(scores, config.output)[0])
     hard, masks = (torch.stack(found).cpu() > 0.5) & counts, masks & counts
