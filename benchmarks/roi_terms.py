@@ -101,7 +101,9 @@ def found(sample: Sample, segmenter: Segmenter) -> RoiTarget:
 
 def found_twice(sample: Sample, segmenter: Segmenter) -> RoiTarget:
     """The network's masks, against the network's masks of the rendered image."""
-    return found_in_both(segmenter, sample.radiograph)
+    both = found_in_both(segmenter, sample.radiograph)
+    names = [sample.volume.label_names[label] for label in PELVIS]
+    return both.at([both.names.index(name) for name in names])
 
 
 def true(sample: Sample, segmenter: Segmenter) -> RoiTarget:
@@ -189,7 +191,7 @@ def success_table(trials: Mapping[tuple[str, float], Sequence[Trial]], limit_mm:
     """Success by method and start error."""
     heads = " | ".join(f"{distance:g}" for distance in START_ERRORS_MM)
     lines = [
-        f"| regions, terms | {heads} | capture range, mm | median mpd, mm | seconds |",
+        f"| regions, terms | {heads} | capture range, mm | median mpd of successes, mm | seconds |",
         "|---" * (len(START_ERRORS_MM) + 4) + "|",
     ]
     for name in METHODS:
@@ -210,14 +212,15 @@ def loop_table(ours: Sequence[Trial], loops: Mapping[str, Sequence[Trial]]) -> s
         "| method | under 1 mm | mpd, mm | mTRE 3D, mm | seconds |",
         "|---|---|---|---|---|",
     ]
-    shared = min(len(some) for some in (ours, *loops.values()))
-    for name, some in ({"U-Net masks, rendered labels, Gauss-Newton": ours} | dict(loops)).items():
-        same = some[:shared]
+    methods = {"U-Net masks, rendered labels, Gauss-Newton": ours} | dict(loops)
+    keys = set.intersection(*({trial.key for trial in some} for some in methods.values()))
+    for name, some in methods.items():
+        same = list({trial.key: trial for trial in reversed(some) if trial.key in keys}.values())
         mpd = np.median([t.errors.mpd_mm for t in same])
         mtre = np.median([t.errors.mtre_3d_mm for t in same])
         seconds = np.median([t.seconds for t in same])
         rows.append(
-            f"| {name} | {success(same, 1.0):.0%} of {shared} | {mpd:.2f} | {mtre:.2f} "
+            f"| {name} | {success(same, 1.0):.0%} of {len(same)} | {mpd:.2f} | {mtre:.2f} "
             f"| {seconds:.2f} |"
         )
     return "\n".join(rows)

@@ -209,7 +209,9 @@ def report(options: Options, rows: Sequence[Mapping[str, Any]]) -> str:
             f"{describe_hardware(torch.get_num_threads(), ('torch', 'monai', 'wsreg'))}.",
             f"Specimens {', '.join(specimens)}, each by a model that has not seen it; Dice, mean "
             "and standard deviation over images, of the mean over the regions that an image shows, "
-            "inside its exposed field.  Rendered: the CT at the pose of the X-ray.",
+            "inside its exposed field.  Rendered: the CT at the pose of the X-ray.  A SAM is told "
+            "where to look by boxes around the true masks, their sides off by up to "
+            f"{BOX_JITTER:.1%} of the image; a U-Net is told nothing.",
             "\n".join(overall),
             "Region by region:",
             "\n".join(single),

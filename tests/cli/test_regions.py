@@ -57,8 +57,10 @@ def result_of(out: Path) -> dict[str, Any]:
 def test_a_label_image_is_compared_with_the_cts_labels(
     case: Any, label_png: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    assert case.register(*with_labels(case, "--roi", label_png), out=out) == 0
+    out, numbers = tmp_path / "out", tmp_path / "numbers.json"
+    numbers.write_text(json.dumps(dict(zip((1, 2, 4), NAMES, strict=True))))
+    options = ("--roi", label_png, "--roi-names", numbers)
+    assert case.register(*with_labels(case, *options), out=out) == 0
     result = result_of(out)
     assert result["inputs"]["roi"]["name"] == "mask.png"
     names = json.loads(case.label_names.read_text())
@@ -146,6 +148,7 @@ def test_what_does_not_go_together_is_one_sentence_and_nothing_written(
         ((*labels, "--roi", small), "rows x columns, 96 x 96, got 48 x 96"),
         ((*labels, "--roi", unknown), "it has 77 (77)"),
         ((*labels, "--roi", "absent.png"), "absent.png is not a file"),
+        ((*labels, "--roi", label_png), "must come with names of its numbers (--roi-names)"),
         ((*labels, "--roi", "rendered"), "where the X-ray's regions come from"),
         ((*labels, "--roi", "unet:absent"), "absent"),
         ((*labels, "--roi-names", case.label_names), "--roi-names needs --roi"),

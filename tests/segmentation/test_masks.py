@@ -35,7 +35,7 @@ def _volume_with() -> MakeVolume:
 @pytest.fixture(name="pelvis")
 def _pelvis(volume_with: MakeVolume) -> Volume:
     return volume_with(
-        {5: "liver", 27: "vertebrae_L5", 28: "vertebrae_L4", 75: "femur_left", 77: "hip_left"}
+        {50: "liver", 27: "vertebrae_L5", 28: "vertebrae_L4", 75: "femur_left", 77: "hip_left"}
     )
 
 
@@ -102,8 +102,8 @@ def test_probabilities_overlap_and_regions_that_the_ct_lacks_are_left_out(
     assert rois.names == ("left-femur", "left-hemipelvis")
     assert rois.labels == ((75,), (77,))
     assert rois.known is None
-    assert bool((rois.masks == 0.75).all())
-    with pytest.raises(InputError, match=r"which are 5 \(liver\), 27 .*it has right-femur"):
+    assert bool((rois.masks == 1.0).all())  # more likely than not
+    with pytest.raises(InputError, match=r"which are 27 .*50 \(liver\).* .*it has right-femur"):
         target_of_probabilities(("right-femur",), torch.zeros(1, *SHAPE), pelvis, "here")
 
 
@@ -133,3 +133,47 @@ def test_what_cannot_be_is_one_sentence(pelvis: Volume, tmp_path: Path) -> None:
     (tmp_path / "broken.npz").write_text("1")
     with pytest.raises(InputError, match="must hold probabilities and roi_names"):
         read_rois(tmp_path / "broken.npz", SHAPE, pelvis)
+
+
+def test_numbers_that_may_mean_two_things_need_names(
+    volume_with: MakeVolume, tmp_path: Path
+) -> None:
+    volume = volume_with({1: "femur_left", 2: "hip_left", 3: "sacrum"})
+    path = label_png(tmp_path / "mask.png", {(0, 0): 1})
+    with pytest.raises(
+        InputError, match=r"DeepFluoro's, 1 \(left-hemipelvis\), or the CT's own, 1"
+    ):
+        read_rois(path, SHAPE, volume)
+    assert read_rois(path, SHAPE, volume, volume.label_names).labels == ((1,),)
+    same = volume_with({1: "left-hemipelvis", 2: "right-hemipelvis"})
+    assert read_rois(path, SHAPE, same).labels == ((1,),)
+
+
+def test_label_images_of_wsreg_segment_have_their_names_beside_them(
+    volume_with: MakeVolume, tmp_path: Path
+) -> None:
+    volume = volume_with({1: "femur_left", 2: "hip_left"})
+    (tmp_path / "label_names.json").write_text('{"1": "left-femur"}')
+    rois = read_rois(label_png(tmp_path / "labels.png", {(0, 0): 1}), SHAPE, volume)
+    assert rois.labels == ((1,),)
+    assert rois.names == ("left-femur",)
+
+
+def test_a_palette_holds_numbers_not_colours(pelvis: Volume, tmp_path: Path) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2, 3] = 77
+    picture = Image.fromarray(labels)
+    picture.putpalette(bytes(range(255, -1, -1)) * 3)
+    picture.save(tmp_path / "mask.png")
+    with Image.open(tmp_path / "mask.png") as written:
+        assert written.mode == "P"
+    rois = read_rois(tmp_path / "mask.png", SHAPE, pelvis)
+    assert rois.names == ("hip_left",)
+    assert rois.masks[0].nonzero().tolist() == [[2, 3]]
+
+
+def test_as_many_probabilities_as_names(pelvis: Volume, tmp_path: Path) -> None:
+    path = tmp_path / "probabilities.npz"
+    np.savez(path, probabilities=np.zeros((1, *SHAPE)), roi_names=np.array(["a", "b"]))
+    with pytest.raises(InputError, match=r"each of its 2 roi_names, got \[1, 4, 6\]"):
+        read_rois(path, SHAPE, pelvis)

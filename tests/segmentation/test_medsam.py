@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from wsreg.errors import InputError
 from wsreg.segmentation.medsam import ABSENT_LOGIT, MedSam, load_medsam, windowed
@@ -62,6 +63,27 @@ def test_a_folder_without_weights_says_what_it_lacks(tmp_path: Path) -> None:
         load_medsam(tmp_path)
     with pytest.raises(InputError, match="it has nothing"):
         load_medsam(tmp_path / "absent")
+
+
+def test_weights_that_are_none_or_not_all_there_are_refused(
+    sam_config: dict[str, Any], tmp_path: Path
+) -> None:
+    network = MedSam(sam_config)
+    network.sam.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole = load_file(weights)
+    some = {name: part for name, part in whole.items() if not name.startswith("mask_decoder")}
+    save_file(some, weights, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"must hold all weights of a SAM, .* mask_decoder"):
+        load_medsam(tmp_path)
+    weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(InputError, match="holds no readable weights"):
+        load_medsam(tmp_path)
+
+
+def test_quantiles_of_an_image_of_many_pixels() -> None:
+    image = torch.linspace(0.0, 1.0, 4100 * 4100).reshape(1, 1, 4100, 4100)
+    assert float(windowed(image).mean()) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_another_architecture_is_named(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import torch
 
 from wsreg.errors import InputError
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.segmentation.checkpoint import ModelCard
 from wsreg.segmentation.regions import boxes_found_by, label_image, regions, segment_radiograph
-from wsreg.segmentation.segmenter import load_segmenter
+from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 
 
 def test_the_likelier_region_keeps_the_pixel() -> None:
@@ -34,6 +35,17 @@ def test_nothing_is_found_where_the_xray_is_masked_out(unet_folder: Path) -> Non
     assert found.shape == (2, 20, 20)
     assert float(found[:, :, :5].max()) == 0.0
     assert float(found[:, :, 5:].max()) > 0.0
+
+
+def test_of_two_polarities_the_one_in_which_more_is_found_counts() -> None:
+    bright = torch.zeros(16, 16)
+    bright[4:12, 4:12] = 1.0
+    card = ModelCard(kind="unet", config={}, roi_names=("a",), size_px=16)
+    finds_bright = Segmenter(card=card, network=lambda x, _: x, normalise=lambda x: x)
+    everywhere = torch.ones(16, 16, dtype=torch.bool)
+    for image, other in ((bright, torch.zeros(16, 16)), (torch.zeros(16, 16), bright)):
+        radiograph = Radiograph(image=image, mask=everywhere, other_reading=other)
+        assert torch.equal(segment_radiograph(finds_bright, radiograph)[0], bright)
 
 
 def test_boxes_come_only_from_models_that_need_none_and_find_the_regions(

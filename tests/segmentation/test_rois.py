@@ -25,12 +25,22 @@ def test_only_what_is_made_of_the_wanted_labels_is_kept() -> None:
     rois = RoiTarget(
         names=("a", "b", "c"), masks=masks, labels=((1,), (2, 3), (4,)), known=masks > 0.5
     )
-    some = rois.restricted_to((3, 4, 9))
-    assert (some.names, some.labels) == (("b", "c"), ((3,), (4,)))
+    some = rois.restricted_to((2, 3, 4, 9))
+    assert (some.names, some.labels) == (("b", "c"), ((2, 3), (4,)))
     assert torch.equal(some.masks, masks[1:])
     assert some.known is not None
     assert torch.equal(some.known, masks[1:] > 0.5)
+    assert rois.restricted_to((3, 4)).names == ("c",)  # half of b is not b
     assert rois.restricted_to(()).names == ()
+
+
+def test_regions_are_chosen_on_both_sides() -> None:
+    masks = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    rois = RoiTarget(names=("a", "b", "c"), masks=masks, moving=lambda images: images * masks)
+    some = rois.at([2, 0])
+    assert some.names == ("c", "a")
+    assert some.moving is not None
+    assert torch.equal(some.moving(torch.ones(1, 1, 2, 2))[0], masks[[2, 0]])
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

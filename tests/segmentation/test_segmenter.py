@@ -70,6 +70,12 @@ def test_local_contrast_follows_neither_thickness_nor_its_effect_on_contrast() -
     assert torch.equal(contrast[8:-8, 8:-8] > 0.0, texture[8:-8, 8:-8] > 0.5)
 
 
+def test_large_images_are_read_in_no_time() -> None:
+    found = normalised(torch.rand(1, 1, 1500, 1200, generator=torch.Generator().manual_seed(1)))
+    assert found.shape == (1, 2, 1500, 1200)
+    assert bool(torch.isfinite(found).all())
+
+
 def test_medsam_looks_only_where_boxes_say(medsam_folder: Path) -> None:
     segmenter = load_segmenter(medsam_folder)
     assert segmenter.needs_boxes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from wsreg.datasets.sample import Sample
 from wsreg.rendering.render import render
 from wsreg.training.layers import Layers, cached_layers, layers_at, render_layers, true_masks
+from wsreg.volumes.volume import Volume
 
 LABELS = (1, 5, 6)
 
@@ -42,16 +44,40 @@ def test_the_same_seed_renders_the_same_and_femurs_move(samples: list[Sample]) -
     assert first.masks.shape == (3, 3, 32, 32)
 
 
-def test_layers_are_made_once(tmp_path: Path, samples: list[Sample]) -> None:
+def test_layers_are_made_once_for_each_source(tmp_path: Path, samples: list[Sample]) -> None:
     calls = []
 
     def make() -> Layers:
         calls.append(1)
-        return render_layers(samples, LABELS, 1, 32, seed=0)
+        return render_layers(samples, LABELS, 1, 32, seed=len(calls))
 
     path = tmp_path / "layers" / "a.safetensors"
-    made = cached_layers(path, make)
-    read = cached_layers(path, make)
+    made = cached_layers(path, "first", make)
+    read = cached_layers(path, "first", make)
     assert len(calls) == 1
     assert torch.equal(made.masks, read.masks)
     assert torch.equal(made.attenuation, read.attenuation)
+    other = cached_layers(path, "second", make)
+    assert len(calls) == 2
+    assert not torch.equal(other.attenuation, made.attenuation)
+    path.write_bytes(path.read_bytes()[:-9])  # cut off
+    cached_layers(path, "second", make)
+    assert len(calls) == 3
+
+
+def test_what_a_ct_lacks_is_a_region_that_is_not_there(samples: list[Sample]) -> None:
+    labels = (1, 7)
+    masks, known = true_masks(samples[0], labels)
+    assert known.tolist() == [True, False]
+    assert not masks[1].any()
+    layers = render_layers(samples, labels, 1, 32, seed=0)
+    assert layers.masks[0, 0].any()
+    assert not layers.masks[0, 1].any()
+    assert not layers.attenuation[0, 2].any()
+
+
+def test_a_femur_is_known_by_its_name(samples: list[Sample], volume: Volume) -> None:
+    names = {1: "left-hemipelvis", 5: "vertebrae", 6: "femur_right"}
+    renamed = dataclasses.replace(volume, label_names=names)
+    sample = dataclasses.replace(samples[1], volume=renamed, camera_from_left_femur=None)
+    assert true_masks(sample, LABELS)[1].tolist() == [True, True, False]

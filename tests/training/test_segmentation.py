@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import wsreg.training.segmentation as training
 from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.segmentation.checkpoint import read_card, read_weights
+from wsreg.segmentation.medsam import MedSam
 from wsreg.segmentation.segmenter import load_segmenter
 from wsreg.training.config import (
     TrainingConfig,
@@ -121,6 +123,27 @@ def test_a_state_of_other_settings_is_refused(data: TrainingData, tmp_path: Path
     training.train_segmentation(data, dataclasses.replace(TINY, steps=2), tmp_path)
     with pytest.raises(InputError, match="other settings or data"):
         training.train_segmentation(data, dataclasses.replace(TINY, steps=4), tmp_path)
+
+
+def test_a_state_that_began_from_other_weights_is_refused(
+    data: TrainingData, tiny_sam: dict[str, Any], tmp_path: Path
+) -> None:
+    config = dataclasses.replace(TINY, architecture="medsam", steps=2)
+    training.train_segmentation(data, config, tmp_path / "run")
+    MedSam(tiny_sam).sam.save_pretrained(tmp_path / "weights")
+    with pytest.raises(InputError, match="other settings or data"):
+        training.train_segmentation(
+            data, config, tmp_path / "run", medsam_weights=tmp_path / "weights"
+        )
+
+
+def test_a_damaged_state_is_said(data: TrainingData, tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, steps=2)
+    training.train_segmentation(data, config, tmp_path)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-9])
+    with pytest.raises(InputError, match="is damaged"):
+        training.train_segmentation(data, config, tmp_path)
 
 
 def test_the_checkpoint_says_what_it_is_and_segments(data: TrainingData, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Train:
         from wsreg.training.data import load_training_data
         from wsreg.training.segmentation import train_segmentation
 
-        size_px = self.size_px or TrainingConfig.size_px
+        size_px = TrainingConfig.size_px if self.size_px is None else self.size_px
         with DeepFluoroFile(self.data, Preparation(size_px=size_px)) as file:
             config = self._config(file)
             with step("Hashing the data", quiet=self.quiet):
@@ -91,7 +91,7 @@ class Train:
     def _config(self, file: DeepFluoroFile) -> TrainingConfig:
         from wsreg.training.config import TrainingConfig, paper_config, small_config
 
-        size_px = self.size_px or TrainingConfig.size_px
+        size_px = TrainingConfig.size_px if self.size_px is None else self.size_px
         config = small_config(self.output, self.model, size_px)
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
@@ -99,4 +99,5 @@ class Train:
             config = dataclasses.replace(
                 paper_config(xrays, self.output, self.model), size_px=size_px
             )
-        return dataclasses.replace(config, seed=self.seed, steps=self.steps or config.steps)
+        steps = config.steps if self.steps is None else self.steps
+        return dataclasses.replace(config, seed=self.seed, steps=steps)

@@ -19,17 +19,22 @@ GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's names for one channel of 8, 16 or 32 bits."""
 
 
-def read_raster(path: Path) -> NDArray[Any]:
+def read_raster(path: Path, *, palette: bool = False) -> NDArray[Any]:
     """The [H,W] pixels of a grey image in the type in which they are stored.
 
     In NIfTI the first axis counts columns and the second rows, as viewers show it: the affine of a
     projection image has no agreed meaning and is not used.
 
+    Args:
+        path: of the file.
+        palette: whether a picture may have a palette, as label images of many tools do; its pixels
+            are the palette's numbers.
+
     Raises:
         InputError: if the file cannot be read, is in colour or is not one 2D image.
     """
     if path.name.lower().endswith(PICTURE_SUFFIXES):
-        return _read_picture(path, GREY_MODES)
+        return _read_picture(path, (*GREY_MODES, "P", "1") if palette else GREY_MODES)
     if path.name.lower().endswith(".npy"):
         return _read_npy(path)
     return _read_nifti(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -22,6 +22,7 @@ from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solving import Clock, Progress, solve, with_polarity_settled
 from wsreg.rendering.numba_backend import load_kernels
 from wsreg.rendering.render import resolve_backend
+from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
@@ -70,8 +71,8 @@ def register(
     labels = tuple(sorted(set(render_labels)))
     if rois is not None:
         _check_rois(rois, radiograph, volume, settings.method)
-        if labels and rois.moving is None:
-            rois = rois.restricted_to(labels)
+        if labels:
+            rois = _moving_with(labels, rois, volume)
     clock = Clock()
     with _one_torch_thread():
         start, kind = _start_pose(radiograph, volume, camera, init, view)
@@ -136,6 +137,16 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
                 f"ROI {name} must be made of labels of the CT {sorted(known)}, "
                 f"got {sorted(set(group) - known)}"
             )
+
+
+def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> RoiTarget:
+    """The regions that are made of these labels and of no others."""
+    if rois.moving is None:
+        return rois.restricted_to(labels)
+    groups = [labels_of_region(name, volume) for name in rois.names]
+    return rois.at(
+        [index for index, group in enumerate(groups) if group and set(group) <= set(labels)]
+    )
 
 
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:

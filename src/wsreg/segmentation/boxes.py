@@ -89,7 +89,7 @@ def _boxes(entry: object, roi_names: Sequence[str], source: str) -> Tensor:
             left, top, right, bottom = (float(number) for number in box)
         except (TypeError, ValueError):
             left = top = right = bottom = math.nan
-        if not (left < right and top < bottom):
+        if not (-math.inf < left < right < math.inf and -math.inf < top < bottom < math.inf):
             raise InputError(
                 f"boxes {source}, {name} must be [left, top, right, bottom], got {box}"
             )

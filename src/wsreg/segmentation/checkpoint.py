@@ -88,7 +88,7 @@ def read_card(folder: Path) -> ModelCard:
                 "held_out": tuple(record["held_out"]),
             }
         )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # of JSON and of UTF-8
         raise InputError(f"model {folder}/{CARD_FILE} is no model card: {error}") from error
 
 
@@ -113,6 +113,8 @@ def write_whole(path: Path, write: Any) -> None:
     Raises:
         InputError: it cannot be written.
     """
+    from safetensors import SafetensorError
+
     temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +122,9 @@ def write_whole(path: Path, write: Any) -> None:
         # safetensors makes files that nobody but their owner may read.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {path}: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -17,7 +17,13 @@ from wsreg.errors import InputError
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_raster
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
+from wsreg.segmentation.segmenter import HARD_MASK
+from wsreg.volumes.labels import read_label_names
 from wsreg.volumes.volume import Volume
+
+SEGMENT_FILES = ("labels.png", "labels.nii.gz")
+SEGMENT_NAMES_FILE = "label_names.json"
+"""What ``wsreg segment`` writes."""
 
 
 def read_rois(
@@ -30,10 +36,12 @@ def read_rois(
 
     A label image (PNG, TIFF, NPY, NIfTI) has a whole number for each pixel, 0 for background.
     Without ``names``, these numbers are DeepFluoro's if all lie in 1 to 6 and the CT has one of the
-    regions that they stand for, and else the CT's own labels.  Where one region lies over another,
-    a label image can hold only one: of a pixel with another region's number it is taken as not
-    known whether the region goes on there.  An .npz file, as written by ``wsreg segment``, holds
-    ``probabilities`` [R,H,W] and ``roi_names`` [R]; regions that the CT lacks are left out.
+    regions that they stand for, and else the CT's own labels; where both are possible, and differ,
+    names must be given.  What ``wsreg segment`` wrote has its names beside it.  Where one region
+    lies over another, a label image can hold only one: of a pixel with another region's number it
+    is taken as not known whether the region goes on there.  An .npz file, as written by ``wsreg
+    segment``, holds ``probabilities`` [R,H,W] and ``roi_names`` [R]: a region is where it is more
+    likely than not, and regions that the CT lacks are left out.
 
     Args:
         path: of the file.
@@ -49,10 +57,14 @@ def read_rois(
     if not path.is_file():
         raise InputError(f"ROI mask {path} is not a file")
     if path.name.lower().endswith(".npz"):
-        return target_of_probabilities(*_read_probabilities(path, shape), volume, str(path))
+        found, probabilities = _read_probabilities(path, shape)
+        return target_of_probabilities(found, probabilities > HARD_MASK, volume, str(path))
     if not path.name.lower().endswith(RASTER_SUFFIXES):
         raise InputError(f"ROI mask {path} must end in .npz or {', '.join(RASTER_SUFFIXES)}")
     labels = _read_label_image(path, shape)
+    beside = path.parent / SEGMENT_NAMES_FILE
+    if names is None and path.name in SEGMENT_FILES and beside.is_file():
+        names = read_label_names(beside)
     values = [int(value) for value in np.unique(labels) if value != 0]
     regions = _regions_of(values, volume, names, str(path))
     pixels = torch.from_numpy(labels.astype(np.int32))
@@ -89,13 +101,29 @@ def target_of_probabilities(
     )
 
 
+def _reading(values: list[int], volume: Volume, source: str) -> Mapping[int, str] | None:
+    """The names of the values of a label image that says none; None for the CT's own labels."""
+    if not set(values) <= set(LABEL_NAMES):
+        return None
+    groups = [labels_of_region(LABEL_NAMES[value], volume) for value in values]
+    own = [(value,) for value in values]
+    if not any(groups) or groups == own:
+        return None
+    if all(groups) and set(values) <= set(volume.label_values):
+        meant = ", ".join(f"{value} ({LABEL_NAMES[value]})" for value in values)
+        raise InputError(
+            f"ROI mask {source} must come with names of its numbers (--roi-names): they may be "
+            f"DeepFluoro's, {meant}, or the CT's own, {_known(volume)}"
+        )
+    return LABEL_NAMES
+
+
 def _regions_of(
     values: list[int], volume: Volume, names: Mapping[int, str] | None, source: str
 ) -> dict[str, tuple[int, ...]]:
     """Name and CT labels of each value of a label image."""
-    if names is None and set(values) <= set(LABEL_NAMES):
-        pelvic = any(labels_of_region(LABEL_NAMES[value], volume) for value in values)
-        names = LABEL_NAMES if pelvic else None
+    if names is None:
+        names = _reading(values, volume, source)
     regions: dict[str, tuple[int, ...]] = {}
     for value in values:
         name = (volume.label_names if names is None else names).get(value, str(value))
@@ -122,7 +150,7 @@ def _known(volume: Volume) -> str:
 
 
 def _read_label_image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
-    labels = read_raster(path)
+    labels = read_raster(path, palette=True)
     _check_size(path, labels.shape, shape)
     if not np.array_equal(labels, np.floor(labels)):  # NaN fails too
         raise InputError(f"ROI mask {path} must hold whole-number labels, got fractions")
@@ -143,6 +171,11 @@ def _read_probabilities(path: Path, shape: tuple[int, int]) -> tuple[tuple[str, 
             f"ROI mask {path} must hold probabilities and roi_names, as wsreg segment writes them: "
             f"{error}"
         ) from error
+    if probabilities.ndim != 3 or len(probabilities) != len(names):
+        raise InputError(
+            f"ROI mask {path} must hold one image of probabilities for each of its {len(names)} "
+            f"roi_names, got {list(probabilities.shape)}"
+        )
     _check_size(path, tuple(probabilities.shape[-2:]), shape)
     return names, probabilities
 

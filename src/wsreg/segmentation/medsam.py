@@ -25,6 +25,9 @@ ABSENT_LOGIT = -20.0
 WINDOW = (0.005, 0.995)
 """Quantiles of an image that become 0 and 1, as for MedSAM's own training."""
 
+QUANTILE_PIXELS = 2**22
+"""Larger images are sampled for their quantiles, of which torch sorts no more than 2**24 pixels."""
+
 FROM_SCRATCH: Mapping[str, Any] = {
     "vision_config": {
         "hidden_size": 96, "output_channels": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
@@ -89,12 +92,25 @@ def load_medsam(folder: Path) -> MedSam:
     Raises:
         InputError: the folder lacks config.json or model.safetensors, or they are not of a SAM.
     """
+    from safetensors import SafetensorError
     from transformers import SamModel
     from transformers.utils import logging
 
     network = MedSam(_sam_config(folder))
     logging.disable_progress_bar()
-    network.sam = SamModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    try:
+        network.sam, read = SamModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"MedSAM folder {folder} holds no readable weights: {reason}") from None
+    lacking = sorted({*read["missing_keys"], *(str(key) for key in read["mismatched_keys"])})
+    if lacking:
+        raise InputError(
+            f"MedSAM folder {folder} must hold all weights of a SAM, {len(lacking)} are missing or "
+            f"of another shape, {lacking[0]} first"
+        )
     network.requires_grad_(False)
     network.sam.mask_decoder.requires_grad_(True)
     return network
@@ -103,7 +119,9 @@ def load_medsam(folder: Path) -> MedSam:
 def windowed(image: Tensor) -> Tensor:
     """Images [B,1,H,W] with the quantiles ``WINDOW`` stretched from 0 to 1; differentiable."""
     ends = torch.tensor(WINDOW, dtype=image.dtype, device=image.device)
-    low, high = torch.quantile(image.flatten(1), ends, dim=1)[:, :, None, None, None]
+    values = image.flatten(1)
+    values = values[:, :: 1 + values.shape[1] // QUANTILE_PIXELS]
+    low, high = torch.quantile(values, ends, dim=1)[:, :, None, None, None]
     stretched: Tensor = ((image - low) / (high - low).clamp_min(1e-6)).clamp(0.0, 1.0)
     return stretched
 

@@ -34,16 +34,23 @@ def segment_radiograph(
 ) -> Tensor:
     """[R,H,W] probabilities of the regions, 0 where the X-ray is masked out.
 
+    Where it is open which polarity an X-ray has, they are of the reading in which more is found.
+
     Args:
         segmenter: the model.
         radiograph: the X-ray.
         boxes: [R,4] for models that need them.
     """
     # What is masked out looks as it does in prepared training images: nothing in the way.
-    image = torch.where(radiograph.mask, radiograph.image.float(), 0.0)
-    with torch.no_grad():
-        found = segmenter.probabilities(image[None, None], boxes)[0]
-    return found * radiograph.mask
+    readings = [radiograph.image]
+    if radiograph.other_reading is not None:
+        readings.append(radiograph.other_reading)
+    found = []
+    for reading in readings:
+        image = torch.where(radiograph.mask, reading.float(), 0.0)
+        with torch.no_grad():
+            found.append(segmenter.probabilities(image[None, None], boxes)[0] * radiograph.mask)
+    return max(found, key=lambda probabilities: int((probabilities > HARD_MASK).sum()))
 
 
 def boxes_found_by(segmenter: Segmenter, radiograph: Radiograph, wanted: Sequence[str]) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -56,15 +55,21 @@ class RoiTarget:
             )
 
     def restricted_to(self, labels: Collection[int]) -> RoiTarget:
-        """The regions that are made of some of these CT labels, and of no others."""
-        groups = [tuple(label for label in group if label in labels) for group in self.labels]
-        kept = [index for index, group in enumerate(groups) if group]
-        return dataclasses.replace(
-            self,
-            names=tuple(self.names[index] for index in kept),
-            masks=self.masks[kept],
-            labels=tuple(groups[index] for index in kept),
-            known=None if self.known is None else self.known[kept],
+        """The regions that are made of these CT labels only: a mask of a whole region is not to be
+        compared with a part of it."""
+        return self.at(
+            [index for index, group in enumerate(self.labels) if set(group) <= set(labels)]
+        )
+
+    def at(self, kept: Sequence[int]) -> RoiTarget:
+        """The regions at these indices."""
+        chosen, moving = list(kept), self.moving
+        return RoiTarget(
+            names=tuple(self.names[index] for index in chosen),
+            masks=self.masks[chosen],
+            labels=tuple(self.labels[index] for index in chosen) if self.labels else (),
+            known=None if self.known is None else self.known[chosen],
+            moving=None if moving is None else lambda images: moving(images)[:, chosen],
         )
 
     def known_where(self, valid: Tensor) -> Tensor:

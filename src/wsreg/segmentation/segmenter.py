@@ -119,7 +119,7 @@ def load_segmenter(
     make = _medsam_segmenter if card.kind == "medsam" else _unet_segmenter
     try:
         return make(card, folder)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"model {folder} has a config that is no {card.kind}'s: {error}") from None
 
 
@@ -129,6 +129,11 @@ def _unet_segmenter(card: ModelCard, folder: Path) -> Segmenter:
         channels=tuple(card.config["channels"]),
         output=card.config["output"],
     )
+    if card.size_px % config.side_factor:
+        raise InputError(
+            f"model {folder} must work on images whose side is a multiple of "
+            f"{config.side_factor}, its card has {card.size_px}"
+        )
     network = UNet(config)
     load_weights(network, read_weights(folder), folder)
     network.eval().requires_grad_(False)
@@ -197,7 +202,8 @@ def _local_mean(image: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(
         image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect"
     )
-    return torch.nn.functional.avg_pool2d(padded, [2 * r + 1 for r in reach], stride=1)
+    over_rows = torch.nn.functional.avg_pool2d(padded, (2 * reach[0] + 1, 1), stride=1)
+    return torch.nn.functional.avg_pool2d(over_rows, (1, 2 * reach[1] + 1), stride=1)
 
 
 def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -44,6 +44,11 @@ class UNetConfig:
         if self.output not in ("sigmoid", "softmax"):
             raise InputError(f"U-Net output must be sigmoid or softmax, got {self.output!r}")
 
+    @property
+    def side_factor(self) -> int:
+        """What the sides of images must be multiples of."""
+        return int(2 ** (len(self.channels) - 1))
+
 
 class UNet(nn.Module):
     """Readings of an image [B,2,H,W] to scores [B,C,H,W]; sides are multiples of 2 to the levels

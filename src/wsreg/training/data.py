@@ -98,9 +98,10 @@ def load_training_data(
             told = functools.partial(progress, f"rendering {name}")
             make = functools.partial(
                 render_layers, samples, labels, config.rendered_per_specimen, config.size_px,
-                number, told,
+                (config.seed, number), told,
             )  # fmt: skip
-            layers.append(cached_layers(file, make))
+            source = f"{sha256} {sorted(names.items())} {config.seed} {number}"
+            layers.append(cached_layers(file, source, make))
     images, masks, counts = _joined([truths[name] for name in seen])
     empty = (images[:0], masks[:0], counts[:0])
     aside = [truths[name] for name in held_out]

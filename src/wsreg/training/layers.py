@@ -21,6 +21,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.rendering.render import render
 from wsreg.segmentation.checkpoint import write_whole
+from wsreg.segmentation.region_names import region_name
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
@@ -52,14 +53,15 @@ def render_layers(
     labels: Sequence[int],
     count: int,
     size_px: int,
-    seed: int,
+    seed: int | tuple[int, ...],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Layers:
     """Layers of one specimen at poses around those of its X-rays.
 
     Args:
         samples: X-rays of one specimen.
-        labels: CT labels, one for each region; 5 and 6 are femurs, which turn about their heads.
+        labels: CT labels, one for each region; femurs, by their names, turn about their heads.  A
+            label that the CT lacks is a region that is not there.
         count: how many images.
         size_px: their side.
         seed: of the poses.
@@ -67,7 +69,8 @@ def render_layers(
     """
     generator = np.random.default_rng(seed)
     volume = resample_isotropic(samples[0].volume, VOXEL_MM)
-    parts = [volume.restricted_to((label,)) for label in labels]
+    there = set(volume.label_values)
+    parts = [volume.restricted_to((label,)) if label in there else None for label in labels]
     attenuation = torch.empty(count, 1 + len(labels), size_px, size_px, dtype=torch.float16)
     masks = torch.empty(count, len(labels), size_px, size_px, dtype=torch.bool)
     for index in range(count):
@@ -83,7 +86,7 @@ def render_layers(
 
 def layers_at(
     volume: Volume,
-    parts: Sequence[Volume],
+    parts: Sequence[Volume | None],
     labels: Sequence[int],
     camera: Camera,
     pose: Tensor,
@@ -93,50 +96,66 @@ def layers_at(
 
     Args:
         volume: the whole CT.
-        parts: the CT of each region alone.
+        parts: the CT of each region alone, None for one that it lacks.
         labels: of each region.
         camera: of the image.
         pose: [4,4] ``camera_from_ct`` of everything else.
         poses: [4,4] of each region.
     """
     whole = render(volume, camera, pose[None])[0, 0]
-    still = torch.stack([render(part, camera, pose[None])[0, 0] for part in parts])
+    rest, nothing = whole.clone(), torch.zeros_like(whole)
     moved, masks = [], []
     for part, label, own in zip(parts, labels, poses, strict=True):
-        image, path_mm = render(part, camera, own[None], rois=[(label,)])[0]
+        image, path_mm = nothing, nothing
+        if part is not None:
+            rest -= render(part, camera, pose[None])[0, 0]
+            image, path_mm = render(part, camera, own[None], rois=[(label,)])[0]
         moved.append(image)
         masks.append(path_mm > COVERED_MM)
-    rest = (whole - still.sum(dim=0)).clamp(min=0.0)
+    rest = rest.clamp(min=0.0)
     return torch.cat((rest[None], torch.stack(moved))), torch.stack(masks)
 
 
 def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
     """(masks [R,H,W] bool, known [R] bool) of an X-ray: the CT's labels at the true poses.
 
-    A femur whose pose is not vouched for is not known.
+    A femur whose pose is not vouched for, and what the CT lacks, is not known.
     """
-    rois = [(label,) for label in labels]  # of all labels in one march, whichever are used
-    poses = {label: _true_pose(sample, label) for label in labels}
+    there = [label for label in labels if label in sample.volume.label_values]
+    femurs = {_femur(sample, label) for label in there}
     masks = torch.zeros(len(labels), *sample.radiograph.image.shape, dtype=torch.bool)
-    for own in ({5}, {6}, set(labels) - {5, 6}):
-        indices = [index for index, label in enumerate(labels) if label in own]
-        pose = poses[labels[indices[0]]] if indices else None
-        if pose is not None:
-            paths_mm = render(sample.volume, sample.camera, pose[None], rois=rois)[0, 1:]
-            masks[indices] = paths_mm[indices] > COVERED_MM
-    return masks, torch.tensor([poses[label] is not None for label in labels])
+    known = torch.zeros(len(labels), dtype=torch.bool)
+    for femur in femurs:
+        pose = _true_pose(sample, femur)
+        if pose is None:
+            continue
+        own = [label for label in there if _femur(sample, label) == femur]
+        rois = [(label,) for label in there]  # all of them, which a CT is laid out for once
+        paths_mm = render(sample.volume, sample.camera, pose[None], rois=rois)[0, 1:]
+        for label in own:
+            masks[labels.index(label)] = paths_mm[there.index(label)] > COVERED_MM
+            known[labels.index(label)] = True
+    return masks, known
 
 
-def cached_layers(path: Path, make: Callable[[], Layers]) -> Layers:
-    """The layers in a file, made and written first if it is not there."""
-    from safetensors.torch import load_file, save_file
+def cached_layers(path: Path, source: str, make: Callable[[], Layers]) -> Layers:
+    """The layers in a file, made and written first if it is not there or of another ``source``."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import save_file
 
-    if not path.exists():
-        layers = make()
-        tensors = {"attenuation": layers.attenuation, "masks": layers.masks}
-        write_whole(path, lambda temporary: save_file(tensors, temporary))
-    tensors = load_file(path)
-    return Layers(attenuation=tensors["attenuation"], masks=tensors["masks"])
+    if path.exists():
+        try:
+            with safe_open(path, "pt") as file:
+                if (file.metadata() or {}).get("source") == source:
+                    return Layers(
+                        attenuation=file.get_tensor("attenuation"), masks=file.get_tensor("masks")
+                    )
+        except SafetensorError:
+            pass  # damaged: made again
+    layers = make()
+    tensors = {"attenuation": layers.attenuation, "masks": layers.masks}
+    write_whole(path, lambda partial: save_file(tensors, partial, metadata={"source": source}))
+    return layers
 
 
 def _near(sample: Sample, generator: np.random.Generator) -> Tensor:
@@ -146,7 +165,7 @@ def _near(sample: Sample, generator: np.random.Generator) -> Tensor:
 
 
 def _turned(sample: Sample, pose: Tensor, label: int, generator: np.random.Generator) -> Tensor:
-    head = {5: "FH-l", 6: "FH-r"}.get(label)
+    head = {"left-femur": "FH-l", "right-femur": "FH-r"}.get(_femur(sample, label) or "")
     if head is None or head not in sample.landmarks_mm:
         return pose
     turn = torch.from_numpy(np.radians(generator.normal(0.0, FEMUR_SD_DEG, 3)))
@@ -154,12 +173,18 @@ def _turned(sample: Sample, pose: Tensor, label: int, generator: np.random.Gener
     return perturb(pose, twist, sample.landmarks_mm[head])
 
 
-def _true_pose(sample: Sample, label: int) -> Tensor | None:
-    if label == 5:
-        return sample.camera_from_left_femur
-    if label == 6:
-        return sample.camera_from_right_femur
-    return sample.camera_from_ct
+def _femur(sample: Sample, label: int) -> str | None:
+    """``left-femur`` or ``right-femur`` if the label is one, whose pose is its own."""
+    name = region_name(sample.volume.label_names.get(label, ""))
+    return name if name in ("left-femur", "right-femur") else None
+
+
+def _true_pose(sample: Sample, femur: str | None) -> Tensor | None:
+    if femur is None:
+        return sample.camera_from_ct
+    return (
+        sample.camera_from_left_femur if femur == "left-femur" else sample.camera_from_right_femur
+    )
 
 
 def _middle(sample: Sample) -> Tensor:

@@ -20,7 +20,7 @@ from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate
 from wsreg.training.data import TrainingData, at_size, batch_at
 from wsreg.training.log import append_log
 from wsreg.training.networks import network_config, network_scores, new_network
-from wsreg.training.state import restore_state, save_state
+from wsreg.training.state import restore_state, run_signature, save_state, weights_sha256
 
 Progress = Callable[[str, int, int], None]
 
@@ -61,14 +61,17 @@ def train_segmentation(
     torch.manual_seed(config.seed)  # of the weights, which torch draws from its global generator
     network = new_network(config, len(data.roi_names), medsam_weights)
     optimiser = _optimiser(network, config)
-    begin = restore_state(folder, network, optimiser, data, config)
-    model, optimiser = fabric.setup(network, optimiser)
+    setting = {"medsam_weights": weights_sha256(medsam_weights), "devices": devices,
+               "precision": precision}  # fmt: skip
+    signature = run_signature(data, config, setting)
+    model, fabric_optimiser = fabric.setup(network, optimiser)
+    begin = restore_state(folder, network, optimiser, signature)  # onto the device
     losses: list[float] = []
     from_scratch = config.architecture == "medsam" and medsam_weights is None
     card = _card(data, config, network, from_scratch, begin, {})
     stop = time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
-        losses.append(_train_step(fabric, model, optimiser, data, config, step))
+        losses.append(_train_step(fabric, model, fabric_optimiser, data, config, step))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
             continue
@@ -76,10 +79,10 @@ def train_segmentation(
         metrics = {"loss": float(np.mean(losses)), **found}
         losses.clear()
         card = _card(data, config, network, from_scratch, step + 1, metrics)
-        if fabric.is_global_zero:
+        if fabric.is_global_zero:  # the state last: what a kill cuts off is then done again
             save_checkpoint(folder, card, network.state_dict())
-            save_state(folder, network, optimiser, data, config, step + 1)
             append_log(folder, step + 1, metrics)
+            save_state(folder, network, optimiser, signature, step + 1)
         if time.monotonic() > stop:
             break
     return card
@@ -177,6 +180,10 @@ def _fabric(accelerator: str, devices: int, precision: str) -> Any:
         raise InputError("accelerator cuda needs a GPU, this machine has none that torch can use")
     if devices < 1:
         raise InputError(f"devices must be at least 1, got {devices}")
+    if accelerator in ("cuda", "gpu") and devices > torch.cuda.device_count():
+        raise InputError(
+            f"devices must be at most the {torch.cuda.device_count()} GPUs here, got {devices}"
+        )
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
     return fabric

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import write_whole
+from wsreg.segmentation.checkpoint import WEIGHTS_FILE, write_whole
 from wsreg.training.config import TrainingConfig
 from wsreg.training.data import TrainingData
 
 STATE_FILE = "state.safetensors"
 
 
-def _signature(data: TrainingData, config: TrainingConfig) -> str:
-    """What a state must share with the run that goes on from it."""
+def run_signature(data: TrainingData, config: TrainingConfig, setting: Mapping[str, Any]) -> str:
+    """What a state must share with the run that goes on from it.
+
+    Args:
+        data: learnt from.
+        config: settings.
+        setting: what else the answer depends on: weights to start from, devices, precision.
+    """
     return json.dumps(
         {
             **dataclasses.asdict(config),
+            **setting,
             "data": data.sha256,
             "held_out": data.held_out_names,
             "rois": data.roi_names,
@@ -31,12 +40,19 @@ def _signature(data: TrainingData, config: TrainingConfig) -> str:
     )
 
 
+def weights_sha256(folder: Path | None) -> str:
+    """Of the weights that a training starts from; empty without any."""
+    if folder is None:
+        return ""
+    with (folder / WEIGHTS_FILE).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def save_state(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    data: TrainingData,
-    config: TrainingConfig,
+    signature: str,
     step: int,
 ) -> None:
     """Weights and moments in one file, which is replaced whole."""
@@ -47,7 +63,7 @@ def save_state(
         tensors |= {f"moments.{index}.{k}": v for k, v in moments.items()}
     # Copies: safetensors refuses tensors that share memory, as tied weights do.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    note = {"step": str(step), "signature": _signature(data, config)}
+    note = {"step": str(step), "signature": signature}
     write_whole(folder / STATE_FILE, lambda path: save_file(tensors, path, metadata=note))
 
 
@@ -55,23 +71,31 @@ def restore_state(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    data: TrainingData,
-    config: TrainingConfig,
+    signature: str,
 ) -> int:
-    """Put the last state back, if there is one; the step to go on from."""
-    from safetensors import safe_open
+    """Put the last state back, if there is one; the step to go on from.
+
+    Raises:
+        InputError: it is of another run, or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
 
     path = folder / STATE_FILE
     if not path.exists():
         return 0
-    with safe_open(path, "pt") as file:
-        note = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, "pt") as file:
+            note = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); delete it to begin the training again"
+        ) from None
     # A setting that did not exist yet when the state was written had its default value.
     found = json.dumps(
         {**dataclasses.asdict(TrainingConfig()), **json.loads(note["signature"])}, sort_keys=True
     )
-    if found != _signature(data, config):
+    if found != signature:
         raise InputError(
             f"{folder} holds the state of a training with other settings or data; "
             "name another folder or delete it"
