@@ -137,6 +137,25 @@ def test_a_state_that_began_from_other_weights_is_refused(
         )
 
 
+def test_a_model_trained_before_is_where_another_training_begins(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(TINY, steps=2)
+    training.train_segmentation(data, config, tmp_path / "first")
+    still = dataclasses.replace(config, learning_rate=0.0, weight_decay=0.0)
+    training.train_segmentation(data, still, tmp_path / "on", begin_with=tmp_path / "first")
+    first, on = read_weights(tmp_path / "first"), read_weights(tmp_path / "on")
+    learnt = [name for name in first if name.endswith("conv.weight")]
+    assert learnt
+    assert all(torch.equal(first[name], on[name]) for name in learnt)
+    seen = dataclasses.replace(data, held_out_names=("a",))
+    with pytest.raises(InputError, match=r"must not have seen .* it was trained on a"):
+        training.train_segmentation(seen, config, tmp_path / "b", begin_with=tmp_path / "first")
+    other = dataclasses.replace(data, roi_names=("x", "y", "z"))
+    with pytest.raises(InputError, match="must be a unet for x, y, z to begin with, got a unet"):
+        training.train_segmentation(other, config, tmp_path / "c", begin_with=tmp_path / "first")
+
+
 def test_a_damaged_state_is_said(data: TrainingData, tmp_path: Path) -> None:
     config = dataclasses.replace(TINY, steps=2)
     training.train_segmentation(data, config, tmp_path)
@@ -223,6 +242,8 @@ def test_bad_settings() -> None:
         TrainingConfig(size_px=100)
     with pytest.raises(InputError, match="at least 1"):
         dataclasses.replace(TINY, steps=0)
+    with pytest.raises(InputError, match="learning_rate must be finite"):
+        dataclasses.replace(TINY, learning_rate=-1.0)
     with pytest.raises(InputError, match="output of a MedSAM must be sigmoid"):
         dataclasses.replace(TINY, architecture="medsam", output="softmax")
 

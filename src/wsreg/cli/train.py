@@ -37,6 +37,11 @@ class Train:
     medsam_weights: Annotated[Path | None, arg(metavar="DIR")] = None
     """MedSAM in transformers' format (config.json, model.safetensors), whose mask decoder is
     trained; without it, --model medsam trains a small SAM from scratch."""
+    begin_with: Annotated[Path | None, arg(metavar="DIR")] = None
+    """A model trained before, whose weights are the first: to go on with more steps, or with X-rays
+    of one's own."""
+    learning_rate: float | None = None
+    """Its peak instead of the preset's; lower for a model that has learnt before."""
     preset: Literal["small", "paper"] = "small"
     """small: hours on two cores; paper: the paper's optimiser and epochs."""
     output: Literal["sigmoid", "softmax"] = "sigmoid"
@@ -80,6 +85,7 @@ class Train:
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = train_segmentation(
                 data, config, self.out, medsam_weights=self.medsam_weights,
+                begin_with=self.begin_with,
                 accelerator=self.accelerator, devices=self.devices, precision=self.precision,
                 minutes=self.minutes, progress=progress,
             )  # fmt: skip
@@ -100,4 +106,7 @@ class Train:
                 paper_config(xrays, self.output, self.model), size_px=size_px
             )
         steps = config.steps if self.steps is None else self.steps
-        return dataclasses.replace(config, seed=self.seed, steps=steps)
+        rate = config.learning_rate if self.learning_rate is None else self.learning_rate
+        config = dataclasses.replace(config, seed=self.seed, steps=steps, learning_rate=rate)
+        # A model that was trained before knows which bone is where.
+        return dataclasses.replace(config, coarse_px=0) if self.begin_with else config

@@ -70,6 +70,10 @@ class TrainingConfig:
                 )
         if self.architecture == "medsam" and self.output != "sigmoid":
             raise InputError(f"output of a MedSAM must be sigmoid, got {self.output!r}")
+        if not 0.0 <= self.learning_rate < math.inf:
+            raise InputError(
+                f"learning_rate must be finite and at least 0, got {self.learning_rate}"
+            )
         if min(self.batch, self.steps, self.save_every) < 1:
             raise InputError("batch, steps and save_every must be at least 1")
 

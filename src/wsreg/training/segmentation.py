@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
+from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
+from wsreg.segmentation.segmenter import load_weights
 from wsreg.segmentation.unet import Output, roi_probabilities
 from wsreg.training.config import TrainingConfig, disturbed_share, learning_rate, size_at
 from wsreg.training.data import TrainingData, at_size, batch_at
@@ -31,6 +32,7 @@ def train_segmentation(
     folder: Path,
     *,
     medsam_weights: Path | None = None,
+    begin_with: Path | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
     precision: str = "32-true",
@@ -47,6 +49,7 @@ def train_segmentation(
         config: settings.
         folder: gets model.safetensors, model.json, log.csv, TensorBoard's events and the state.
         medsam_weights: folder of a MedSAM to start from.
+        begin_with: folder of a model trained before, whose weights are the first.
         accelerator: Lightning Fabric's: ``cpu``, ``cuda``, ``auto``.
         devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
@@ -55,14 +58,22 @@ def train_segmentation(
 
     Raises:
         InputError: the accelerator is absent, the state is of other settings or data, the MedSAM
-            folder holds none, the loss is not finite any more, or the folder cannot be written.
+            folder holds none, the model to begin with does not fit or has seen what is held out,
+            the loss is not finite any more, or the folder cannot be written.
     """
     fabric = _fabric(accelerator, devices, precision)
     torch.manual_seed(config.seed)  # of the weights, which torch draws from its global generator
     network = new_network(config, len(data.roi_names), medsam_weights)
+    if begin_with is not None:
+        _check_begin(begin_with, config, data)
+        load_weights(network, read_weights(begin_with), begin_with)
     optimiser = _optimiser(network, config)
-    setting = {"medsam_weights": weights_sha256(medsam_weights), "devices": devices,
-               "precision": precision}  # fmt: skip
+    setting = {
+        "begin_with": weights_sha256(begin_with),
+        "medsam_weights": weights_sha256(medsam_weights),
+        "devices": devices,
+        "precision": precision,
+    }
     signature = run_signature(data, config, setting)
     model, fabric_optimiser = fabric.setup(network, optimiser)
     begin = restore_state(folder, network, optimiser, signature)  # onto the device
@@ -86,6 +97,21 @@ def train_segmentation(
         if time.monotonic() > stop:
             break
     return card
+
+
+def _check_begin(folder: Path, config: TrainingConfig, data: TrainingData) -> None:
+    card = read_card(folder)
+    if (card.kind, card.roi_names) != (config.architecture, data.roi_names):
+        raise InputError(
+            f"model {folder} must be a {config.architecture} for {', '.join(data.roi_names)} to "
+            f"begin with, got a {card.kind} for {', '.join(card.roi_names)}"
+        )
+    seen = sorted(set(data.held_out_names) - set(card.held_out))
+    if seen:
+        raise InputError(
+            f"model {folder} must not have seen what is held out to begin with, "
+            f"it was trained on {', '.join(seen)}"
+        )
 
 
 def _train_step(
