@@ -31,11 +31,11 @@ QUANTILE_PIXELS = 2**22
 FROM_SCRATCH: Mapping[str, Any] = {
     "vision_config": {
         "hidden_size": 96, "output_channels": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "image_size": 192, "patch_size": 8, "window_size": 6, "global_attn_indexes": [1, 3],
+        "image_size": 96, "patch_size": 8, "window_size": 6, "global_attn_indexes": [1, 3],
         "mlp_dim": 384, "num_pos_feats": 32,
     },
     "prompt_encoder_config": {
-        "hidden_size": 64, "image_size": 192, "patch_size": 8, "mask_input_channels": 16,
+        "hidden_size": 64, "image_size": 96, "patch_size": 8, "mask_input_channels": 16,
     },
     "mask_decoder_config": {
         "hidden_size": 64, "mlp_dim": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
