@@ -128,9 +128,10 @@ def run(folder: Path, options: Options, journal: Path) -> list[dict[str, Any]]:
 
 
 def method_name(card: ModelCard) -> str:
-    """Of a table's rows; a SAM that never saw MedSAM's weights says so."""
+    """Of a table's columns; a SAM that never saw MedSAM's weights says so."""
     names = {"unet": f"U-Net, {card.config.get('output')}", "medsam": "MedSAM"}
-    return "small SAM, from scratch" if card.from_scratch else names[card.kind]
+    name = "small SAM, from scratch" if card.from_scratch else names[card.kind]
+    return f"{name}, {card.step} steps"
 
 
 def measure(segmenter: Segmenter, sample: Sample) -> dict[str, dict[str, float]]:

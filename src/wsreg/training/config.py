@@ -51,7 +51,7 @@ class TrainingConfig:
     schedule: Literal["constant", "cosine"] = "cosine"
     weight_decay: float = 1e-4
     batch: int = 8
-    steps: int = 4000
+    steps: int = 8000
     xray_share: float = 0.375
     rendered_per_specimen: int = 300
     save_every: int = 200
