@@ -42,6 +42,10 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/simulator.py --write
 	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/roi_march.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-small.h5 --hold-out 17-1882 --out benchmarks/output/unet/17-1882
+	$(BIN)/python benchmarks/segmentation.py --cohort benchmarks/output/cohort-small.h5 --models benchmarks/output/unet/17-1882 --write
+	$(BIN)/python benchmarks/roi_terms.py --cohort benchmarks/output/cohort-small.h5 --model benchmarks/output/unet/17-1882 --write
 
 clean:
 	rm -rf $(VENV) demo-output build .mypy_cache .ruff_cache .pytest_cache
