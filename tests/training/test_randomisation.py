@@ -113,13 +113,3 @@ def test_a_mirror_makes_left_of_right(ramp: torch.Tensor) -> None:
     assert torch.equal(found[0], masks[2].flip(1))
     assert torch.equal(found[1], masks[1].flip(1))
     assert torch.equal(found[2], masks[0].flip(1))
-
-
-def test_knots_bend_what_lies_near_them(ramp: torch.Tensor) -> None:
-    masks = torch.stack((ramp < 1.0, ramp.T < 1.0))
-    shown = torch.ones_like(masks)
-    ways = [0.0] * 32
-    ways[0] = 0.1  # columns of the upper left knot
-    image = placed(ramp, masks, shown, dataclasses.replace(PLAIN, bend=tuple(ways)), (0, 1))[0]
-    assert float((image - ramp)[:6, :6].mean()) > 0.2  # of 4.0 over the width
-    assert torch.allclose(image[20:, 20:], ramp[20:, 20:], atol=1e-4)

@@ -17,7 +17,6 @@ from torch import Tensor
 INVERTED_SHARE = 0.05
 TURNED_SHARE = 0.05
 MIRRORED_SHARE = 0.5
-BENDS, BEND_SD = 4, 0.012
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +35,6 @@ class Randomisation:
         turn_rad: how far the image is turned in its plane.
         zoom: its magnification.
         shift: (columns, rows) of its way, as shares.
-        bend: (columns, rows) of the ways of ``BENDS`` x ``BENDS`` knots, as shares, between which
-            the image is bent smoothly: other people's bones; none if empty.
         collimator: (centre column, centre row, half width, half height) as shares, round if the
             half height is 0; None for an open field.
         blade: grey behind the collimator.
@@ -57,7 +54,6 @@ class Randomisation:
     turn_rad: float = 0.0
     zoom: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
-    bend: tuple[float, ...] = ()
     collimator: tuple[float, float, float, float] | None = None
     blade: float = 4.0
     boxes: tuple[tuple[float, float, float, float, float], ...] = ()
@@ -80,12 +76,7 @@ def sample_randomisation(
         return r
     plain = (1.0,) * layers
     return Randomisation(
-        attenuation=plain,
-        mirrored=r.mirrored,
-        turn_rad=r.turn_rad,
-        zoom=r.zoom,
-        shift=r.shift,
-        bend=r.bend,
+        attenuation=plain, mirrored=r.mirrored, turn_rad=r.turn_rad, zoom=r.zoom, shift=r.shift
     )
 
 
@@ -121,7 +112,6 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
         turn_rad=np.pi * (generator.random() < TURNED_SHARE) + np.radians(uniform(-12.0, 12.0)),
         zoom=float(np.exp(generator.normal(0.0, 0.08))),
         shift=(uniform(-0.08, 0.08), uniform(-0.08, 0.08)),
-        bend=tuple(generator.normal(0.0, BEND_SD, 2 * BENDS**2).tolist()),
         collimator=collimator,
         blade=(-3.0, 0.0, 4.0)[int(generator.integers(3))],
         boxes=boxes,
@@ -167,22 +157,18 @@ def disturbed(image: Tensor, r: Randomisation) -> Tensor:
 def placed(
     image: Tensor, masks: Tensor, shown: Tensor, r: Randomisation, partners: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The image [H,W], its masks and where they count [R,H,W] mirrored, turned, magnified, shifted,
-    and bent.
+    """The image [H,W], its masks and where they count [R,H,W] mirrored, turned, magnified, shifted.
 
     What comes in over the border does not count.  ``partners`` are the indices of the regions that
     a mirror makes of the regions (:func:`mirror_partners`).
     """
-    from torch.nn.functional import affine_grid, grid_sample, interpolate
+    from torch.nn.functional import affine_grid, grid_sample
 
     cos, sin = np.cos(r.turn_rad) / r.zoom, np.sin(r.turn_rad) / r.zoom
     dx, dy = 2.0 * r.shift[0], 2.0 * r.shift[1]
     there = [[cos, -sin, -cos * dx + sin * dy], [sin, cos, -sin * dx - cos * dy]]
     theta = torch.tensor(there, dtype=torch.float32)[None]
     grid = affine_grid(theta, [1, 1, *image.shape], align_corners=False)
-    if r.bend:
-        knots = 2.0 * torch.tensor(r.bend).reshape(1, 2, BENDS, BENDS)
-        grid = grid + interpolate(knots, image.shape, mode="bicubic").permute(0, 2, 3, 1)
     if r.mirrored:
         twins = list(partners)
         image, masks, shown = image.flip(1), masks[twins].flip(2), shown[twins].flip(2)
