@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsreg.specimens.resample import overlap, resampled
+from wsreg.specimens.resample import averaged, overlap, resampled
 from wsreg.specimens.specimen import Specimen
 from wsreg.specimens.voxelise import Grid
 from wsreg.volumes.volume import Volume
@@ -55,7 +55,7 @@ def scan(specimen: Specimen, spacing_mm: float) -> Volume:
     labels = np.zeros(grid.shape, dtype=np.uint8)
     for name, bone in specimen.bones.items():
         part, where = overlap(grid, bone.grid)
-        density = resampled(_area_mean(bone.density, bone.grid, spacing_mm), bone.grid, part)
+        density = averaged(bone.density, bone.grid, part)
         attenuation[where] += (
             CT_KEV_CM2_PER_G["water"] * density[..., 0] + CT_KEV_CM2_PER_G["bone"] * density[..., 1]
         )
@@ -102,14 +102,6 @@ def _extent_mm(specimen: Specimen, axis: int) -> tuple[float, float]:
         start + grid.spacing_mm * float(occupied[0]),
         start + grid.spacing_mm * float(occupied[-1]),
     )
-
-
-def _area_mean(density: Float32Array, grid: Grid, spacing_mm: float) -> Float32Array:
-    """The mean over a voxel of the CT, so that thin shells do not fall between voxel centres."""
-    from scipy.ndimage import uniform_filter
-
-    size = round(spacing_mm / grid.spacing_mm)
-    return density if size <= 1 else uniform_filter(density, (size, size, size, 1))
 
 
 def _lay_on_table(hu: Float32Array, grid: Grid) -> None:

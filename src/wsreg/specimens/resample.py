@@ -1,4 +1,4 @@
-"""Linear resampling between axis-aligned grids, one axis after the other."""
+"""Resampling between axis-aligned grids, one axis after the other: at points, or over voxels."""
 
 from __future__ import annotations
 
@@ -28,6 +28,36 @@ def resampled(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
         positions = start + target.spacing_mm * np.arange(target.shape[spatial], dtype=np.float64)
         values = _along(values, positions / source.spacing_mm, spatial)
     return values
+
+
+def averaged(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
+    """Means [D',H',W',...] of values [D,H,W,...] over the voxels of another grid; 0 outside.
+
+    The mean is that of the linear interpolant over each target voxel's box, whatever the ratio of
+    the two spacings, so thin shells do not fall between voxel centres and nothing moves.
+    """
+    for axis in range(3):
+        spatial = 2 - axis
+        ratio = target.spacing_mm / source.spacing_mm
+        start = (target.origin_mm[axis] - source.origin_mm[axis]) / source.spacing_mm
+        centres = start + ratio * np.arange(target.shape[spatial], dtype=np.float64)
+        weights = _box_weights(centres, ratio, values.shape[spatial])
+        values = np.moveaxis(np.tensordot(weights, values, (1, spatial)), 0, spatial)
+    return np.ascontiguousarray(values)
+
+
+def _box_weights(centres: NDArray[Any], width: float, size: int) -> Float32Array:
+    """[N,size] share of every value in the mean over a box around each centre, in voxels."""
+    low, high = (centres[:, None] + side * width / 2.0 - np.arange(size) for side in (-1, 1))
+    weights = (_hat_integral(high) - _hat_integral(low)) / width
+    return weights.astype(np.float32)
+
+
+def _hat_integral(x: NDArray[Any]) -> NDArray[Any]:
+    """Integral from minus infinity to x of max(0, 1 - |x|), the weight of linear interpolation."""
+    x = np.clip(x, -1.0, 1.0)
+    result: NDArray[Any] = 0.5 + x - 0.5 * x * np.abs(x)
+    return result
 
 
 def overlap(grid: Grid, other: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
