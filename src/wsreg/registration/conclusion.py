@@ -7,73 +7,48 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wsreg.registration.objective import Level, rendered
+from wsreg.registration.clock import Clock
+from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.result import Comparison, RegistrationResult
-from wsreg.registration.search import mean_distance_mm
-from wsreg.registration.solving import Answer, Clock
-from wsreg.registration.trust import (
-    Evidence,
-    judge,
-    regional_similarity,
-    remaining_gain,
-    standard_deviation,
-)
+from wsreg.registration.states import mean_distance_mm
+from wsreg.registration.strategy import Answer
+from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
+from wsreg.registration.verdict.evidence import Evaluation, Evidence, evaluate
+from wsreg.registration.verdict.judge import judge
 from wsreg.rendering.render import render
-from wsreg.similarity.multiscale_ncc import multiscale_loss
 
 
 def conclude(
-    problem: Problem, levels: list[Level], answer: Answer, clock: Clock, polarity: str
+    problem: Problem, finest: Level, answer: Answer, clock: Clock, polarity: str
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
-    finest, start, pose = levels[-1], problem.start, answer.camera_from_ct
-    with torch.no_grad():
-        before, after = finest.loss(torch.stack((start, pose)))
-    if not bool(after < before):
-        pose = start
-    moving_start, moving_end = rendered(finest, start), rendered(finest, pose)
-    here = finest.linearize_image(pose[None])[0]
-    deviation = standard_deviation(here, int(finest.mask.sum()))
-    distances = [mean_distance_mm(pose, o, problem.volume.corners_mm) for o in answer.rivals]
-    evidence = Evidence(
-        similarity_start=1.0 - float(multiscale_loss(finest.similarity, moving_start[None])[0]),
-        similarity_end=1.0 - float(here.value),
-        regional_similarity=regional_similarity(finest.fixed, finest.mask, moving_end),
-        disagreement_mm=max(distances, default=0.0),
-        rivals=len(distances),
-        starts=answer.starts,
-        depth_deviation_mm=float(deviation[5]),
-        remaining_gain=remaining_gain(finest.linearize(pose[None])[0] if finest.rois else here),
-        overlap=float((moving_end > 0)[finest.mask].float().mean()) if finest.mask.any() else 0.0,
-        masked=1.0 - float(problem.radiograph.mask.float().mean()),
-        roi_dice=None if problem.rois is None else roi_dice(finest, pose),
-    )
+    start = evaluate(finest, problem.start, derivatives=False)
+    end, state = evaluate(finest, answer.state, derivatives=True), answer.state
+    if not end.loss < start.loss:
+        state = problem.start
+        end = evaluate(finest, state, derivatives=True)
+    deviation = _deviation(end)
+    evidence = _evidence(problem, answer, state, start, end, deviation)
     verdict = judge(evidence, problem.settings.trust)
-    comparison = Comparison(
-        camera=finest.camera,
-        fixed=finest.fixed,
-        mask=finest.mask,
-        moving_start=moving_start,
-        moving_end=moving_end,
-        rois_end=_outlines(problem, finest, pose),
-    )
+    comparison = _comparison(problem, finest, state, start, end)
     clock.lap("verdict")
+    to_camera = problem.views[0].camera_from_rig
     return RegistrationResult(
-        camera_from_ct=pose,
-        start_camera_from_ct=start,
-        camera=problem.camera,
-        pivot_mm=problem.pivot_mm,
+        camera_from_ct=to_camera @ state[0],
+        start_camera_from_ct=to_camera @ problem.start[0],
+        camera=problem.views[0].camera,
+        pivot_mm=problem.bodies[0].pivot_mm,
         verdict=verdict,
         similarity_start=evidence.similarity_start,
         similarity_end=evidence.similarity_end,
-        standard_deviation=deviation,
+        standard_deviation=deviation[:6],
         iterations=answer.iterations,
         renders=answer.renders,
         seconds=clock.stop(),
         backend=problem.backend,
         method=problem.settings.method,
-        init=problem.kind,
+        init=problem.init,
         config={
             **problem.record(),
             "polarity": polarity,
@@ -83,21 +58,69 @@ def conclude(
     )
 
 
-def roi_dice(level: Level, camera_from_ct: Tensor) -> dict[str, float]:
-    """Dice of each region that takes part at a pose [4,4], by name; empty if none does."""
-    if level.rois is None:
-        return {}
-    with torch.no_grad():
-        pose = camera_from_ct.detach()[None]
-        values = level.rois.dice(level.rois.masks(pose, level.image(pose)))[0]
-    return dict(zip(level.rois.names, values.tolist(), strict=True))
+def _deviation(end: Evaluation) -> Tensor:
+    """Return [P] standard deviations at the answer; NaN where the measure has no such model."""
+    model = end.image_model()
+    if model is None:
+        return torch.full((6 * len(end.level.bodies),), torch.nan, dtype=torch.float64)
+    pixels = [float(view.mask.sum()) for view in end.level.views]
+    return standard_deviation(model, sum(pixels) / len(pixels))
 
 
-def _outlines(problem: Problem, level: Level, pose: Tensor) -> Tensor:
-    """[R,H,W] path lengths of the regions, or else of the labels rendered, as far as known."""
-    groups = problem.rois.labels if problem.rois else tuple((one,) for one in problem.labels)
-    known = set(level.volume.label_values)
+def _evidence(
+    problem: Problem,
+    answer: Answer,
+    state: Tensor,
+    start: Evaluation,
+    end: Evaluation,
+    deviation: Tensor,
+) -> Evidence:
+    points = problem.volume.corners_mm
+    distances = [mean_distance_mm(state, other, points) for other in answer.rivals]
+    model = end.model()
+    masked = [1.0 - float(view.radiograph.mask.float().mean()) for view in problem.views]
+    with_rois = any(view.rois is not None for view in problem.views)
+    return Evidence(
+        similarity_start=start.similarity,
+        similarity_end=end.similarity,
+        loss_start=start.loss,
+        loss_end=end.loss,
+        patch_ncc=end.patch_ncc,
+        disagreement_mm=max(distances, default=0.0),
+        rivals=len(distances),
+        starts=answer.starts,
+        depth_deviation_mm=float(deviation[5]),
+        remaining_gain=0.0 if model is None else remaining_gain(model),
+        overlap=end.overlap,
+        masked=max(masked),
+        roi_dice=end.roi_dice() if with_rois else None,
+    )
+
+
+def _comparison(
+    problem: Problem, finest: Level, state: Tensor, start: Evaluation, end: Evaluation
+) -> Comparison:
+    view = finest.views[0]
+    return Comparison(
+        camera=view.camera,
+        fixed=view.fixed,
+        mask=view.mask,
+        moving_start=start.projections[0].image[0],
+        moving_end=end.projections[0].image[0],
+        rois_end=_outlines(problem, finest, view.camera_from_rig @ state),
+    )
+
+
+def _outlines(problem: Problem, level: Level, poses: Tensor) -> Tensor:
+    """Return [R,H,W] path lengths of the regions, or else of the labels rendered, if known."""
+    camera, body = level.views[0].camera, level.bodies[0]
+    rois = problem.views[0].rois
+    groups = rois.labels if rois else tuple((one,) for one in problem.bodies[0].labels)
+    known = set(body.volume.volume.label_values)
     shown = [here for group in groups if (here := [label for label in group if label in known])]
     if not shown:
-        return torch.zeros((0, level.camera.rows, level.camera.columns))
-    return render(level.volume, level.camera, pose, rois=shown, backend=level.backend)[0, 1:]
+        return torch.zeros((0, camera.rows, camera.columns))
+    lengths = render(
+        body.volume, camera, poses[0], rois=shown, attenuation=False, backend=level.backend
+    )
+    return lengths[0]

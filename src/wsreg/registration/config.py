@@ -2,49 +2,126 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.registration.adam import AdamConfig
-from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig
-from wsreg.registration.roi_terms import RoiConfig
-from wsreg.registration.search import SearchConfig
-from wsreg.registration.trust import TrustConfig
+from wsreg.optimisation.adam import AdamConfig
+from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig
+from wsreg.registration.starts.config import SearchConfig
+from wsreg.registration.terms.config import RoiConfig
+from wsreg.registration.verdict.config import TrustConfig
 from wsreg.rendering.render import Backend
+from wsreg.similarity.measure import Measure
+from wsreg.similarity.measures import MEASURES, least_squares_names
+from wsreg.similarity.ncc import MultiscaleNcc
 
 Method = Literal["gauss-newton", "adam"]
 METHODS = ("gauss-newton", "adam")
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelConfig:
+    """One resolution of a registration.
+
+    Args:
+        image_px: longer side of the X-ray; an X-ray that is smaller stays as it is.
+        voxel_mm: of the CT; never finer than the CT is.
+        measure: how the images are compared.
+
+    Raises:
+        InputError: a size that is not positive, or no measure.
+    """
+
+    image_px: int
+    voxel_mm: float
+    measure: Measure
+
+    def __post_init__(self) -> None:
+        if not (self.image_px >= 2 and self.voxel_mm > 0):
+            raise InputError(
+                f"a level's image_px must be at least 2 and its voxel_mm positive, "
+                f"got {self.image_px} and {self.voxel_mm}"
+            )
+        if not callable(getattr(self.measure, "prepare", None)):
+            raise InputError(
+                f"a level's measure must be one of {', '.join(MEASURES)}, got {self.measure!r}"
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Return the settings as plain values, with the measure's name."""
+        return {**dataclasses.asdict(self), "measure": {"name": self.measure.name, **vars_of(self.measure)}}
+
+
+def vars_of(measure: Measure) -> dict[str, Any]:
+    """Return the settings of a measure as plain values."""
+    return dataclasses.asdict(measure) if dataclasses.is_dataclass(measure) else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseScale:
+    """One number for each kind of pose parameter.
+
+    Args:
+        rotation_rad: about any axis.
+        shift_mm: across the image (at the pivot).
+        depth_mm: along the rays.
+    """
+
+    rotation_rad: float
+    shift_mm: float
+    depth_mm: float
+
+    def vector(self, bodies: int) -> Tensor:
+        """Return [6 bodies] float64, in the order of the pose parameters of each body."""
+        turn, shift = self.rotation_rad, self.shift_mm
+        one = torch.tensor([turn, turn, turn, shift, shift, self.depth_mm], dtype=torch.float64)
+        return one.repeat(bodies)
+
+
+LEVELS = (
+    LevelConfig(image_px=48, voxel_mm=6.0, measure=MultiscaleNcc(windows_px=(7,))),
+    LevelConfig(image_px=96, voxel_mm=3.0, measure=MultiscaleNcc(windows_px=(9,))),
+    LevelConfig(image_px=192, voxel_mm=1.0, measure=MultiscaleNcc(windows_px=(5,))),
+)
+"""Coarse to fine."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistrationConfig:
-    """Settings of a registration; each tuple has one entry for each level, coarse to fine.
+    """Settings of a registration.
 
     Args:
         method: ``gauss-newton`` (Levenberg-Marquardt) or ``adam`` (the paper's loop).
-        image_sizes_px: longer side of the X-ray.
-        voxel_sizes_mm: of the CT; never finer than the CT is.
-        window_sizes_px: windows of the local NCC.
-        global_weight: share of global NCC in the similarity; local NCC has the rest.
-        probes: descents from disturbed starts, to see whether the answer is the only one.
+        levels: resolutions and measures, coarse to fine.
+        probes: descents from perturbed starts, to see whether the answer is the only one.
         backend: renderer.
         seed: of everything random.
+        descent: settings of Levenberg-Marquardt, and ``longest_step`` its longest step.
+        adam: settings of Adam's loop, and ``adam_rates`` its learning rates (paper, section 3.1).
+        search: how far and densely to search.
+        trust: limits of the verdict.
         rois: weights of the regions of interest, where they are given.
         roi_approach: the same while regions alone bring poses near, before the image is looked at:
             distance leads and overlap finishes.
+
+    Raises:
+        InputError: for an unknown method, no level, or a measure that the method cannot minimise.
     """
 
     method: Method = "gauss-newton"
-    image_sizes_px: tuple[int, ...] = (48, 96, 192)
-    voxel_sizes_mm: tuple[float, ...] = (6.0, 3.0, 1.5)
-    window_sizes_px: tuple[tuple[int, ...], ...] = ((7,), (9,), (5,))
-    global_weight: float = 1.0 / 3.0
+    levels: tuple[LevelConfig, ...] = LEVELS
     probes: int = 4
     backend: Backend = "auto"
     seed: int = 0
     descent: LevenbergMarquardtConfig = field(default_factory=LevenbergMarquardtConfig)
+    longest_step: PoseScale = PoseScale(rotation_rad=0.12, shift_mm=25.0, depth_mm=60.0)
     adam: AdamConfig = field(default_factory=AdamConfig)
+    adam_rates: PoseScale = PoseScale(rotation_rad=7.5e-3, shift_mm=7.5, depth_mm=7.5)
     search: SearchConfig = field(default_factory=SearchConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     rois: RoiConfig = field(default_factory=RoiConfig)
@@ -53,10 +130,16 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        lengths = {len(self.image_sizes_px), len(self.voxel_sizes_mm), len(self.window_sizes_px)}
-        if len(lengths) != 1 or lengths == {0}:
-            raise InputError(
-                "image_sizes_px, voxel_sizes_mm and window_sizes_px must have one entry for each "
-                f"level, got {len(self.image_sizes_px)}, {len(self.voxel_sizes_mm)} and "
-                f"{len(self.window_sizes_px)}"
-            )
+        if not self.levels:
+            raise InputError("levels must name at least one level, got none")
+        for level in self.levels:
+            # Adam takes any measure, but starts and standard deviations need Gauss-Newton's model.
+            if self.method == "gauss-newton" and not level.measure.least_squares:
+                raise InputError(
+                    f"method gauss-newton needs a measure with a least-squares form, one of "
+                    f"{', '.join(least_squares_names())}, got {level.measure.name}"
+                )
+
+    def record(self) -> dict[str, Any]:
+        """Return every setting as plain values."""
+        return {**dataclasses.asdict(self), "levels": [level.record() for level in self.levels]}

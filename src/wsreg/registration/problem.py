@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
-from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
-from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.config import RegistrationConfig
-from wsreg.registration.objective import Level, make_level
-from wsreg.registration.pyramid import volume_pyramid
-from wsreg.registration.roi_terms import make_roi_terms
+from wsreg.registration.bodies import Body, LevelBody, level_bodies
+from wsreg.registration.config import LevelConfig, RegistrationConfig
+from wsreg.registration.level import Level
+from wsreg.registration.projection import RoiGrid
+from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
+from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
+from wsreg.registration.terms.roi_masks import masks_on_grid
+from wsreg.registration.terms.term import Term
+from wsreg.registration.views import LevelView, View, shrunk
+from wsreg.rendering.prepared import PreparedCt
+from wsreg.segmentation.rendered import sharpness_per_mm
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.volume import Volume
-
-StartKind = Literal["pose", "dicom", "search"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,84 +30,139 @@ class Problem:
     """What is registered, checked.
 
     Args:
-        radiograph, volume: the two images.
-        camera: of the radiograph.
-        start: [4,4] float64 ``camera_from_ct``: the pose given, or the view to search around.
-        kind: where the start is from.
-        view: as asked for.
-        labels: the only ones rendered; all of the CT if empty.
-        rois: regions of the radiograph, if any are known.
-        pivot_mm: [3] float64 centre of rotation (LPS mm).
+        views: the X-rays.
+        bodies: what moves; the first is the one that the answer's pose is of.
+        ct: the CT.
+        start: [K,4,4] float64 ``rig_from_body``: the pose given, or the view to search around.
+        init: how it is started; the name of a start.
+        view: PA, AP ... or C-arm angles, as asked for.
         settings: all others.
         backend: the renderer that runs.
     """
 
-    radiograph: Radiograph
-    volume: Volume
-    camera: Camera
+    views: tuple[View, ...]
+    bodies: tuple[Body, ...]
+    ct: PreparedCt
     start: Tensor
-    kind: StartKind
+    init: str
     view: str | CArmAngles
-    labels: tuple[int, ...]
-    rois: RoiTarget | None
-    pivot_mm: Tensor
     settings: RegistrationConfig
     backend: str
 
+    @property
+    def volume(self) -> Volume:
+        """The CT as it came."""
+        return self.ct.volume
+
     def record(self) -> dict[str, Any]:
-        """Every setting as plain values."""
+        """Return every setting as plain values."""
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
-        record = {
-            **dataclasses.asdict(self.settings), "view": angles, "render_labels": list(self.labels)
-        }  # fmt: skip
-        if self.rois is not None:
-            groups = self.rois.labels or ((),) * len(self.rois.names)
-            record["rois"] = dict(zip(self.rois.names, map(list, groups), strict=True))
-            record["rois_moving"] = "rendered" if self.rois.moving is None else "network"
+        labels = sorted(label for body in self.bodies for label in body.labels)
+        record = {**self.settings.record(), "view": angles, "render_labels": labels}
+        rois = self.views[0].rois
+        if rois is not None:
+            groups = rois.labels or ((),) * len(rois.names)
+            record["rois"] = dict(zip(rois.names, map(list, groups), strict=True))
+            record["rois_moving"] = "rendered" if rois.moving is None else "network"
         return record
 
 
-def volumes_of(problem: Problem) -> tuple[Volume, ...]:
-    """The CT at each level, coarse to fine."""
-    return volume_pyramid(problem.volume, problem.settings.voxel_sizes_mm, problem.labels)
-
-
-def coarsest_level(problem: Problem) -> Level:
-    """The first of :func:`make_levels`."""
-    return _with_rois(problem, [_plain_level(problem, 0)])[0]
-
-
-def make_levels(problem: Problem) -> list[Level]:
-    """Coarse to fine."""
-    count = len(problem.settings.image_sizes_px)
-    return _with_rois(problem, [_plain_level(problem, number) for number in range(count)])
-
-
-def _plain_level(problem: Problem, number: int) -> Level:
-    settings = problem.settings
-    return make_level(
-        problem.radiograph, problem.camera, volumes_of(problem)[number],
-        settings.image_sizes_px[number], settings.window_sizes_px[number],
-        settings.global_weight, problem.pivot_mm, settings.backend,
-    )  # fmt: skip
-
-
-def _with_rois(problem: Problem, levels: list[Level]) -> list[Level]:
-    """The levels with their ROI terms.
+def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
+    """Return the levels, coarse to fine; only the first ``count`` of them if given.
 
     Rendered regions are compared on the grid of the next coarser level: outlines are smooth, and
     six regions on the image's own grid would cost more than the image.  A network sees the image.
     """
-    if problem.rois is None:
-        return levels
-    grids = levels if problem.rois.moving is not None else [levels[0], *levels[:-1]]
-    return [
-        dataclasses.replace(
-            level,
-            rois=make_roi_terms(
-                problem.rois, problem.radiograph.mask, grid.camera, grid.volume, problem.pivot_mm,
-                problem.settings.backend, problem.settings.rois,
-            ),
+    configs = problem.settings.levels
+    bodies = level_bodies(problem.bodies, problem.ct, tuple(level.voxel_mm for level in configs))
+    levels: list[Level] = []
+    for number, config in enumerate(configs[:count]):
+        coarser = max(number - 1, 0)
+        views = tuple(
+            _level_view(problem, view, config, configs[coarser], bodies[coarser])
+            for view in problem.views
         )
-        for level, grid in zip(levels, grids, strict=True)
-    ]  # fmt: skip
+        levels.append(
+            Level(bodies=bodies[number], views=views, backend=problem.settings.backend)
+        )
+    return levels
+
+
+def _level_view(
+    problem: Problem,
+    view: View,
+    config: LevelConfig,
+    roi_config: LevelConfig,
+    roi_bodies: tuple[LevelBody, ...],
+) -> LevelView:
+    small = shrunk(view, config.image_px)
+    assert small.camera is not None
+    measure = config.measure.prepare(small.image, small.mask)
+    plain = LevelView(
+        camera=small.camera,
+        camera_from_rig=view.camera_from_rig,
+        fixed=small.image,
+        mask=small.mask,
+        measure=measure,
+        terms=(ImageTerm(measure=measure),),
+    )
+    if view.rois is None:
+        return plain
+    if view.rois.moving is not None:
+        return _with_network_rois(plain, view, view.rois, problem)
+    return _with_rendered_rois(plain, view, view.rois, problem, roi_config, roi_bodies)
+
+
+def _with_network_rois(plain: LevelView, view: View, rois: RoiTarget, problem: Problem) -> LevelView:
+    size = (plain.camera.rows, plain.camera.columns)
+    found = masks_on_grid(rois, view.radiograph.mask, size, [True] * len(rois.names))
+    if found is None:
+        return plain
+    (regions, chosen), segmenter = found, rois.moving
+    assert segmenter is not None
+    term: Term = NetworkRoiTerm(
+        regions=regions,
+        segmenter=lambda images: segmenter(images)[:, chosen],
+        config=problem.settings.rois,
+    )
+    return plain.with_terms(*plain.terms, term)
+
+
+def _with_rendered_rois(
+    plain: LevelView,
+    view: View,
+    rois: RoiTarget,
+    problem: Problem,
+    config: LevelConfig,
+    bodies: tuple[LevelBody, ...],
+) -> LevelView:
+    camera = shrunk(view, config.image_px).camera
+    assert camera is not None
+    groups = [
+        tuple(_labels_in(group, part, body) for group in rois.labels)
+        for part, body in zip(problem.bodies, bodies, strict=True)
+    ]
+    known = [any(of_body[r] for of_body in groups) for r in range(len(rois.names))]
+    found = masks_on_grid(rois, view.radiograph.mask, (camera.rows, camera.columns), known)
+    if found is None:
+        return plain
+    regions, chosen = found
+    term = RenderedRoiTerm(
+        regions=regions,
+        sharpness_per_mm=sharpness_per_mm(bodies[0].volume.volume),
+        config=problem.settings.rois,
+    )
+    grid = RoiGrid(
+        camera=camera,
+        bodies=bodies,
+        labels=tuple(tuple(of_body[r] for r in chosen) for of_body in groups),
+    )
+    return dataclasses.replace(plain, terms=(*plain.terms, term), roi_grid=grid)
+
+
+def _labels_in(group: tuple[int, ...], part: Body, body: LevelBody) -> tuple[int, ...]:
+    """Return the labels of a region that belong to a body and are there at its resolution."""
+    known = body.volume.volume.label_values
+    return tuple(
+        label for label in group if label in known and (not part.labels or label in part.labels)
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator
-from typing import Literal
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor
@@ -15,29 +13,34 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.bodies import WHOLE, Body
+from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import Method, RegistrationConfig
-from wsreg.registration.problem import Problem, StartKind, make_levels, volumes_of
+from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.solving import Clock, Progress, solve, with_polarity_settled
-from wsreg.rendering.numba_backend import load_kernels
+from wsreg.registration.starts.table import STARTS
+from wsreg.registration.strategy import Progress, solve, with_polarity_settled
+from wsreg.registration.views import View
+from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
 def register(
     radiograph: Radiograph,
-    volume: Volume,
+    volume: Volume | PreparedCt,
     camera: Camera | None = None,
-    init: Tensor | Literal["search", "dicom"] = "search",
+    init: Tensor | str = "search",
     *,
     view: str | CArmAngles = "PA",
     render_labels: Iterable[int] = (),
     rois: RoiTarget | None = None,
     pivot_mm: Tensor | None = None,
+    prepared: PreparedCt | None = None,
     config: RegistrationConfig | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> RegistrationResult:
@@ -45,7 +48,7 @@ def register(
 
     Args:
         radiograph: the X-ray (attenuation, with its mask).
-        volume: the CT.
+        volume: the CT, or what ``wsreg.prepare`` made of it.
         camera: geometry of the X-ray; the radiograph's own by default.
         init: a start pose [4,4] ``camera_from_ct`` (LPS mm); ``search`` tries many poses around
             ``view`` and needs no start; ``dicom`` starts from the radiograph's C-arm angles.
@@ -55,6 +58,7 @@ def register(
             of the loss, and brings far starts near.  With ``render_labels`` only regions of these
             take part: others move by themselves.
         pivot_mm: [3] centre of rotation in CT coordinates; the volume's centre by default.
+        prepared: what ``wsreg.prepare`` made of ``volume``, if a caller holds it.
         config: settings.
         progress: called with (stage, done, total) as work proceeds.
 
@@ -62,60 +66,56 @@ def register(
         The result; not converging is part of its verdict, never an exception.
 
     Raises:
-        InputError: for geometry that is missing or does not fit, a start that cannot be right, or
-            regions that do not fit the X-ray, the CT or the method.
+        InputError: for geometry that is missing or does not fit, a start that cannot be right,
+            regions that do not fit the X-ray, the CT or the method, windows larger than a level's
+            image, or a prepared CT of another volume.
     """
     settings = config or RegistrationConfig()
     backend = resolve_backend(settings.backend)
+    ct = _prepared(volume, prepared)
     camera = _camera_of(radiograph, camera)
     labels = tuple(sorted(set(render_labels)))
     if rois is not None:
-        _check_rois(rois, radiograph, volume, settings.method)
+        _check_rois(rois, radiograph, ct.volume, settings.method)
         if labels:
-            rois = _moving_with(labels, rois, volume)
+            rois = _moving_with(labels, rois, ct.volume)
+    start, kind = _start_pose(radiograph, ct.volume, camera, init, view)
+    identity = torch.eye(4, dtype=torch.float64)
+    pivot = ct.volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
+    problem = Problem(
+        views=(View(radiograph=radiograph, camera=camera, camera_from_rig=identity, rois=rois),),
+        bodies=(Body(name=WHOLE, labels=labels, pivot_mm=pivot),),
+        ct=ct,
+        start=start[None],
+        init=kind,
+        view=view,
+        settings=settings,
+        backend=backend,
+    )
+    return registered(problem, progress)
+
+
+def registered(problem: Problem, progress: Progress) -> RegistrationResult:
+    """Solve a problem of any number of views and bodies, and conclude."""
     clock = Clock()
-    with _one_torch_thread():
-        start, kind = _start_pose(radiograph, volume, camera, init, view)
-        problem = Problem(
-            radiograph=radiograph,
-            volume=volume,
-            camera=camera,
-            start=start,
-            kind=kind,
-            view=view,
-            labels=labels,
-            rois=rois,
-            pivot_mm=volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64),
-            settings=settings,
-            backend=backend,
-        )
-        return _registered(problem, clock, progress)
-
-
-@contextlib.contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """The tensors here are small: waiting for torch's threads to meet costs more than they save.
-
-    On a busy machine it costs 10 to 50 times more.  The march has threads of its own.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _registered(problem: Problem, clock: Clock, progress: Progress) -> RegistrationResult:
-    volumes_of(problem)  # kept for as long as the volume lives
-    if problem.backend == "numba":
-        load_kernels()
+    sizes = tuple(level.voxel_mm for level in problem.settings.levels)
+    for body in problem.bodies:
+        problem.ct.levels(sizes, body.labels)
     clock.lap("prepare_ct")
     problem, polarity = with_polarity_settled(problem)
     levels = make_levels(problem)
     clock.lap("prepare_xray")
     answer = solve(problem, levels, clock, progress)
-    return conclude(problem, levels, answer, clock, polarity)
+    return conclude(problem, levels[-1], answer, clock, polarity)
+
+
+def _prepared(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
+    if isinstance(volume, PreparedCt):
+        return volume
+    if prepared is None:
+        return PreparedCt(volume=volume)
+    check_prepared(prepared, volume)
+    return prepared
 
 
 def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method: Method) -> None:
@@ -171,13 +171,13 @@ def _start_pose(
     camera: Camera,
     init: Tensor | str,
     view: str | CArmAngles,
-) -> tuple[Tensor, StartKind]:
+) -> tuple[Tensor, str]:
     if isinstance(init, Tensor):
         pose = check_rigid(init, "init")
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose, "pose"
     if init == "search":
-        return frontal_pose(volume, camera, view), "search"
+        return view_pose(volume, camera, view), "search"
     if init != "dicom":
         raise InputError(f"init must be a pose, 'search' or 'dicom', got {init!r}")
     if radiograph.angles is None:
@@ -185,4 +185,4 @@ def _start_pose(
             f"init 'dicom' needs C-arm angles in the header of {radiograph.name}, it has none; "
             "use 'search' or a pose"
         )
-    return frontal_pose(volume, camera, radiograph.angles), "dicom"
+    return view_pose(volume, camera, radiograph.angles), "dicom"

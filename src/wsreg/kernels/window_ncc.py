@@ -1,0 +1,195 @@
+"""Normalised cross-correlation over windows, with gradient and normal matrix, in one pass.
+
+The formulas and the slow version of the same are in :mod:`wsreg.similarity.window_ncc`.  Here sums
+over windows are taken for one row of windows at a time, columns first, so that what is summed stays
+in the cache, and J'J is gathered from the weights with which pixels take part in all windows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(inline="always")
+def _window_row(columns, sums, size, stride):
+    """Sums [C,K] over every window of a row, from sums over its columns [C,W]."""
+    for channel in range(sums.shape[0]):
+        source, target = columns[channel], sums[channel]
+        for k in range(target.shape[0]):
+            total = np.float32(0)
+            for offset in range(size):
+                total += source[k * stride + offset]
+            target[k] = total
+
+
+@njit(inline="always")
+def _column_sums(columns, fixed, moving, slopes, row, height):
+    """Sums [3+3P,W] over the rows of a row of windows: b, ab, bb, then J, bJ, aJ for each P."""
+    parameters, width = slopes.shape[0], fixed.shape[1]
+    columns[:] = np.float32(0)
+    for y in range(row, row + height):
+        a, b = fixed[y], moving[y]
+        by_b, by_ab, by_bb = columns[0], columns[1], columns[2]
+        for x in range(width):
+            by_b[x] += b[x]
+            by_ab[x] += a[x] * b[x]
+            by_bb[x] += b[x] * b[x]
+        for p in range(parameters):
+            j = slopes[p, y]
+            by_j, by_bj, by_aj = columns[3 + 3 * p], columns[4 + 3 * p], columns[5 + 3 * p]
+            for x in range(width):
+                by_j[x] += j[x]
+                by_bj[x] += b[x] * j[x]
+                by_aj[x] += a[x] * j[x]
+
+
+@njit(inline="always")
+def _centre(moving, mask, jacobian, centred, slopes, gradient):
+    """Fill ``centred`` and ``slopes`` (masked); return (standard deviation, its derivative [P])."""
+    height, width = moving.shape
+    count, total = 0.0, 0.0
+    for y in range(height):
+        for x in range(width):
+            count += mask[y, x]
+            total += mask[y, x] * moving[y, x]
+    mean = np.float32(total / count)
+    squares = 0.0
+    for y in range(height):
+        row = np.float32(0)
+        for x in range(width):
+            value = (moving[y, x] - mean) * mask[y, x]
+            centred[y, x] = value
+            row += value * value
+        squares += row
+    deviation = np.sqrt(squares / count)
+    by_parameter = np.zeros(len(gradient))
+    for p in range(len(gradient)):
+        total = 0.0
+        for y in range(height):
+            row = np.float32(0)
+            for x in range(width):
+                slope = jacobian[p, y, x] * mask[y, x]
+                slopes[p, y, x] = slope
+                row += slope * centred[y, x]
+            total += row
+        by_parameter[p] = total / max(count * deviation, 1e-30)
+    return deviation, by_parameter
+
+
+@njit(nogil=True, fastmath=True, cache=True)
+def linearize_windows(
+    fixed, mask, moving, jacobian, size, stride, count, fixed_sum, fixed_norm, weight,
+    floor, fixed_deviation, robust_scale, gradient, normal,
+):  # fmt: skip
+    """Return the loss of one moving image; its gradient and normal matrix are written.
+
+    Args:
+        fixed: [H,W] float32, masked and centred; ``mask`` [H,W] float32.
+        moving: [H,W] float32, with ``jacobian`` [P,H,W] float32.
+        size: (height, width) of the windows, and ``stride``.
+        count, fixed_sum, fixed_norm, weight: [K] float32 of every window, row by row: valid pixels,
+            sum of the fixed image, norm of its extended vector, and how much the window counts
+            (0 to leave it out).
+        floor: share of the global variance in the extended vectors.
+        fixed_deviation: of the fixed image under the mask.
+        robust_scale: of the robust function, 0 for none.
+        gradient: [P] float64, and ``normal`` [P,P] float64, written.
+    """
+    height, width = fixed.shape
+    parameters = jacobian.shape[0]
+    across = (width - size[1]) // stride + 1
+    down = (height - size[0]) // stride + 1
+    centred = np.empty((height, width), np.float32)
+    slopes = np.empty((parameters, height, width), np.float32)
+    deviation, by_deviation = _centre(moving, mask, jacobian, centred, slopes, gradient)
+    columns = np.empty((3 + 3 * parameters, width), np.float32)
+    sums = np.empty((3 + 3 * parameters, across), np.float32)
+    means = np.empty((parameters, across), np.float32)
+    alongs = np.empty((parameters, across), np.float32)
+    gains, curve = np.empty(across, np.float32), np.empty(across, np.float32)
+    ncc = np.empty(across, np.float32)
+    row_weight = np.empty(width, np.float32)
+    pixel_weight = np.zeros((height, width), np.float32)
+    gradient[:] = 0.0
+    normal[:] = 0.0
+    value, floor_curvature = 0.0, 0.0
+    tiny = np.float32(1e-30)
+    for row in range(down):
+        first = row * across
+        _column_sums(columns, fixed, centred, slopes, row * stride, size[0])
+        _window_row(columns, sums, size[1], stride)
+        row_value = 0.0
+        for k in range(across):
+            n = max(count[first + k], np.float32(1))
+            shared = np.float32(floor * deviation) * n
+            cross = sums[1, k] - sums[0, k] * fixed_sum[first + k] / n
+            cross += shared * np.float32(fixed_deviation)
+            square = max(sums[2, k] - sums[0, k] * sums[0, k] / n, np.float32(0))
+            inverse = np.float32(1) / np.sqrt(
+                max(square + shared * np.float32(deviation), tiny)
+            )
+            similar = cross * inverse / fixed_norm[first + k]
+            apart = np.float32(1) - similar
+            slope = weight[first + k]
+            if robust_scale > 0:
+                shrink = np.float32(1) / (np.float32(1) + apart / np.float32(robust_scale))
+                row_value += slope * apart * shrink
+                slope *= shrink * shrink
+            else:
+                row_value += slope * apart
+            ncc[k] = similar
+            gains[k] = slope * inverse
+            curve[k] = slope * inverse * inverse
+            floor_curvature += curve[k] * n * floor
+        value += row_value
+        for p in range(parameters):
+            by_mean, by_moving, by_fixed = sums[3 + 3 * p], sums[4 + 3 * p], sums[5 + 3 * p]
+            bend = np.float32(floor * by_deviation[p])
+            total = np.float32(0)
+            for k in range(across):
+                n = max(count[first + k], np.float32(1))
+                inverse_n = np.float32(1) / n
+                slope = max(gains[k], tiny)
+                inverse = curve[k] / slope
+                along_moving = (
+                    by_moving[k] - by_mean[k] * sums[0, k] * inverse_n
+                    + n * bend * np.float32(deviation)
+                ) * inverse
+                along_fixed = (
+                    by_fixed[k] - by_mean[k] * fixed_sum[first + k] * inverse_n
+                    + n * bend * np.float32(fixed_deviation)
+                ) / fixed_norm[first + k]
+                total -= (along_fixed - ncc[k] * along_moving) * gains[k]
+                root = np.sqrt(curve[k])
+                means[p, k] = by_mean[k] * np.sqrt(inverse_n) * root
+                alongs[p, k] = along_moving * root
+            gradient[p] += total
+        for p in range(parameters):
+            for q in range(p + 1):
+                total = np.float32(0)
+                for k in range(across):
+                    total += means[p, k] * means[q, k] + alongs[p, k] * alongs[q, k]
+                normal[p, q] -= total
+        row_weight[:] = np.float32(0)
+        for offset in range(size[1]):
+            for k in range(across):
+                row_weight[k * stride + offset] += curve[k]
+        for y in range(row * stride, row * stride + size[0]):
+            for x in range(width):
+                pixel_weight[y, x] += row_weight[x]
+    weighted = np.empty(width, np.float32)
+    for y in range(height):
+        for p in range(parameters):
+            for x in range(width):
+                weighted[x] = pixel_weight[y, x] * slopes[p, y, x]
+            for q in range(p + 1):
+                total = np.float32(0)
+                for x in range(width):
+                    total += weighted[x] * slopes[q, y, x]
+                normal[p, q] += total
+    for p in range(parameters):
+        for q in range(p + 1):
+            normal[p, q] += floor_curvature * by_deviation[p] * by_deviation[q]
+            normal[q, p] = normal[p, q]
+    return value

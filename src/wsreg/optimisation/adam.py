@@ -1,0 +1,79 @@
+"""The paper's solver: Adam on the parameters of a state (sections 2.2 and 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.levenberg_marquardt import Move
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamConfig:
+    """Settings of Adam's loop.
+
+    Args:
+        steps: how many.
+        decay, decay_every: the rates fall by this factor every so many steps (DiffPose, which the
+            paper builds on).
+    """
+
+    steps: int = 250
+    decay: float = 0.9
+    decay_every: int = 25
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AdamDescent:
+    """The best state seen, its loss, and the loss at the start."""
+
+    state: Tensor
+    value: float
+    start_value: float
+    iterations: int
+
+
+def minimise_adam(
+    loss: Callable[[Tensor], Tensor],
+    move: Move,
+    start: Tensor,
+    rates: Tensor,
+    config: AdamConfig,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> AdamDescent:
+    """Minimise a differentiable loss of a state over steps away from the start.
+
+    The best iterate is kept, not the last one.
+
+    Args:
+        loss: state -> scalar, differentiable.
+        move: (state, step [P]) -> state, differentiable to the step.
+        start: the state to begin with.
+        rates: [P] learning rate of each parameter.
+        config: see :class:`AdamConfig`.
+        progress: called with (steps done, steps in all).
+    """
+    parameters = [start.new_zeros(()).requires_grad_() for _ in rates]
+    optimiser = torch.optim.Adam(
+        [{"params": [p], "lr": float(rate)} for p, rate in zip(parameters, rates, strict=True)]
+    )
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, config.decay_every, config.decay)
+    best, best_value, start_value = start, float("inf"), float("nan")
+    for step in range(config.steps + 1):
+        state = move(start, torch.stack(parameters))
+        value = loss(state)
+        if step == 0:
+            start_value = float(value.detach())
+        if float(value.detach()) < best_value:
+            best, best_value = state.detach(), float(value.detach())
+        if step == config.steps or not bool(torch.isfinite(value)):
+            break
+        optimiser.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        progress(step + 1, config.steps)
+    return AdamDescent(state=best, value=best_value, start_value=start_value, iterations=step)

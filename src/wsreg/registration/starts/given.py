@@ -1,0 +1,38 @@
+"""A start that is given, by a pose or by the C-arm's angles, and probes beside it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from wsreg.registration.config import PoseScale
+from wsreg.registration.level import Level
+from wsreg.registration.problem import Problem
+from wsreg.registration.starts.rois import brought_near
+from wsreg.registration.states import spread_around
+
+PROBE_REACH = PoseScale(rotation_rad=math.radians(6.0), shift_mm=15.0, depth_mm=40.0)
+"""Half range of the probes."""
+
+
+def given(problem: Problem, level: Level) -> Tensor:
+    """Return the start and probes beside it: do they all end in one place?
+
+    Known regions of interest also bring them near; the start itself stays among them, lest bad
+    masks lead away from a good one.
+    """
+    probes = _with_probes(problem, problem.start)
+    nearest = brought_near(problem, level, probes)
+    if nearest is probes:
+        return probes
+    return torch.cat((problem.start[None], _with_probes(problem, nearest[0])))
+
+
+def _with_probes(problem: Problem, state: Tensor) -> Tensor:
+    """Return [1+probes,K,4,4]: a state, and some beside it."""
+    settings = problem.settings
+    return spread_around(
+        state, problem.bodies[0].pivot_mm, PROBE_REACH.vector(1), settings.probes + 1, settings.seed
+    )

@@ -1,0 +1,40 @@
+"""Starts without learning: many poses around a view, ranked coarse, the best refined."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from wsreg.registration.config import PoseScale
+from wsreg.registration.level import Level
+from wsreg.registration.problem import Problem
+from wsreg.registration.starts.rois import brought_near
+from wsreg.registration.states import spread_around
+
+
+def search(problem: Problem, level: Level) -> Tensor:
+    """Return the best of many states around the view, best first.
+
+    Where regions of interest are known they bring the states near.
+    """
+    config = problem.settings.search
+    reach = PoseScale(
+        rotation_rad=math.radians(config.rotation_deg),
+        shift_mm=config.shift_mm,
+        depth_mm=config.depth_mm,
+    )
+    pivot_mm, seed = problem.bodies[0].pivot_mm, problem.settings.seed
+    tried = spread_around(problem.start, pivot_mm, reach.vector(1), config.poses, seed)
+    best = rank(level, tried)[0][: config.refined]
+    return brought_near(problem, level, best)
+
+
+def rank(level: Level, states: Tensor, batch: int = 64) -> tuple[Tensor, Tensor]:
+    """Return states [B,K,4,4] from the lowest loss to the highest, and their losses [B]."""
+    with torch.no_grad():
+        losses = torch.cat([level.loss(some) for some in torch.split(states, batch)])
+    losses = losses.double().nan_to_num(nan=float("inf"))
+    order = losses.argsort()
+    return states[order], losses[order]

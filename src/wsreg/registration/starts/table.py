@@ -1,0 +1,11 @@
+"""Every start by its name; a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wsreg.registration.starts.given import given
+from wsreg.registration.starts.search import search
+from wsreg.registration.starts.start import Start
+
+STARTS: Mapping[str, Start] = {"pose": given, "dicom": given, "search": search}

@@ -1,0 +1,185 @@
+"""From starts to an answer: coarse to fine, with either solver."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.adam import minimise_adam
+from wsreg.optimisation.levenberg_marquardt import Descents, minimise
+from wsreg.registration.clock import Clock
+from wsreg.registration.level import Level
+from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.starts.table import STARTS
+from wsreg.registration.states import distinct
+from wsreg.registration.verdict.patch_ncc import patch_ncc
+
+RIVAL_RATIO = 1.04
+"""Another answer rivals the best one if its loss is less than this many times as large."""
+PRUNE_RATIO = 1.25
+"""A state whose loss is more than this many times the best one's is not refined any further."""
+POLARITY_STARTS = 8
+"""How many descents decide between two readings of an X-ray's intensities."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """What a solver hands to the verdict.
+
+    Args:
+        state: [K,4,4] the best one.
+        iterations, renders: steps tried, and images rendered.
+        rivals: [N,K,4,4] other states with a loss nearly as low.
+        starts: how many other descents reached the finest level.
+    """
+
+    state: Tensor
+    iterations: int
+    renders: int
+    rivals: Tensor
+    starts: int
+
+
+def solve(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
+    """Return the state found on the levels, coarse to fine."""
+    return _SOLVERS[problem.settings.method](problem, levels, clock, progress)
+
+
+def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
+    """Return the problem with every X-ray in the polarity that fits the CT, and what was done."""
+    texts = []
+    for number, view in enumerate(problem.views):
+        opposite = view.radiograph.opposite_polarity
+        if opposite is None:
+            continue
+        readings = [
+            dataclasses.replace(view.radiograph, image=image, opposite_polarity=None)
+            for image in (view.radiograph.image, opposite)
+        ]
+        problems = [
+            dataclasses.replace(
+                problem,
+                views=(
+                    *problem.views[:number],
+                    dataclasses.replace(view, radiograph=reading),
+                    *problem.views[number + 1 :],
+                ),
+            )
+            for reading in readings
+        ]
+        as_read, turned = (_least_coarse_loss(one) for one in problems)
+        problem = problems[turned < as_read]
+        texts.append("opposite, which fits the CT better" if turned < as_read
+                     else "as read, which fits the CT better")  # fmt: skip
+    return problem, "; ".join(texts) or "as read"
+
+
+def _least_coarse_loss(problem: Problem) -> float:
+    level = make_levels(problem, 1)[0]
+    starts = STARTS[problem.init](problem, level)[:POLARITY_STARTS]
+    return float(_descents(problem, level, starts).values.min())
+
+
+def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
+    settings = problem.settings
+    longest = settings.longest_step.vector(len(problem.bodies))
+    return minimise(level.linearize, level.move, starts, longest, settings.descent)
+
+
+def _solve_gauss_newton(
+    problem: Problem, levels: list[Level], clock: Clock, progress: Progress
+) -> Answer:
+    """From the first states; if a given start ends at nothing alike, from a search around it."""
+    settings = problem.settings
+    starts = STARTS[problem.init](problem, levels[0])
+    clock.lap("start")
+    answer = _coarse_to_fine(problem, levels, starts, clock, progress)
+    tried = settings.search.poses if problem.init == "search" else 0
+    if problem.init != "search" and _is_lost(problem, levels[-1], answer.state):
+        starts = STARTS["search"](problem, levels[0])
+        clock.lap("start")
+        wider = _coarse_to_fine(problem, levels, starts, clock, progress)
+        with torch.no_grad():
+            losses = levels[-1].loss(torch.stack((answer.state, wider.state)))
+        tried = settings.search.poses + 2
+        answer = dataclasses.replace(
+            wider if bool(losses[1] < losses[0]) else answer,
+            iterations=answer.iterations + wider.iterations,
+            renders=answer.renders + wider.renders,
+        )
+    return dataclasses.replace(answer, renders=answer.renders + tried)
+
+
+def _is_lost(problem: Problem, level: Level, state: Tensor) -> bool:
+    with torch.no_grad():
+        seen = level.project(state[None])
+    alike = [
+        patch_ncc(view.fixed, view.mask, projection.image[0])
+        for view, projection in zip(level.views, seen, strict=True)
+    ]
+    return min(alike) < problem.settings.trust.patch_ncc[1]
+
+
+def _coarse_to_fine(
+    problem: Problem, levels: list[Level], starts: Tensor, clock: Clock, progress: Progress
+) -> Answer:
+    """Descend level by level; fewer and fewer different states go on."""
+    search, points = problem.settings.search, problem.volume.corners_mm
+    iterations = renders = 0
+    for number, level in enumerate(levels):
+        progress("register", number, len(levels))
+        descents = _descents(problem, level, starts)
+        iterations += descents.iterations
+        renders += descents.evaluations
+        order = descents.values.argsort()
+        starts, losses = descents.states[order], descents.values[order]
+        if number < len(levels) - 1:
+            count = search.kept if number + 2 < len(levels) else search.finished
+            promising = starts[losses <= PRUNE_RATIO * losses[0]]
+            voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
+            starts = distinct(promising, count, 2.0 * voxel_mm, points)
+        clock.lap(f"level_{number + 1}")
+    progress("register", len(levels), len(levels))
+    return Answer(
+        state=starts[0],
+        iterations=iterations,
+        renders=renders,
+        rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
+        starts=len(starts) - 1,
+    )
+
+
+def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
+    """The paper's loop at the finest level, from the start or the best state of a search."""
+    settings, start, renders = problem.settings, problem.start, 0
+    if problem.init == "search":
+        start, renders = STARTS["search"](problem, levels[0])[0], settings.search.poses
+        clock.lap("start")
+
+    def report(done: int, total: int) -> None:
+        progress("register", done, total)
+
+    def loss(state: Tensor) -> Tensor:
+        return levels[-1].loss(state[None])[0]
+
+    rates = settings.adam_rates.vector(len(problem.bodies))
+    descent = minimise_adam(loss, levels[-1].move, start, rates, settings.adam, report)
+    clock.lap("adam")
+    return Answer(
+        state=descent.state,
+        iterations=descent.iterations,
+        renders=renders + descent.iterations + 1,
+        rivals=start[None][:0],
+        starts=0,
+    )
+
+
+_SOLVERS: Mapping[str, Callable[[Problem, list[Level], Clock, Progress], Answer]] = {
+    "gauss-newton": _solve_gauss_newton,
+    "adam": _solve_adam,
+}

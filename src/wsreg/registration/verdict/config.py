@@ -1,0 +1,30 @@
+"""Limits of the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustConfig:
+    """Limits of the verdict; beyond the first of a pair is ``check``, beyond the second ``fail``.
+
+    Args:
+        patch_ncc: lowest mean NCC over patches of a sixth of the image.
+        disagreement_mm: largest mean 3D distance between this answer and descents from other
+            starts that reach the same loss.
+        depth_deviation_mm: largest standard deviation of the depth.
+        masked: largest fraction of the image that is masked.
+        overlap: lowest fraction of the valid image that the CT's projection covers.
+        gain: lowest improvement of the loss that any remaining gradient may promise, as a fraction
+            of the loss, before the answer counts as not converged (check only).
+        roi_dice: lowest mean Dice of the regions of interest, where there are any.
+    """
+
+    patch_ncc: tuple[float, float] = (0.70, 0.60)
+    disagreement_mm: tuple[float, float] = (1.0, 5.0)
+    depth_deviation_mm: tuple[float, float] = (5.0, 20.0)
+    masked: tuple[float, float] = (0.6, 0.9)
+    overlap: tuple[float, float] = (0.3, 0.1)
+    gain: float = 0.01
+    roi_dice: tuple[float, float] = (0.75, 0.5)

@@ -1,0 +1,38 @@
+"""What the quadratic model at an answer says of its uncertainty and of how far it converged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.quadratic_model import QuadraticModel
+
+PIXELS_PER_RESIDUAL = 6.0
+"""Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
+count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
+
+
+def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
+    """Return [P] float64 standard deviations of the parameters (rad, mm) of one state.
+
+    The loss is half a mean of squared residuals: with N independent residuals the covariance is
+    (2 loss / N) normal_matrix^-1.
+
+    Args:
+        model: at the answer, of one image's loss.
+        valid_pixels: of that image.
+    """
+    independent = max(valid_pixels / PIXELS_PER_RESIDUAL - model.gradient.shape[-1], 1.0)
+    scale = model.normal_matrix.diagonal().clamp_min(1e-30).sqrt()
+    unit = model.normal_matrix / torch.outer(scale, scale)
+    values, vectors = torch.linalg.eigh(unit)
+    variance = (vectors.square() / values.clamp_min(1e-12)).sum(dim=1) / scale.square()
+    deviation: Tensor = (variance * 2.0 * model.value.clamp_min(0) / independent).sqrt()
+    return deviation
+
+
+def remaining_gain(model: QuadraticModel) -> float:
+    """Return the fraction of the loss that a full Gauss-Newton step still promises, of one state."""
+    step = torch.linalg.lstsq(model.normal_matrix, model.gradient[:, None]).solution
+    promised = 0.5 * float(model.gradient @ step[:, 0])
+    return promised / max(float(model.value), 1e-12)

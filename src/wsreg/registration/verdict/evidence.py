@@ -1,0 +1,141 @@
+"""What is known of an answer, gathered from one projection of it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.registration.level import Level
+from wsreg.registration.projection import Projection
+from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.term import LeastSquaresTerm
+from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
+from wsreg.registration.verdict.patch_ncc import patch_ncc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of an answer; of several views, the least good one.
+
+    Args:
+        similarity_start, similarity_end: of the measure at the finest level; 1 is a perfect match.
+        loss_start, loss_end: what was minimised, at the finest level.
+        patch_ncc: mean NCC over large patches.
+        disagreement_mm: of the descents from other starts that are as good, 0 if there are none.
+        rivals: how many of them reached another pose with a loss as low as the answer's.
+        starts: how many of them there were.
+        depth_deviation_mm: standard deviation along the rays.
+        remaining_gain: fraction of the loss that the last model still promises.
+        overlap, masked: fractions of the image.
+        roi_dice: of each region that took part, by name; None if no regions were given.
+    """
+
+    similarity_start: float
+    similarity_end: float
+    loss_start: float
+    loss_end: float
+    patch_ncc: float
+    disagreement_mm: float
+    rivals: int
+    starts: int
+    depth_deviation_mm: float
+    remaining_gain: float
+    overlap: float
+    masked: float
+    roi_dice: Mapping[str, float] | None = None
+
+    @property
+    def mean_roi_dice(self) -> float | None:
+        """Over the regions that took part; None if none did."""
+        values = (self.roi_dice or {}).values()
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """A state at the finest level, projected once.
+
+    Args:
+        level: the finest level.
+        projections: of the state (a batch of 1), one for each view.
+    """
+
+    level: Level
+    projections: tuple[Projection, ...]
+
+    @property
+    def loss(self) -> float:
+        """What is minimised."""
+        views = zip(self.level.views, self.projections, strict=True)
+        return sum(float(view.loss(seen)[0]) for view, seen in views)
+
+    @property
+    def similarity(self) -> float:
+        """The measure's similarity, of the view where it is lowest; 1 is a perfect match."""
+        views = zip(self.level.views, self.projections, strict=True)
+        return min(float(view.measure.similarity(seen.image)[0]) for view, seen in views)
+
+    @property
+    def patch_ncc(self) -> float:
+        """Mean NCC over large patches, of the view where it is lowest."""
+        views = zip(self.level.views, self.projections, strict=True)
+        return min(patch_ncc(view.fixed, view.mask, seen.image[0]) for view, seen in views)
+
+    @property
+    def overlap(self) -> float:
+        """Fraction of the valid image that the CT's projection covers, in the view with least."""
+        views = zip(self.level.views, self.projections, strict=True)
+        return min(
+            float((seen.image[0] > 0)[view.mask].float().mean()) if view.mask.any() else 0.0
+            for view, seen in views
+        )
+
+    def roi_dice(self) -> dict[str, float]:
+        """Return the Dice of each region that takes part, by name, of the first view with any."""
+        for view, seen in zip(self.level.views, self.projections, strict=True):
+            if view.roi_term is not None:
+                values = view.roi_term.dice(seen)[0].tolist()
+                return dict(zip(view.roi_term.regions.names, values, strict=True))
+        return {}
+
+    def image_model(self) -> QuadraticModel | None:
+        """Return the model of the images alone, a mean over views; None without such a form.
+
+        The projections must have derivatives.
+        """
+        terms = [ImageTerm(measure=view.measure) for view in self.level.views]
+        return _mean_model([[term] for term in terms], self.projections)
+
+    def model(self) -> QuadraticModel | None:
+        """Return the model of all least-squares terms, a mean over views; None if there is none."""
+        terms = [
+            [term for term in view.terms if isinstance(term, LeastSquaresTerm)]
+            for view in self.level.views
+        ]
+        return _mean_model(terms, self.projections)
+
+
+def _mean_model(
+    terms: Sequence[Sequence[LeastSquaresTerm]], projections: Sequence[Projection]
+) -> QuadraticModel | None:
+    models = [
+        term.linearize(seen)
+        for of_view, seen in zip(terms, projections, strict=True)
+        for term in of_view
+    ]
+    if not models:
+        return None
+    return functools.reduce(operator.add, models).scaled(1.0 / len(projections))[0]
+
+
+def evaluate(level: Level, state: Tensor, *, derivatives: bool) -> Evaluation:
+    """Return one state [K,4,4] as the level shows it, with derivatives if they are wanted."""
+    with torch.no_grad():
+        projections = level.project(state.detach()[None], derivatives=derivatives)
+    return Evaluation(level=level, projections=projections)

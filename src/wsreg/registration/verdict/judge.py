@@ -1,0 +1,78 @@
+"""From evidence to a verdict."""
+
+from __future__ import annotations
+
+from wsreg.registration.result import Verdict, VerdictStatus
+from wsreg.registration.verdict.config import TrustConfig
+from wsreg.registration.verdict.evidence import Evidence
+
+
+def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
+    """Return the verdict: what failed, else what to check, else what speaks for the answer."""
+    found = [*_of_numbers(evidence, config), *_of_solver(evidence, config)]
+    found += _of_regions(evidence, config)
+    failed = tuple(text for status, text in found if status == "fail")
+    if failed:
+        return Verdict(status="fail", reasons=failed)
+    if found:
+        return Verdict(status="check", reasons=tuple(text for _, text in found))
+    return Verdict(status="pass", reasons=_good_reasons(evidence))
+
+
+def _beyond(
+    value: float, limits: tuple[float, float], text: str, *, lowest: bool
+) -> list[tuple[VerdictStatus, str]]:
+    """Return the finding, if a value is beyond its limits (check, fail)."""
+    beyond = [(value < limit) if lowest else (value > limit) for limit in limits]
+    if not any(beyond):
+        return []
+    return [("fail" if beyond[1] else "check", text)]
+
+
+def _of_numbers(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+    return [
+        *_beyond(e.patch_ncc, config.patch_ncc,
+                 f"The mean similarity of image patches is only {e.patch_ncc:.2f}.", lowest=True),
+        *_beyond(e.overlap, config.overlap,
+                 f"The CT covers only {e.overlap:.0%} of the image.", lowest=True),
+        *_beyond(e.masked, config.masked,
+                 f"{e.masked:.0%} of the image is masked.", lowest=False),
+        *_beyond(e.depth_deviation_mm, config.depth_deviation_mm,
+                 f"The depth is known only to {e.depth_deviation_mm:.1f} mm (one sigma).",
+                 lowest=False),
+        *_beyond(e.disagreement_mm, config.disagreement_mm,
+                 f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
+                 f"{e.disagreement_mm:.1f} mm away.", lowest=False),
+    ]  # fmt: skip
+
+
+def _of_solver(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+    found: list[tuple[VerdictStatus, str]] = []
+    if e.loss_end > e.loss_start + 1e-9:
+        found.append(("fail", "The answer fits worse than its start "
+                      f"(loss {e.loss_end:.4f} against {e.loss_start:.4f})."))  # fmt: skip
+    if e.remaining_gain > config.gain:
+        found.append(("check", "The solver had not converged: its next step promises "
+                      f"{e.remaining_gain:.1%} of the loss."))  # fmt: skip
+    return found
+
+
+def _of_regions(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+    if e.mean_roi_dice is not None:
+        return _beyond(
+            e.mean_roi_dice, config.roi_dice,
+            f"The regions of interest have a mean Dice of only {e.mean_roi_dice:.2f}.", lowest=True,
+        )  # fmt: skip
+    if e.roi_dice is not None:
+        return [("check", "No region of interest took part: the masks show none that the CT's "
+                 "labels and the X-ray's usable area hold.")]  # fmt: skip
+    return []
+
+
+def _good_reasons(e: Evidence) -> tuple[str, ...]:
+    reasons = [f"The similarity went from {e.similarity_start:.3f} to {e.similarity_end:.3f}."]
+    if e.starts:
+        reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
+    if e.mean_roi_dice is not None:
+        reasons.append(f"The regions of interest have a mean Dice of {e.mean_roi_dice:.2f}.")
+    return tuple(reasons)
