@@ -11,6 +11,7 @@ from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig
 from wsreg.registration.roi_terms import RoiConfig
 from wsreg.registration.search import SearchConfig
 from wsreg.registration.trust import TrustConfig
+from wsreg.rendering.prepared import VOXEL_SIZES_MM
 from wsreg.rendering.render import Backend
 
 Method = Literal["gauss-newton", "adam"]
@@ -37,7 +38,7 @@ class RegistrationConfig:
 
     method: Method = "gauss-newton"
     image_sizes_px: tuple[int, ...] = (48, 96, 192)
-    voxel_sizes_mm: tuple[float, ...] = (6.0, 3.0, 1.5)
+    voxel_sizes_mm: tuple[float, ...] = VOXEL_SIZES_MM
     window_sizes_px: tuple[tuple[int, ...], ...] = ((7,), (9,), (5,))
     global_weight: float = 1.0 / 3.0
     probes: int = 4

@@ -13,8 +13,8 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.objective import Level, make_level
-from wsreg.registration.pyramid import volume_pyramid
 from wsreg.registration.roi_terms import make_roi_terms
+from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.volume import Volume
 
@@ -65,7 +65,9 @@ class Problem:
 
 def volumes_of(problem: Problem) -> tuple[Volume, ...]:
     """The CT at each level, coarse to fine."""
-    return volume_pyramid(problem.volume, problem.settings.voxel_sizes_mm, problem.labels)
+    prepared = PreparedCt(volume=problem.volume)
+    levels = prepared.levels(problem.settings.voxel_sizes_mm, problem.labels)
+    return tuple(level.volume for level in levels)
 
 
 def coarsest_level(problem: Problem) -> Level:

@@ -20,7 +20,7 @@ from wsreg.registration.config import Method, RegistrationConfig
 from wsreg.registration.problem import Problem, StartKind, make_levels, volumes_of
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solving import Clock, Progress, solve, with_polarity_settled
-from wsreg.rendering.numba_backend import load_kernels
+from wsreg.rendering.loading import load_kernels
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
