@@ -88,7 +88,7 @@ def test_single_lanes() -> None:
 
 def test_a_second_process_loads_the_kernels_from_disk() -> None:
     script = (
-        "from wsreg.rendering.numba_backend import load_kernels\n"
+        "from wsreg.rendering.loading import load_kernels\n"
         "from wsreg.kernels.march import march_image, march_labels\n"
         "load_kernels()\n"
         "print(sum(march_image.stats.cache_hits.values()),"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wsreg.geometry.camera import Camera
-from wsreg.rendering.reference import render_reference
+from wsreg.rendering.backends.reference import render_reference
 from wsreg.rendering.render import render, render_with_jacobian
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume

@@ -165,9 +165,7 @@ def _begin_worker(finished: Any) -> None:
     global _finished
     _finished = finished
     torch.set_num_threads(1)
-    import numba
-
-    numba.set_num_threads(1)
+    os.environ["WSREG_THREADS"] = "1"
 
 
 def _make_in_worker(task: _Task) -> None:

@@ -18,7 +18,7 @@ non-zero voxels in cells of CELL x CELL voxels x BLOCK planes: what is empty is 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from wsreg.kernels.simd import (
     LANES,
@@ -127,15 +127,23 @@ def _motion_of_rays(x, y, f, n, s, p, q, inverse, planes):
     return by_start_u, by_start_v, by_p, by_q, a_w * inverse
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+def tile_count(poses: int, rows: int, columns: int) -> int:
+    """How many tiles of TILE_ROWS x LANES pixels the images of B poses have."""
+    return poses * -(-rows // TILE_ROWS) * -(-columns // LANES)
+
+
+@njit(nogil=True, fastmath=True, cache=True)
 def march_image(
+    first_tile, last_tile,
     grid, shape, occupancy, scale, stride, first_plane,
     source, linear, source_by_pose, linear_by_pose, clip, detector, rows, columns,
     image, jacobian,
 ):  # fmt: skip
-    """Line integrals (and derivatives) of one grid for B poses.
+    """Line integrals (and derivatives) of one grid for B poses, or for a part of their pixels.
 
     Args:
+        first_tile, last_tile: the tiles to do, of ``tile_count``; others are left as they are, so
+            that several threads can share the work.
         grid: uint16, flat [w][v][u] with borders; at least one element longer than the grid.
         shape: int64 (u, v, w) sizes, borders included.
         occupancy: int32 summed-area tables, see above.
@@ -151,7 +159,6 @@ def march_image(
         image: [B, rows, padded columns] float32, written.
         jacobian: [B, 6, rows, padded columns] float32, written; B = 0 to leave it out.
     """
-    poses = source.shape[0]
     padded = image.shape[2]
     packets = padded // LANES
     bands = (rows + TILE_ROWS - 1) // TILE_ROWS
@@ -161,8 +168,9 @@ def march_image(
     plane = np.int64(shape[0] * shape[1])
     next_row = grid[shape[0] :]  # one voxel further along v
     blocks = occupancy.shape[0]
+    occupied = np.empty(blocks, np.bool_)
 
-    for tile in prange(poses * bands * packets):
+    for tile in range(first_tile, last_tile):
         pose = tile // (bands * packets)
         band = (tile // packets) % bands
         column = (tile % packets) * LANES
@@ -170,7 +178,6 @@ def march_image(
         x0, dx, y0, dy, f = detector
         xs = (x0 + column * dx, x0 + (min(columns, column + LANES) - 1) * dx)
         ys = (y0 + band * TILE_ROWS * dy, y0 + (row_end - 1) * dy)
-        occupied = np.empty(blocks, np.bool_)
         _mark_occupied(occupied, occupancy, shape, source[pose], linear[pose], xs, ys, f, middle)
 
         m = linear[pose]
@@ -273,8 +280,9 @@ def _add_mixed_sample(sums, beside, labels, position, width, fu, fv, k):
             sums[channel, 4, beside] += k * by_v
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@njit(nogil=True, fastmath=True, cache=True)
 def march_labels(
+    first_tile, last_tile,
     labels, shape, occupancy, stride, first_plane,
     source, linear, source_by_pose, linear_by_pose, clip, detector, rows, columns,
     image, jacobian,
@@ -287,7 +295,7 @@ def march_labels(
     [B, C, 6, rows, padded columns] float32, zero as they come in: only packets of rays that meet a
     label are written.
     """
-    poses, channels = source.shape[0], image.shape[1]
+    channels = image.shape[1]
     padded = image.shape[3]
     packets = padded // LANES
     bands = (rows + TILE_ROWS - 1) // TILE_ROWS
@@ -296,8 +304,11 @@ def march_labels(
     middle = 0.5 * (shape[2] - 1)
     plane = np.int64(shape[0] * shape[1])
     blocks = occupancy.shape[0]
+    occupied = np.empty(blocks, np.bool_)
+    sums = np.zeros((channels, 5, LANES), np.float32)
+    flat_sums = sums.reshape(-1)
 
-    for tile in prange(poses * bands * packets):
+    for tile in range(first_tile, last_tile):
         pose = tile // (bands * packets)
         band = (tile // packets) % bands
         column = (tile % packets) * LANES
@@ -306,11 +317,8 @@ def march_labels(
         x0, dx, y0, dy, f = detector
         xs = (x0 + column * dx, x0 + (column + lanes - 1) * dx)
         ys = (y0 + band * TILE_ROWS * dy, y0 + (row_end - 1) * dy)
-        occupied = np.empty(blocks, np.bool_)
         m, o = linear[pose], source[pose]
         _mark_occupied(occupied, occupancy, shape, o, m, xs, ys, f, middle)
-        sums = np.zeros((channels, 5, LANES), np.float32)
-        flat_sums = sums.reshape(-1)
         planes = splat(np.float32(o[2] - middle))
         zero = splat(np.float32(0))
         last_u = splat(np.float32(shape[0] - PAD))

@@ -13,6 +13,9 @@ from wsreg.rendering.rays import PlaneAxes
 
 MAX_CHANNELS = MIXED - 1
 
+Rois = tuple[tuple[int, ...], ...]
+"""The labels of each channel."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlaneGrid:
@@ -81,9 +84,7 @@ def attenuation_grid(attenuation: NDArray[np.float32], axes: PlaneAxes) -> Plane
     return _grid(quantised, scale)
 
 
-def label_grid(
-    labels: NDArray[np.generic], rois: tuple[tuple[int, ...], ...], axes: PlaneAxes
-) -> PlaneGrid:
+def label_grid(labels: NDArray[np.generic], rois: Rois, axes: PlaneAxes) -> PlaneGrid:
     """Channel number + 1 of each voxel, plus MIXED where the next voxels within the plane differ.
 
     ``rois`` gives the label values of each channel.

@@ -6,6 +6,7 @@ import functools
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,14 @@ class PlaneAxes:
     u: int
     v: int
     w: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneSampling:
+    """Where rays are sampled: on every ``stride``-th plane across ``axes.w``."""
+
+    axes: PlaneAxes
+    stride: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,45 +75,62 @@ def ray_geometry(
     camera: Camera,
     corners_mm: Tensor,
 ) -> RayGeometry:
-    """Rays of the poses [B,4,4] and their derivatives about the pivot [3] (CT, LPS mm)."""
-    poses = camera_from_ct.detach().to("cpu", torch.float64)
-    voxel_from_camera = torch.linalg.inv(poses @ ct_from_voxel)
+    """Rays of the poses [B,4,4] and their derivatives about the pivot [3] (CT, LPS mm).
+
+    They lie on the poses' device.
+    """
+    poses = camera_from_ct.detach().to(torch.float64)
+    voxel_from_camera = torch.linalg.inv(poses @ ct_from_voxel.to(poses))
     linear, source = voxel_from_camera[:, :3, :3], voxel_from_camera[:, :3, 3]
     pivot_camera = transform_points(poses, pivot_mm.to(poses)[None])[:, 0]
-    axes = torch.eye(3, dtype=torch.float64)
-    cross = skew(axes)  # cross[j] @ p = e_j x p
-    by_rotation = torch.einsum("bij,kjl,bl->bki", linear, cross, pivot_camera)
-    source_by_pose = torch.cat((by_rotation, -linear.transpose(1, 2)), dim=1)
-    turning = -torch.einsum("bij,kjl->bkil", linear, cross)
-    linear_by_pose = torch.cat((turning, torch.zeros_like(turning)), dim=1)
+    # A rotation about e_j through the pivot c moves p by e_j x (p - c), so the linear part
+    # changes by -linear [e_j x], and the source by linear (e_j x c).
+    turning = -linear[:, None] @ skew(torch.eye(3).to(poses))
+    by_rotation = -(turning @ pivot_camera[:, None, :, None])[..., 0]
     depth = transform_points(poses, corners_mm.to(poses).expand(len(poses), -1, -1))[..., 2]
     return RayGeometry(
         source=source,
         linear=linear,
-        source_by_pose=source_by_pose,
-        linear_by_pose=linear_by_pose,
-        reaches_outside=bool((depth <= 0).any() or (depth >= camera.source_to_detector_mm).any()),
+        source_by_pose=torch.cat((by_rotation, -linear.transpose(1, 2)), dim=1),
+        linear_by_pose=torch.cat((turning, torch.zeros_like(turning)), dim=1),
+        reaches_outside=bool(((depth <= 0) | (depth >= camera.source_to_detector_mm)).any()),
     )
 
 
-def plane_axes(linear: Tensor, ct_from_voxel: Tensor) -> PlaneAxes:
-    """The voxel axis closest to the optical axis, and the one closest to image columns."""
-    spacing = torch.linalg.norm(ct_from_voxel[:3, :3], dim=0)
-    along_depth = (linear[:, 2] * spacing).abs()
-    along_columns = (linear[:, 0] * spacing).abs()
-    w = int(along_depth.argmax())
-    u = max((axis for axis in range(3) if axis != w), key=lambda axis: float(along_columns[axis]))
-    return PlaneAxes(u=u, v=3 - u - w, w=w)
+def plane_samplings(
+    linear: Tensor, ct_from_voxel: Tensor, step_mm: float | None
+) -> list[PlaneSampling]:
+    """Which voxel planes the rays of B poses are sampled on.
 
+    The planes lie across the voxel axis closest to the optical axis, columns along the axis closest
+    to the image's; as many are left out as keep the central ray's step at ``step_mm`` or below.
 
-def plane_stride(step_mm: float | None, axes: PlaneAxes, linear: Tensor) -> int:
-    """Every how many voxel planes to sample so that the central ray steps at most ``step_mm``."""
-    if step_mm is None:
-        return 1
-    if not (math.isfinite(step_mm) and step_mm > 0):
+    Args:
+        linear: [B,3,3] voxel displacement of one camera mm.
+        ct_from_voxel: [4,4] affine of the grid.
+        step_mm: longest step; every plane is sampled if None.
+
+    Raises:
+        InputError: the step is not positive.
+    """
+    if step_mm is not None and not (math.isfinite(step_mm) and step_mm > 0):
         raise InputError(f"step_mm must be positive and finite, got {step_mm!r}")
-    step_per_plane_mm = 1.0 / abs(float(linear[axes.w, 2]))
-    return max(1, math.floor(step_mm / step_per_plane_mm + 1e-6))
+    turned = linear.detach().to("cpu", torch.float64).numpy()
+    spacing = np.linalg.norm(ct_from_voxel.detach().cpu().numpy()[:3, :3], axis=0)
+    along_depth, along_columns = (np.abs(turned[:, :, n] * spacing) for n in (2, 0))
+    depth_axes = along_depth.argmax(axis=1)
+    np.put_along_axis(along_columns, depth_axes[:, None], -1.0, axis=1)
+    samplings = []
+    for number, (w, u) in enumerate(
+        zip(depth_axes.tolist(), along_columns.argmax(axis=1).tolist(), strict=True)
+    ):
+        planes = 1.0 if step_mm is None else step_mm * abs(float(turned[number, w, 2]))
+        samplings.append(
+            PlaneSampling(
+                axes=PlaneAxes(u=u, v=3 - u - w, w=w), stride=max(1, math.floor(planes + 1e-6))
+            )
+        )
+    return samplings
 
 
 def first_plane(planes: int, stride: int) -> int:

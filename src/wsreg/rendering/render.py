@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -12,29 +13,45 @@ from torch.autograd.function import once_differentiable
 from wsreg.errors import BackendError, InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import skew, transform_points
-from wsreg.rendering.numba_backend import Rois, render_numba
+from wsreg.rendering.backends import numba_backend, reference
+from wsreg.rendering.backends.protocol import RenderBackend
+from wsreg.rendering.plane_grid import Rois
+from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.rays import check_field_of_view
-from wsreg.rendering.reference import render_reference, render_reference_with_jacobian
 from wsreg.volumes.volume import Volume
 
 Backend = Literal["auto", "numba", "reference"]
-BACKENDS = ("auto", "numba", "reference")
+
+_BACKENDS: Mapping[str, tuple[RenderBackend, str | None]] = {
+    "numba": (numba_backend, "cpu"),
+    "reference": (reference, None),
+}
+"""Each renderer with the kind of device that it runs on (None: any); ``auto`` takes the first that
+fits."""
+BACKENDS = ("auto", *_BACKENDS)
 
 
 def resolve_backend(backend: str, device: torch.device | str = "cpu") -> str:
-    """The renderer that will run: ``auto`` takes numba on the CPU, the reference elsewhere."""
+    """The renderer that will run: ``auto`` takes numba on the CPU, the reference elsewhere.
+
+    Raises:
+        InputError: there is no such renderer.
+        BackendError: it does not run on the device.
+    """
     if backend not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    on_cpu = torch.device(device).type == "cpu"
+    kind = torch.device(device).type
+    fitting = [name for name, (_, needed) in _BACKENDS.items() if needed in (None, kind)]
     if backend == "auto":
-        return "numba" if on_cpu else "reference"
-    if backend == "numba" and not on_cpu:
-        raise BackendError(f"backend numba renders on the CPU, the pose is on {device}")
+        return fitting[0]
+    if backend not in fitting:
+        needed = str(_BACKENDS[backend][1]).upper()
+        raise BackendError(f"backend {backend} renders on the {needed}, the pose is on {device}")
     return backend
 
 
 def render(
-    volume: Volume,
+    volume: Volume | PreparedVolume,
     camera: Camera,
     camera_from_ct: Tensor,
     *,
@@ -46,43 +63,35 @@ def render(
     """Render X-rays of a CT; differentiable to the pose.
 
     Args:
-        volume: the CT.
+        volume: the CT.  What is prepared of it is kept for as long as it lives.
         camera: the X-ray geometry; its rows and columns are the image's.
         camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm).
         rois: label values, each a channel of its own; a group of values makes one channel.
         attenuation: False leaves the first channel out, for those who want the ROIs alone.
         step_mm: longest distance between samples along the central ray; every voxel plane
             by default, and at the least.
-        backend: ``numba`` (CPU), ``reference`` (plain torch, any device, any float type), or
-            ``auto``.
+        backend: ``numba`` (CPU), ``reference`` (plain torch, any device), or ``auto``.
 
     Returns:
         [B,1+R,H,W]: the line integral of attenuation (no unit), then for each ROI the length of
-        the ray inside it (mm).  float32 from numba, the poses' type from the reference.
+        the ray inside it (mm).  float32 from numba, float64 from the reference.
 
     Raises:
         InputError: for a pose of the wrong shape or not finite, labels the volume
             lacks, a bad step, or a camera whose field of view is too wide.
         BackendError: for a backend that cannot run on the pose's device.
     """
-    runs = resolve_backend(backend, camera_from_ct.device)
-    poses, groups = _checked(volume, camera, camera_from_ct, rois, attenuation)
-    if runs == "numba":
-        if torch.is_grad_enabled() and poses.requires_grad:
-            image: Tensor = _NumbaRender.apply(  # type: ignore[no-untyped-call]
-                poses, volume, camera, groups, step_mm, attenuation
-            )
-            return image
-        return render_numba(
-            volume, camera, poses, groups, step_mm, volume.centre_mm, False, attenuation
-        )[0]
-    return render_reference(
-        _channels(volume, groups, poses, attenuation), volume.ct_from_voxel, camera, poses, step_mm
+    poses, run, centre_mm = _checked(
+        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend
     )
+    if torch.is_grad_enabled() and poses.requires_grad:
+        image: Tensor = _Render.apply(poses, run, centre_mm)  # type: ignore[no-untyped-call]
+        return image
+    return run(_double(poses), pivot_mm=centre_mm, derivatives=False)[0]
 
 
 def render_with_jacobian(
-    volume: Volume,
+    volume: Volume | PreparedVolume,
     camera: Camera,
     camera_from_ct: Tensor,
     *,
@@ -102,28 +111,27 @@ def render_with_jacobian(
         :func:`wsreg.geometry.rigid.perturb`: rotations (rad) about the camera's x, y, z axes
         through the pivot, then translations (mm) along them.
     """
-    runs = resolve_backend(backend, camera_from_ct.device)
-    poses, groups = _checked(volume, camera, camera_from_ct, rois, attenuation)
-    pivot = volume.centre_mm if pivot_mm is None else pivot_mm
-    if runs == "numba":
-        return render_numba(volume, camera, poses, groups, step_mm, pivot, True, attenuation)
-    return render_reference_with_jacobian(
-        _channels(volume, groups, poses, attenuation),
-        volume.ct_from_voxel,
-        camera,
-        poses,
-        step_mm,
-        pivot,
+    poses, run, centre_mm = _checked(
+        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend
     )
+    pivot = centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
+    return run(_double(poses), pivot_mm=pivot, derivatives=True)
+
+
+Run = Callable[..., tuple[Tensor, Tensor]]
 
 
 def _checked(
-    volume: Volume,
+    volume: Volume | PreparedVolume,
     camera: Camera,
     camera_from_ct: Tensor,
     rois: Iterable[int | Iterable[int]],
     attenuation: bool,
-) -> tuple[Tensor, Rois]:
+    step_mm: float | None,
+    backend: str,
+) -> tuple[Tensor, Run, Tensor]:
+    """(poses [B,4,4], what renders them, the volume's centre), once all arguments are right."""
+    renderer, _ = _BACKENDS[resolve_backend(backend, camera_from_ct.device)]
     check_field_of_view(camera)
     if camera_from_ct.shape[-2:] != (4, 4) or camera_from_ct.ndim not in (2, 3):
         raise InputError(
@@ -131,44 +139,48 @@ def _checked(
         )
     if not bool(torch.isfinite(camera_from_ct).all()):
         raise InputError("camera_from_ct must be finite, got NaN or infinity")
+    prepared = PreparedVolume(volume=volume) if isinstance(volume, Volume) else volume
+    run = functools.partial(
+        renderer.render,
+        prepared,
+        camera,
+        rois=_groups(rois, prepared.volume, attenuation),
+        attenuation=attenuation,
+        step_mm=step_mm,
+    )
     poses = camera_from_ct if camera_from_ct.ndim == 3 else camera_from_ct[None]
+    return poses, run, prepared.volume.centre_mm
+
+
+def _groups(rois: Iterable[int | Iterable[int]], volume: Volume, attenuation: bool) -> Rois:
+    """The labels of each ROI's channel."""
     groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
     if not (groups or attenuation):
         raise InputError("rois must name labels where attenuation is left out, got none")
-    unknown = sorted({label for group in groups for label in group} - set(volume.label_values))
+    unknown = {label for group in groups for label in group}.difference(volume.label_values)
     if unknown:
         raise InputError(
-            f"rois must be labels of the volume {list(volume.label_values)}, got {unknown}"
+            f"rois must be labels of the volume {list(volume.label_values)}, got {sorted(unknown)}"
         )
-    return poses, groups
+    return groups
 
 
-def _channels(volume: Volume, rois: Rois, poses: Tensor, attenuation: bool) -> Tensor:
-    """[1+R,D,H,W]: attenuation if wanted, then the indicator of each ROI."""
-    channels = [volume.attenuation] if attenuation else []
-    for members in rois:
-        assert volume.labels is not None
-        wanted = torch.tensor(members, dtype=volume.labels.dtype)
-        channels.append(torch.isin(volume.labels, wanted).to(torch.float32))
-    return torch.stack(channels).to(poses.device)
+def _double(poses: Tensor) -> Tensor:
+    return poses.detach().to(torch.float64)
 
 
-class _NumbaRender(torch.autograd.Function):
-    """The numba march as a differentiable function of the poses.
+class _Render(torch.autograd.Function):
+    """A renderer as a differentiable function of the poses.
 
-    The march gives derivatives along the six directions in which a rigid pose can move.  The
+    Renderers give derivatives along the six directions in which a rigid pose can move.  The
     gradient handed on is the 4x4 matrix whose inner product with each of these directions is the
     derivative; it is defined for what follows a rigid motion, which is all that a pose does.
     """
 
     @staticmethod
-    def forward(ctx: Any, poses: Tensor, *arguments: Any) -> Tensor:
-        volume, camera, rois, step_mm, attenuation = arguments
-        pivot = volume.centre_mm
-        image, jacobian = render_numba(
-            volume, camera, poses, rois, step_mm, pivot, True, attenuation
-        )
-        ctx.save_for_backward(poses, jacobian, pivot)
+    def forward(ctx: Any, poses: Tensor, run: Run, pivot_mm: Tensor) -> Tensor:
+        image, jacobian = run(_double(poses), pivot_mm=pivot_mm, derivatives=True)
+        ctx.save_for_backward(poses, jacobian, pivot_mm)
         return image
 
     @staticmethod
@@ -183,4 +195,4 @@ class _NumbaRender(torch.autograd.Function):
         gradient = torch.zeros_like(poses)
         gradient[:, :3, :3] = 0.5 * skew(by_rotation - lever) @ poses[:, :3, :3]
         gradient[:, :3, 3] = by_translation
-        return gradient, None, None, None, None, None
+        return gradient, None, None

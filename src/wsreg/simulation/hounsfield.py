@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.simulation.scene import MaterialGrid
+from wsreg.threads import run_ranges
 from wsreg.volumes.volume import AIR_HU, Volume
 
 CT_MATERIALS = ("soft tissue", "cortical bone", "titanium")
@@ -17,6 +18,8 @@ CT_MATERIALS = ("soft tissue", "cortical bone", "titanium")
 SOFT_TISSUE_END_HU = 100.0
 BONE_HU, BONE_DENSITY_G_PER_CM3 = 1600.0, 1.92
 METAL_START_HU, METAL_HU, METAL_DENSITY_G_PER_CM3 = 2500.0, 3000.0, 4.54
+
+VOXELS_WORTH_A_THREAD = 2**17
 
 
 def material_grid(volume: Volume) -> MaterialGrid:
@@ -48,14 +51,21 @@ def material_density(
     """
     count = len(CT_MATERIALS) if with_metal else 2
     density = np.empty((*hu.shape, count), dtype=np.float32)
-    _fill_density(hu.numpy().ravel(), air_hu, density.reshape(-1, count))
+    flat, flat_density = hu.numpy().ravel(), density.reshape(-1, count)
+    run_ranges(
+        lambda first, last: _fill_density(first, last, flat, air_hu, flat_density),
+        len(flat),
+        smallest=VOXELS_WORTH_A_THREAD,
+    )
     return density
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _fill_density(hu: NDArray[Any], air_hu: float, density: NDArray[np.float32]) -> None:
-    """Write the [N,3] or [N,2] densities for [N] Hounsfield units."""
-    for voxel in numba.prange(hu.size):
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _fill_density(
+    first: int, last: int, hu: NDArray[Any], air_hu: float, density: NDArray[np.float32]
+) -> None:
+    """Write the [N,3] or [N,2] densities for voxels ``first`` to ``last`` of [N] in HU."""
+    for voxel in range(first, last):
         value = float(hu[voxel])
         bone = _ramp(value, SOFT_TISSUE_END_HU, BONE_HU)
         metal = _ramp(value, METAL_START_HU, METAL_HU)

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
+from wsreg.threads import run_ranges
 from wsreg.volumes.volume import Volume
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+SAMPLES_WORTH_A_THREAD = 2**16
+"""Some milliseconds of work: waking a thread takes less than one."""
 BLOCK = 8
 """Voxels along each side of a block."""
 ROUNDING = 1e-3
@@ -47,13 +50,17 @@ def project(
     """
     mm_from_pixel = np.linalg.inv(camera.intrinsic_matrix.numpy()) * camera.source_to_detector_mm
     linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
-    return np.asarray(
-        _project(
-            maps, occupied, source.copy(), linear @ mm_from_pixel, mm_from_pixel,
-            camera.rows, camera.columns,
+    start, voxel_from_pixel = source.copy(), linear @ mm_from_pixel
+    integrals = np.zeros((camera.rows, camera.columns, maps.shape[3]), dtype=np.float32)
+    samples_in_a_row = camera.columns * max(maps.shape[:3])
+    run_ranges(
+        lambda first, last: _project_rows(
+            first, last, maps, occupied, start, voxel_from_pixel, mm_from_pixel, integrals
         ),
-        dtype=np.float32,
-    )  # fmt: skip
+        camera.rows,
+        smallest=-(-SAMPLES_WORTH_A_THREAD // samples_in_a_row),
+    )
+    return integrals
 
 
 def project_attenuation(volume: Volume, camera: Camera, camera_from_ct: Tensor) -> Tensor:
@@ -72,23 +79,29 @@ def voxel_from_camera(frame_from_voxel: Tensor, camera_from_frame: Tensor) -> Fl
     return np.asarray(torch.linalg.inv(camera_from_voxel).numpy(), dtype=np.float64)
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def occupied_blocks(maps: Float32Array) -> BoolArray:
     """[D/8,H/8,W/8] whether a sample inside a block of voxels can be other than zero.
 
     Args:
         maps: [D,H,W,M] float32.
     """
-    depth, height, width, count = maps.shape
-    occupied = np.zeros(
-        (
-            (depth + BLOCK - 1) // BLOCK,
-            (height + BLOCK - 1) // BLOCK,
-            (width + BLOCK - 1) // BLOCK,
-        ),
-        dtype=np.bool_,
+    occupied = np.zeros([-(-size // BLOCK) for size in maps.shape[:3]], dtype=np.bool_)
+    run_ranges(
+        lambda first, last: _mark_blocks(first, last, maps, occupied),
+        len(maps),
+        smallest=-(-SAMPLES_WORTH_A_THREAD // maps[0].size),
     )
-    for z in numba.prange(depth):
+    return occupied
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _mark_blocks(first: int, last: int, maps: Float32Array, occupied: BoolArray) -> None:
+    """Mark the blocks that slices ``first`` to ``last`` of the maps hold something for.
+
+    Two threads may mark the same block: both write True.
+    """
+    _, height, width, count = maps.shape
+    for z in range(first, last):
         for y in range(height):
             for x in range(width):
                 for m in range(count):
@@ -98,27 +111,27 @@ def occupied_blocks(maps: Float32Array) -> BoolArray:
                             for j in range(max(y - 1, 0) // BLOCK, y // BLOCK + 1):
                                 for i in range(max(x - 1, 0) // BLOCK, x // BLOCK + 1):
                                     occupied[k, j, i] = True
-    return occupied
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _project(
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _project_rows(
+    first: int,
+    last: int,
     maps: Float32Array,
     occupied: BoolArray,
     start: Float64Array,
     voxel_from_pixel: Float64Array,
     mm_from_pixel: Float64Array,
-    rows: int,
-    columns: int,
-) -> Float32Array:
-    """[rows,columns,M] integrals from ``start`` [3] (voxel index) to each pixel.
+    integrals: Float32Array,
+) -> None:
+    """Add to rows ``first`` to ``last`` of [rows,columns,M] the integrals from ``start`` [3].
 
-    Both [3,3] matrices take (column, row, 1) to a vector from the source to that pixel.
+    Both [3,3] matrices take (column, row, 1) to a vector from the source to that pixel; ``start``
+    and the first of them are in voxels.
     """
-    integrals = np.zeros((rows, columns, maps.shape[3]), dtype=np.float32)
-    for row in numba.prange(rows):
-        direction = np.empty(3)
-        for column in range(columns):
+    direction = np.empty(3)
+    for row in range(first, last):
+        for column in range(integrals.shape[1]):
             squared_mm = 0.0
             for k in range(3):
                 voxel, mm = voxel_from_pixel[k], mm_from_pixel[k]
@@ -127,7 +140,6 @@ def _project(
             _integrate_ray(
                 maps, occupied, start, direction, math.sqrt(squared_mm), integrals[row, column]
             )
-    return integrals
 
 
 @numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]

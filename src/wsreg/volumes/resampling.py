@@ -22,17 +22,6 @@ SLAB_VOXELS = 2**21
 """Voxels converted to float32 at a time, which bounds the memory taken."""
 
 
-def isotropic_pyramid(volume: Volume, spacings_mm: Sequence[float]) -> tuple[Volume, ...]:
-    """The CT at several spacings, in the order given.
-
-    Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
-    """
-    levels = {}
-    for spacing_mm in sorted(set(spacings_mm)):
-        levels[spacing_mm] = volume = resample_isotropic(volume, spacing_mm)
-    return tuple(levels[spacing_mm] for spacing_mm in spacings_mm)
-
-
 def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
     """The CT on a grid of cubes with the same axes and the same centre, covering all of it.
 

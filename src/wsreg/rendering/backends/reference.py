@@ -12,7 +12,41 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
-from wsreg.rendering.rays import PlaneAxes, first_plane, plane_axes, plane_stride
+from wsreg.rendering.plane_grid import Rois
+from wsreg.rendering.prepared import PreparedVolume
+from wsreg.rendering.rays import first_plane, plane_samplings
+from wsreg.volumes.volume import Volume
+
+
+def render(
+    prepared: PreparedVolume,
+    camera: Camera,
+    camera_from_ct: Tensor,
+    *,
+    rois: Rois,
+    attenuation: bool,
+    step_mm: float | None,
+    pivot_mm: Tensor,
+    derivatives: bool,
+) -> tuple[Tensor, Tensor]:
+    """As :meth:`wsreg.rendering.backends.protocol.RenderBackend.render`, in float64."""
+    volume = prepared.volume
+    channels = _channels(volume, rois, attenuation).to(camera_from_ct)
+    arguments = (channels, volume.ct_from_voxel, camera, camera_from_ct, step_mm)
+    if derivatives:
+        return render_reference_with_jacobian(*arguments, pivot_mm)
+    image = render_reference(*arguments)
+    return image, image.new_empty((0, *image.shape[1:], 6))
+
+
+def _channels(volume: Volume, rois: Rois, attenuation: bool) -> Tensor:
+    """[C,D,H,W]: attenuation if wanted, then the indicator of each ROI."""
+    channels = [volume.attenuation] if attenuation else []
+    for members in rois:
+        assert volume.labels is not None
+        wanted = torch.tensor(members, dtype=volume.labels.dtype)
+        channels.append(torch.isin(volume.labels, wanted).to(torch.float32))
+    return torch.stack(channels)
 
 
 def _bilinear_sum(planes: Tensor, u: Tensor, v: Tensor, inside: Tensor) -> Tensor:
@@ -43,9 +77,8 @@ def render_one(
     dtype, device = camera_from_ct.dtype, camera_from_ct.device
     voxel_from_camera = torch.linalg.inv(camera_from_ct @ ct_from_voxel.to(camera_from_ct))
     linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
-    fixed = linear.detach().to("cpu", torch.float64)
-    axes: PlaneAxes = plane_axes(fixed, ct_from_voxel)
-    stride = plane_stride(step_mm, axes, fixed)
+    (sampling,) = plane_samplings(linear[None], ct_from_voxel, step_mm)
+    axes, stride = sampling.axes, sampling.stride
 
     rows = torch.arange(camera.rows, dtype=dtype, device=device)
     columns = torch.arange(camera.columns, dtype=dtype, device=device)

@@ -1,0 +1,188 @@
+"""A CT made ready for rendering: its levels, and each level laid out for the march.
+
+All of it is made when it is first asked for, once, and lives as long as the volume it is made of.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+
+from wsreg.errors import InputError
+from wsreg.rendering.loading import load_kernels
+from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_grid
+from wsreg.rendering.rays import PlaneAxes
+from wsreg.volumes.resampling import resample_isotropic
+from wsreg.volumes.volume import Volume
+
+VOXEL_SIZES_MM = (6.0, 3.0, 1.5)
+"""The levels of a registration, coarse to fine."""
+
+T = TypeVar("T")
+
+
+class _Made:
+    """What was made of one volume, each thing once, whoever asks first.
+
+    It must not refer to the volume, which would keep both alive for good.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Hashable, Any] = {}
+        self.lock = threading.RLock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of a key; the first call makes it, others wait for that."""
+        if key not in self.values:
+            with self.lock:
+                if key not in self.values:
+                    self.values[key] = make()
+        value: T = self.values[key]
+        return value
+
+
+_made: WeakKeyDictionary[Volume, _Made] = WeakKeyDictionary()
+_made_lock = threading.Lock()
+
+
+def _made_of(volume: Volume) -> _Made:
+    with _made_lock:
+        return _made.setdefault(volume, _Made())
+
+
+def _renew_locks() -> None:
+    """Give a forked child locks that no thread of its parent holds."""
+    global _made_lock
+    _made_lock = threading.Lock()
+    for made in _made.values():
+        made.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedVolume:
+    """One voxel grid as the backends need it; any number of threads may share it.
+
+    Args:
+        volume: what is rendered.
+    """
+
+    volume: Volume
+    _made: _Made = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_made", _made_of(self.volume))
+
+    def attenuation_grid(self, axes: PlaneAxes) -> PlaneGrid:
+        """The attenuation (1/mm), laid out for rays along ``axes.w``."""
+        return self._made.get(axes, lambda: attenuation_grid(self.volume.attenuation.numpy(), axes))
+
+    def label_grid(self, axes: PlaneAxes, rois: Rois) -> PlaneGrid:
+        """The channel of each voxel, for groups of labels that share none, laid out alike."""
+        labels = self.volume.labels
+        if labels is None:
+            raise InputError("rois must be labels of the volume, it has none")
+        return self._made.get((axes, rois), lambda: label_grid(labels.numpy(), rois, axes))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedCt:
+    """The CT of a patient, to be held while X-rays of that patient come in.
+
+    Args:
+        volume: the CT.
+    """
+
+    volume: Volume
+    _made: _Made = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_made", _made_of(self.volume))
+
+    def levels(
+        self, voxel_sizes_mm: Sequence[float], labels: tuple[int, ...] = ()
+    ) -> tuple[PreparedVolume, ...]:
+        """The CT at each voxel size, in the order given; never finer than its finest spacing.
+
+        Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
+
+        Args:
+            voxel_sizes_mm: edges of the cubic voxels.
+            labels: the only labels that attenuate, so that the image shows the bones that are
+                registered and nothing that moves by itself; all of the CT if empty.
+
+        Raises:
+            InputError: for a size that is not positive, or labels that the CT lacks.
+        """
+        if not all(math.isfinite(size) and size > 0 for size in voxel_sizes_mm):
+            raise InputError(
+                f"voxel_sizes_mm must be positive and finite, got {list(voxel_sizes_mm)}"
+            )
+        finest = min(self.volume.spacing_mm)
+        sizes = [max(size, finest) for size in voxel_sizes_mm]
+        ascending, wanted = sorted(set(sizes)), tuple(sorted(set(labels)))
+        return tuple(
+            self._level(tuple(ascending[: ascending.index(size) + 1]), wanted) for size in sizes
+        )
+
+    def _level(self, sizes_mm: tuple[float, ...], labels: tuple[int, ...]) -> PreparedVolume:
+        """The CT, or these labels of it, averaged over voxels of one size after the other."""
+
+        def make() -> PreparedVolume:
+            *finer, size = sizes_mm
+            if finer:
+                source = self._level(tuple(finer), labels).volume
+            else:
+                source = self.volume.restricted_to(labels) if labels else self.volume
+            return PreparedVolume(volume=resample_isotropic(source, size))
+
+        return self._made.get((sizes_mm, labels), make)
+
+
+def prepare(
+    volume: Volume,
+    voxel_sizes_mm: Sequence[float] = VOXEL_SIZES_MM,
+    labels: tuple[int, ...] = (),
+) -> PreparedCt:
+    """Do ahead what a first registration of a CT would wait for: its levels, and the kernels.
+
+    Arguments as for :meth:`PreparedCt.levels`.
+    """
+    load_kernels()
+    prepared = PreparedCt(volume=volume)
+    prepared.levels(voxel_sizes_mm, labels)
+    return prepared
+
+
+def check_prepared(prepared: PreparedCt, volume: Volume) -> None:
+    """Raise InputError unless a prepared CT is of this volume: the same, or equal in all parts."""
+    other = _first_difference(prepared.volume, volume)
+    if other is not None:
+        raise InputError(
+            f"prepared must be of the volume given, got one of a CT that differs in its {other}"
+        )
+
+
+def _first_difference(a: Volume, b: Volume) -> str | None:
+    """What differs between two volumes, or None."""
+    if a is b:
+        return None
+    if a.hu.shape != b.hu.shape or not torch.equal(a.ct_from_voxel, b.ct_from_voxel):
+        return "voxel grid"
+    if a.air_hu != b.air_hu or not torch.equal(a.hu, b.hu):
+        return "Hounsfield units"
+    if (a.labels is None) != (b.labels is None):
+        return "labels"
+    if a.labels is not None and b.labels is not None and not torch.equal(a.labels, b.labels):
+        return "labels"
+    return None

@@ -1,0 +1,89 @@
+"""Work cut into ranges for a pool of plain Python threads.
+
+It is for compiled code that lets go of the GIL.  Numba's own thread pools are not used:
+OpenMP's threads spin while they wait, the others fail when two Python threads call them, and a
+forked child inherits neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from wsreg.errors import InputError
+
+CHUNKS_PER_THREAD = 4
+"""Ranges cost different amounts: who is done early takes another."""
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def thread_count() -> int:
+    """How many threads share the work: WSREG_THREADS, or else one for each usable core.
+
+    Raises:
+        InputError: WSREG_THREADS is not a whole number of at least 1.
+    """
+    wanted = os.environ.get("WSREG_THREADS")
+    if not wanted:
+        return usable_cores()
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise InputError(f"WSREG_THREADS must be a whole number of at least 1, got {wanted!r}")
+    return int(wanted)
+
+
+def run_ranges(work: Callable[[int, int], object], count: int, smallest: int) -> None:
+    """Call ``work(first, last)`` on ranges that make up range(count), several at a time.
+
+    The caller's thread takes part, so it never waits for a pool that is busy with others' work.
+
+    Args:
+        work: what to do; it must not mind in which order, and must let go of the GIL to gain.
+        count: how many pieces of work there are.
+        smallest: how many pieces are worth a range of their own.  Less than two ranges' worth is
+            done by the caller alone.
+    """
+    threads = min(thread_count(), count // max(smallest, 1))
+    if threads < 2:
+        work(0, count)
+        return
+    chunks = min(threads * CHUNKS_PER_THREAD, count // max(smallest, 1))
+    ends = [count * number // chunks for number in range(chunks + 1)]
+    waiting = deque(itertools.pairwise(ends))
+
+    def take_ranges() -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                work(*waiting.popleft())
+
+    helpers: list[Future[None]] = []
+    with contextlib.suppress(RuntimeError):  # the interpreter ends: no new helpers any more
+        for _ in range(threads - 1):
+            helpers.append(_pool().submit(take_ranges))
+    try:
+        take_ranges()
+    finally:
+        waiting.clear()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    helpers = max(thread_count(), usable_cores()) - 1
+    return ThreadPoolExecutor(max(helpers, 1), thread_name_prefix="wsreg")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
