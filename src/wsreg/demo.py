@@ -30,7 +30,7 @@ from wsreg.radiographs.reading import read_radiograph
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.solving import Progress
+from wsreg.registration.strategy import Progress
 from wsreg.simulation.parameters import SamplingRanges, sample_parameters
 from wsreg.simulation.xray import simulate_xray
 from wsreg.specimens.ct import scan

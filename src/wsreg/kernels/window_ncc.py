@@ -50,9 +50,12 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
     height, width = moving.shape
     count, total = 0.0, 0.0
     for y in range(height):
+        row_count, row_total = np.float32(0), np.float32(0)
         for x in range(width):
-            count += mask[y, x]
-            total += mask[y, x] * moving[y, x]
+            row_count += mask[y, x]
+            row_total += mask[y, x] * moving[y, x]
+        count += row_count
+        total += row_total
     mean = np.float32(total / count)
     squares = 0.0
     for y in range(height):
@@ -82,7 +85,7 @@ def linearize_windows(
     fixed, mask, moving, jacobian, size, stride, count, fixed_sum, fixed_norm, weight,
     floor, fixed_deviation, robust_scale, gradient, normal,
 ):  # fmt: skip
-    """Return the loss of one moving image; its gradient and normal matrix are written.
+    """Return (loss, similarity) of one moving image; gradient and normal matrix are written.
 
     Args:
         fixed: [H,W] float32, masked and centred; ``mask`` [H,W] float32.
@@ -113,25 +116,24 @@ def linearize_windows(
     pixel_weight = np.zeros((height, width), np.float32)
     gradient[:] = 0.0
     normal[:] = 0.0
-    value, floor_curvature = 0.0, 0.0
+    value, alike, floor_curvature = 0.0, 0.0, 0.0
     tiny = np.float32(1e-30)
     for row in range(down):
         first = row * across
         _column_sums(columns, fixed, centred, slopes, row * stride, size[0])
         _window_row(columns, sums, size[1], stride)
-        row_value = 0.0
+        row_value, row_alike = 0.0, 0.0
         for k in range(across):
             n = max(count[first + k], np.float32(1))
             shared = np.float32(floor * deviation) * n
             cross = sums[1, k] - sums[0, k] * fixed_sum[first + k] / n
             cross += shared * np.float32(fixed_deviation)
             square = max(sums[2, k] - sums[0, k] * sums[0, k] / n, np.float32(0))
-            inverse = np.float32(1) / np.sqrt(
-                max(square + shared * np.float32(deviation), tiny)
-            )
+            inverse = np.float32(1) / np.sqrt(max(square + shared * np.float32(deviation), tiny))
             similar = cross * inverse / fixed_norm[first + k]
             apart = np.float32(1) - similar
             slope = weight[first + k]
+            row_alike += slope * similar
             if robust_scale > 0:
                 shrink = np.float32(1) / (np.float32(1) + apart / np.float32(robust_scale))
                 row_value += slope * apart * shrink
@@ -143,6 +145,9 @@ def linearize_windows(
             curve[k] = slope * inverse * inverse
             floor_curvature += curve[k] * n * floor
         value += row_value
+        alike += row_alike
+        if parameters == 0:
+            continue
         for p in range(parameters):
             by_mean, by_moving, by_fixed = sums[3 + 3 * p], sums[4 + 3 * p], sums[5 + 3 * p]
             bend = np.float32(floor * by_deviation[p])
@@ -153,11 +158,13 @@ def linearize_windows(
                 slope = max(gains[k], tiny)
                 inverse = curve[k] / slope
                 along_moving = (
-                    by_moving[k] - by_mean[k] * sums[0, k] * inverse_n
+                    by_moving[k]
+                    - by_mean[k] * sums[0, k] * inverse_n
                     + n * bend * np.float32(deviation)
                 ) * inverse
                 along_fixed = (
-                    by_fixed[k] - by_mean[k] * fixed_sum[first + k] * inverse_n
+                    by_fixed[k]
+                    - by_mean[k] * fixed_sum[first + k] * inverse_n
                     + n * bend * np.float32(fixed_deviation)
                 ) / fixed_norm[first + k]
                 total -= (along_fixed - ncc[k] * along_moving) * gains[k]
@@ -192,4 +199,4 @@ def linearize_windows(
         for q in range(p + 1):
             normal[p, q] += floor_curvature * by_deviation[p] * by_deviation[q]
             normal[q, p] = normal[p, q]
-    return value
+    return value, alike

@@ -62,7 +62,7 @@ class QuadraticModel:
         )
 
     def weighted_sum(self, weights: Tensor) -> QuadraticModel:
-        """Return, of a batch [...,R], the sum over R, each times its weight [...,R] of at least 0."""
+        """Return the sum over R of a batch [...,R], each times its weight [...,R] of at least 0."""
         weights = weights.double()
         return QuadraticModel(
             value=(weights * self.value).sum(dim=-1),

@@ -54,7 +54,10 @@ class LevelConfig:
 
     def record(self) -> dict[str, Any]:
         """Return the settings as plain values, with the measure's name."""
-        return {**dataclasses.asdict(self), "measure": {"name": self.measure.name, **vars_of(self.measure)}}
+        return {
+            **dataclasses.asdict(self),
+            "measure": {"name": self.measure.name, **vars_of(self.measure)},
+        }
 
 
 def vars_of(measure: Measure) -> dict[str, Any]:

@@ -59,9 +59,7 @@ class Level:
         models = [view.linearize(seen) for view, seen in self._seen(states, derivatives=True)]
         return functools.reduce(operator.add, models)
 
-    def _seen(
-        self, states: Tensor, *, derivatives: bool
-    ) -> Iterator[tuple[LevelView, Projection]]:
+    def _seen(self, states: Tensor, *, derivatives: bool) -> Iterator[tuple[LevelView, Projection]]:
         return zip(self.views, self.project(states, derivatives=derivatives), strict=True)
 
     def with_rois_alone(self, config: RoiConfig) -> Level | None:
@@ -76,7 +74,7 @@ class Level:
 
     def move(self, states: Tensor, steps: Tensor) -> Tensor:
         """Return states [...,K,4,4] moved by steps [...,6K]."""
-        each = steps.unflatten(-1, (-1, 6))
+        each = steps.reshape(*steps.shape[:-1], -1, 6)
         moved = [
             perturb(states[..., number, :, :], each[..., number, :], body.pivot_mm)
             for number, body in enumerate(self.bodies)

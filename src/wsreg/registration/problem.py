@@ -82,9 +82,7 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
             _level_view(problem, view, config, configs[coarser], bodies[coarser])
             for view in problem.views
         )
-        levels.append(
-            Level(bodies=bodies[number], views=views, backend=problem.settings.backend)
-        )
+        levels.append(Level(bodies=bodies[number], views=views, backend=problem.settings.backend))
     return levels
 
 
@@ -113,7 +111,9 @@ def _level_view(
     return _with_rendered_rois(plain, view, view.rois, problem, roi_config, roi_bodies)
 
 
-def _with_network_rois(plain: LevelView, view: View, rois: RoiTarget, problem: Problem) -> LevelView:
+def _with_network_rois(
+    plain: LevelView, view: View, rois: RoiTarget, problem: Problem
+) -> LevelView:
     size = (plain.camera.rows, plain.camera.columns)
     found = masks_on_grid(rois, view.radiograph.mask, size, [True] * len(rois.names))
     if found is None:

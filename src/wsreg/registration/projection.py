@@ -163,4 +163,5 @@ def _in_rig_axes(jacobian: Tensor, camera_from_rig: Tensor) -> Tensor:
     rotation = camera_from_rig[:3, :3].to(jacobian)
     if jacobian.numel() == 0 or torch.equal(rotation, torch.eye(3).to(rotation)):
         return jacobian
-    return (jacobian.unflatten(-1, (-1, 3)) @ rotation).flatten(-2)
+    triples = jacobian.reshape(*jacobian.shape[:-1], -1, 3)
+    return (triples @ rotation).reshape(jacobian.shape)

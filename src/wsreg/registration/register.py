@@ -26,7 +26,7 @@ from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.views import view_pose
+from wsreg.volumes.views import frontal_pose as view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -176,10 +176,10 @@ def _start_pose(
         pose = check_rigid(init, "init")
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose, "pose"
-    if init == "search":
-        return view_pose(volume, camera, view), "search"
+    if init not in STARTS:
+        raise InputError(f"init must be a pose or one of {', '.join(STARTS)}, got {init!r}")
     if init != "dicom":
-        raise InputError(f"init must be a pose, 'search' or 'dicom', got {init!r}")
+        return view_pose(volume, camera, view), init
     if radiograph.angles is None:
         raise InputError(
             f"init 'dicom' needs C-arm angles in the header of {radiograph.name}, it has none; "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wsreg.similarity.linearization import Linearization
+from wsreg.optimisation.quadratic_model import QuadraticModel
 
 FARTHEST = 0.5
 """Distances are capped here, as a share of the image's longer side: what is farther is lost."""
@@ -63,7 +63,7 @@ def mean_distances(
 
 def linearize_each_distance(
     target: Tensor, distances: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
-) -> Linearization:
+) -> QuadraticModel:
     """Gauss-Newton view of half the squared mean distance of each ROI, a batch of [...,R].
 
     Arguments as for :func:`mean_distances`, with the probabilities' jacobian [...,R,H,W,P].
@@ -75,7 +75,7 @@ def linearize_each_distance(
     sums = columns @ torch.stack((nearer, weight), dim=-1).flatten(-3, -2)
     change = (sums[..., 0] - (mean - FARTHEST)[..., None] * sums[..., 1]) / mass[..., None]
     mean, change = mean.double(), change.double()
-    return Linearization(
+    return QuadraticModel(
         value=0.5 * mean.square(),
         gradient=mean[..., None] * change,
         normal_matrix=change[..., :, None] * change[..., None, :],

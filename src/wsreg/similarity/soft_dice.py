@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.similarity.linearization import Linearization
+from wsreg.optimisation.quadratic_model import QuadraticModel
 
 
 def present(target: Tensor, mask: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def dice_loss(target: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
 
 def linearize_each_dice(
     target: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
-) -> Linearization:
+) -> QuadraticModel:
     """Gauss-Newton view of 1 - Dice of each ROI, a batch of [...,R].
 
     With d = m - p and n = |m|^2 + |p|^2 the residual is sqrt(2/n) d; its derivative has one part
@@ -75,7 +75,7 @@ def linearize_each_dice(
     n, loss = size[..., None, None], value[..., None, None]
     across = by_apart[..., :, None] * by_moving[..., None, :] / n
     along = by_moving[..., :, None] * by_moving[..., None, :] * loss / n
-    return Linearization(
+    return QuadraticModel(
         value=value.double(),
         gradient=(-2.0 / size[..., None] * (by_apart + value[..., None] * by_moving)).double(),
         normal_matrix=(2.0 / n * (columns @ columns.mT + across + across.mT + along)).double(),
@@ -84,7 +84,7 @@ def linearize_each_dice(
 
 def linearize_dice(
     target: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
-) -> Linearization:
+) -> QuadraticModel:
     """Gauss-Newton view of :func:`dice_loss`, a batch of [...]; arguments as for each ROI."""
     taking_part = present(target, mask)
     each = linearize_each_dice(target, probabilities, jacobian, mask)

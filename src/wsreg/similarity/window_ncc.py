@@ -11,8 +11,8 @@ is a minimum of the loss: a floor in the denominator alone would reward contrast
 texture have an NCC near 1 and tell nothing, instead of comparing noise.
 
 A window weighs |a|^2 / (|a|^2 + n g s_a^2): the fixed image alone decides, so that no pose can gain
-by hiding windows.  1 - NCC of each goes through e / (1 + e/r), so that windows which cannot agree (a
-tool, a part that moved) count less (Geman and McClure's function of the residual's norm).
+by hiding windows.  1 - NCC of each goes through e / (1 + e/r), so that windows which cannot agree (a tool,
+a part that moved) count less (Geman and McClure's function of the residual's norm).
 
 One window of the image's size gives the global NCC, without floor, weight or robustness.
 """
@@ -23,12 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from wsreg.errors import InputError
 from wsreg.kernels.window_ncc import linearize_windows
 from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.threads import run_ranges
 
 MIN_VALID = 0.5
 """A window takes part if at least this fraction of its pixels is valid."""
@@ -136,18 +138,22 @@ def window_similarities(windows: Windows, moving: Tensor) -> Tensor:
 
 
 def window_loss(windows: Windows, moving: Tensor) -> Tensor:
-    """Return [...] the weighted mean of robust 1 - NCC over windows; differentiable.
+    """Return [B] the weighted mean of robust 1 - NCC over windows; differentiable.
 
     Args:
         windows: the prepared fixed image.
-        moving: [...,H,W].
+        moving: [B,H,W].
     """
+    if _by_kernel(moving) and not (torch.is_grad_enabled() and moving.requires_grad):
+        return _kernel_values(windows, moving)[0]
     loss, _ = _robust(windows, 1.0 - window_similarities(windows, moving))
     return (windows.weight * loss).sum(dim=-1)
 
 
 def window_similarity(windows: Windows, moving: Tensor) -> Tensor:
-    """Return [...] the weighted mean NCC over windows, which is 1 for a perfect match."""
+    """Return [B] the weighted mean NCC over windows, which is 1 for a perfect match."""
+    if _by_kernel(moving):
+        return _kernel_values(windows, moving.detach())[1]
     return (windows.weight * window_similarities(windows, moving)).sum(dim=-1)
 
 
@@ -158,31 +164,55 @@ def linearize_window_loss(windows: Windows, moving: Tensor, jacobian: Tensor) ->
         windows: the prepared fixed image.
         moving: [B,H,W], with ``jacobian`` [B,H,W,P].
     """
-    if moving.device.type != "cpu" or moving.dtype != torch.float32:
+    if not _by_kernel(moving):
         return linearize_window_loss_reference(windows, moving, jacobian)
-    batch, parameters = len(moving), jacobian.shape[-1]
-    gradient = np.empty((batch, parameters))
-    normal = np.empty((batch, parameters, parameters))
-    arrays = [
-        t.to(torch.float32).numpy()
-        for t in (windows.count, windows.sums, windows.norm, windows.weight)
-    ]
-    fixed, mask = windows.fixed.numpy(), windows.mask.numpy()
-    images = moving.contiguous().numpy()
     slopes = jacobian.movedim(-1, -3).contiguous().numpy()
-    config, deviation = windows.config, float(windows.deviation)
-    values = [
-        linearize_windows(
-            fixed, mask, images[n], slopes[n], windows.size, windows.stride, *arrays,
-            config.floor, deviation, config.robust_scale, gradient[n], normal[n],
-        )
-        for n in range(batch)
-    ]  # fmt: skip
+    parameters = jacobian.shape[-1]
+    gradient = np.empty((len(moving), parameters))
+    normal = np.empty((len(moving), parameters, parameters))
+    values = _run_kernel(windows, moving, slopes, gradient, normal)
     return QuadraticModel(
-        value=torch.tensor(values, dtype=torch.float64),
+        value=torch.from_numpy(values[0]),
         gradient=torch.from_numpy(gradient),
         normal_matrix=_positive(torch.from_numpy(normal)),
     )
+
+
+def _by_kernel(moving: Tensor) -> bool:
+    return moving.device.type == "cpu" and moving.dtype == torch.float32
+
+
+def _kernel_values(windows: Windows, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (loss [B], similarity [B]) of moving images [B,H,W]."""
+    count, (height, width) = len(moving), moving.shape[-2:]
+    slopes = np.empty((count, 0, height, width), np.float32)
+    values = _run_kernel(windows, moving, slopes, np.empty((count, 0)), np.empty((count, 0, 0)))
+    loss, similarity = torch.from_numpy(values).to(moving.dtype)
+    return loss, similarity
+
+
+def _run_kernel(
+    windows: Windows,
+    moving: Tensor,
+    slopes: NDArray[np.float32],
+    gradient: NDArray[np.float64],
+    normal: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return [2,B] losses and similarities; fill gradient [B,P] and normal matrix [B,P,P]."""
+    config, deviation = windows.config, float(windows.deviation)
+    fixed, mask = windows.fixed.numpy(), windows.mask.numpy()
+    each = [t.numpy() for t in (windows.count, windows.sums, windows.norm, windows.weight)]
+    images, values = moving.contiguous().numpy(), np.empty((2, len(moving)))
+
+    def work(first: int, last: int) -> None:
+        for n in range(first, last):
+            values[:, n] = linearize_windows(
+                fixed, mask, images[n], slopes[n], windows.size, windows.stride, *each,
+                config.floor, deviation, config.robust_scale, gradient[n], normal[n],
+            )  # fmt: skip
+
+    run_ranges(work, len(moving), smallest=1)
+    return values
 
 
 def linearize_window_loss_reference(
@@ -225,7 +255,7 @@ def linearize_window_loss_reference(
 
 
 def _statistics(windows: Windows, moving: Tensor) -> tuple[Tensor, ...]:
-    """Return (NCC [...,K], centred image [...,H,W], sums [...,K], norms [...,K], deviation [...])."""
+    """Return (NCC [...,K], centred image [...,H,W], sums and norms [...,K], deviation [...])."""
     image, deviation = _centred(moving, windows.mask)
     products = torch.stack((image, image * windows.fixed, image.square()), dim=-3)
     sums, cross, squares = _window_sums(products, windows.size, windows.stride).unbind(-2)

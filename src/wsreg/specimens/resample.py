@@ -50,7 +50,7 @@ def _box_weights(centres: NDArray[Any], width: float, size: int) -> Float32Array
     """[N,size] share of every value in the mean over a box around each centre, in voxels."""
     low, high = (centres[:, None] + side * width / 2.0 - np.arange(size) for side in (-1, 1))
     weights = (_hat_integral(high) - _hat_integral(low)) / width
-    return weights.astype(np.float32)
+    return np.asarray(weights, np.float32)
 
 
 def _hat_integral(x: NDArray[Any]) -> NDArray[Any]:

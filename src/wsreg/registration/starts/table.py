@@ -9,3 +9,4 @@ from wsreg.registration.starts.search import search
 from wsreg.registration.starts.start import Start
 
 STARTS: Mapping[str, Start] = {"pose": given, "dicom": given, "search": search}
+"""A pose that is given starts as ``pose``."""

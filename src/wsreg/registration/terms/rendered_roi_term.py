@@ -1,4 +1,4 @@
-"""Overlap of the X-ray's regions with labels rendered from the CT, and distance while it is small."""
+"""Overlap of the X-ray's regions with labels rendered from the CT; distance while it is small."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
 
 
 def remaining_gain(model: QuadraticModel) -> float:
-    """Return the fraction of the loss that a full Gauss-Newton step still promises, of one state."""
+    """Return the fraction of one state's loss that a full Gauss-Newton step still promises."""
     step = torch.linalg.lstsq(model.normal_matrix, model.gradient[:, None]).solution
     promised = 0.5 * float(model.gradient @ step[:, 0])
     return promised / max(float(model.value), 1e-12)

@@ -15,7 +15,6 @@ from wsreg.registration.level import Level
 from wsreg.registration.projection import Projection
 from wsreg.registration.terms.image_term import ImageTerm
 from wsreg.registration.terms.term import LeastSquaresTerm
-from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
 from wsreg.registration.verdict.patch_ncc import patch_ncc
 
 
