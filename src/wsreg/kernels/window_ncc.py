@@ -80,7 +80,8 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
     return deviation, by_parameter
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+# Fast arithmetic, but NaN stays NaN: an image that shows nothing must not look like a good one.
+@njit(nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz", "afn"}, cache=True)
 def linearize_windows(
     fixed, mask, moving, jacobian, size, stride, count, fixed_sum, fixed_norm, weight,
     floor, fixed_deviation, robust_scale, gradient, normal,

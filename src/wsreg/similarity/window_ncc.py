@@ -11,8 +11,8 @@ is a minimum of the loss: a floor in the denominator alone would reward contrast
 texture have an NCC near 1 and tell nothing, instead of comparing noise.
 
 A window weighs |a|^2 / (|a|^2 + n g s_a^2): the fixed image alone decides, so that no pose can gain
-by hiding windows.  1 - NCC of each goes through e / (1 + e/r), so that windows which cannot agree (a tool,
-a part that moved) count less (Geman and McClure's function of the residual's norm).
+by hiding windows.  1 - NCC of each goes through e / (1 + e/r), so that windows which cannot agree
+(a tool, a part that moved) count less (Geman and McClure's function of the residual's norm).
 
 One window of the image's size gives the global NCC, without floor, weight or robustness.
 """
