@@ -54,8 +54,8 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
         for x in range(width):
             row_count += mask[y, x]
             row_total += mask[y, x] * moving[y, x]
-        count += row_count
-        total += row_total
+        count += float(row_count)
+        total += float(row_total)
     mean = np.float32(total / count)
     squares = 0.0
     for y in range(height):
@@ -64,7 +64,7 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
             value = (moving[y, x] - mean) * mask[y, x]
             centred[y, x] = value
             row += value * value
-        squares += row
+        squares += float(row)
     deviation = np.sqrt(squares / count)
     by_parameter = np.zeros(len(gradient))
     for p in range(len(gradient)):
@@ -75,7 +75,7 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
                 slope = jacobian[p, y, x] * mask[y, x]
                 slopes[p, y, x] = slope
                 row += slope * centred[y, x]
-            total += row
+            total += float(row)
         by_parameter[p] = total / max(count * deviation, 1e-30)
     return deviation, by_parameter
 
