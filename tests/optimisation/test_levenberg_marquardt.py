@@ -1,17 +1,23 @@
-"""Descents on toy problems, without a renderer."""
+"""Descents on toy problems, without a renderer: plain vectors, and a pose seen by its points."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from wsreg.geometry.rigid import perturb, transform_points
-from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig, minimise
-from wsreg.similarity.linearization import Linearization
+from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
+from wsreg.optimisation.quadratic_model import QuadraticModel
 
 PIVOT = torch.zeros(3, dtype=torch.float64)
 POINTS = 50.0 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+LONGEST = torch.tensor([0.12, 0.12, 0.12, 25.0, 25.0, 60.0], dtype=torch.float64)
+CONFIG = LevenbergMarquardtConfig()
+
+Residual = Callable[[Tensor], Tensor]
 
 
 def poses_at(*steps: list[float]) -> Tensor:
@@ -21,6 +27,7 @@ def poses_at(*steps: list[float]) -> Tensor:
 
 
 TARGET = poses_at([0.1, -0.2, 0.15, 5.0, -8.0, 20.0])[0]
+STARTS = poses_at([0.0] * 6, [0.3, 0.1, -0.2, 30.0, 20.0, -60.0], [0.1, 0, 0, 0, 0, 100.0])
 
 
 def move(poses: Tensor, steps: Tensor) -> Tensor:
@@ -32,7 +39,7 @@ def projected(poses: Tensor) -> Tensor:
     return (1000.0 * moved[..., :2] / moved[..., 2:]).flatten(-2)
 
 
-def linearize(poses: Tensor) -> Linearization:
+def linearize(poses: Tensor) -> QuadraticModel:
     """Half the squared distance of projected points: depth is seen weakly, as in X-rays."""
     residual = projected(poses) - projected(TARGET)
     jacobian = torch.stack(
@@ -44,73 +51,130 @@ def linearize(poses: Tensor) -> Linearization:
             for pose in poses
         ]
     )
-    return Linearization(
+    return QuadraticModel(
         value=0.5 * residual.square().sum(dim=-1),
         gradient=(jacobian.mT @ residual[..., None])[..., 0],
         normal_matrix=jacobian.mT @ jacobian,
     )
 
 
-STARTS = poses_at([0.0] * 6, [0.3, 0.1, -0.2, 30.0, 20.0, -60.0], [0.1, 0, 0, 0, 0, 100.0])
-
-
 def test_it_finds_the_pose_and_its_weakly_seen_depth() -> None:
-    found = minimise(linearize, move, STARTS, LevenbergMarquardtConfig(max_iterations=60))
+    config = LevenbergMarquardtConfig(max_iterations=60)
+    found = minimise(linearize, move, STARTS, LONGEST, config)
     assert bool(found.converged.all())
-    torch.testing.assert_close(found.camera_from_ct, TARGET.expand(3, 4, 4), atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(found.states, TARGET.expand(3, 4, 4), atol=1e-3, rtol=1e-5)
 
 
 def test_a_batch_ends_where_its_members_end() -> None:
-    config = LevenbergMarquardtConfig()
-    batch = minimise(linearize, move, STARTS, config)
-    alone = [minimise(linearize, move, start[None], config) for start in STARTS]
-    torch.testing.assert_close(
-        batch.camera_from_ct, torch.cat([one.camera_from_ct for one in alone])
-    )
+    batch = minimise(linearize, move, STARTS, LONGEST, CONFIG)
+    alone = [minimise(linearize, move, start[None], LONGEST, CONFIG) for start in STARTS]
+    torch.testing.assert_close(batch.states, torch.cat([one.states for one in alone]))
     assert batch.evaluations == sum(one.evaluations for one in alone)
 
 
 def test_it_never_ends_worse_than_it_began() -> None:
     generator = torch.Generator().manual_seed(1)
 
-    def misleading(poses: Tensor) -> Linearization:
+    def misleading(poses: Tensor) -> QuadraticModel:
         honest = linearize(poses)
         noise = torch.randn(honest.gradient.shape, generator=generator, dtype=torch.float64)
-        return Linearization(
+        return QuadraticModel(
             value=honest.value,
             gradient=honest.gradient.norm() * noise,
             normal_matrix=honest.normal_matrix,
         )
 
-    found = minimise(misleading, move, STARTS, LevenbergMarquardtConfig())
+    found = minimise(misleading, move, STARTS, LONGEST, CONFIG)
     assert bool((found.values <= linearize(STARTS).value).all())
+    # The model handed back is of the state handed back.
+    torch.testing.assert_close(found.values, linearize(found.states).value)
 
 
 def test_no_step_is_longer_than_allowed() -> None:
-    config = LevenbergMarquardtConfig(max_iterations=1, max_shift_mm=2.0, damping=1e-6)
+    config = LevenbergMarquardtConfig(max_iterations=1, damping=1e-6)
+    longest = LONGEST.clone()
+    longest[3:5] = 2.0
     start = poses_at([0.1, -0.2, 0.15, 60.0, -8.0, 20.0])
-    found = minimise(linearize, move, start, config)
-    shift = (found.camera_from_ct - start)[0, :2, 3].abs().max()
+    found = minimise(linearize, move, start, longest, config)
+    shift = (found.states - start)[0, :2, 3].abs().max()
     assert float(shift) == pytest.approx(2.0, rel=1e-6)
 
 
 def test_a_loss_that_is_not_finite_is_left_alone() -> None:
-    def broken(poses: Tensor) -> Linearization:
+    def broken(poses: Tensor) -> QuadraticModel:
         honest = linearize(poses)
         value = honest.value.clone()
         value[poses[:, 2, 3] > 750.0] = torch.nan
-        return Linearization(
+        return QuadraticModel(
             value=value, gradient=honest.gradient, normal_matrix=honest.normal_matrix
         )
 
-    found = minimise(broken, move, STARTS, LevenbergMarquardtConfig())
-    assert torch.equal(found.camera_from_ct[2], STARTS[2])
+    found = minimise(broken, move, STARTS, LONGEST, CONFIG)
+    assert torch.equal(found.states[2], STARTS[2])
     assert float(found.values[2]) == float("inf")
-    assert found.converged.tolist()[:2] == [True, True]
+    assert found.converged.tolist() == [True, True, False]
 
 
 def test_iterations_are_limited() -> None:
-    found = minimise(linearize, move, STARTS, LevenbergMarquardtConfig(max_iterations=2))
+    config = LevenbergMarquardtConfig(max_iterations=2)
+    found = minimise(linearize, move, STARTS, LONGEST, config)
     assert found.iterations == 6
     assert found.evaluations == 9
     assert not bool(found.converged.any())
+
+
+def plain(residual: Residual) -> Callable[[Tensor], QuadraticModel]:
+    """The model of half the squared residual of plain vectors [B,P]."""
+
+    def linearize_vectors(vectors: Tensor) -> QuadraticModel:
+        r = residual(vectors)
+        jacobian = torch.stack(
+            [torch.autograd.functional.jacobian(residual, vector) for vector in vectors]
+        )
+        return QuadraticModel(
+            value=0.5 * r.square().sum(dim=-1),
+            gradient=(jacobian.mT @ r[..., None])[..., 0],
+            normal_matrix=jacobian.mT @ jacobian,
+        )
+
+    return linearize_vectors
+
+
+TIMES = torch.linspace(0.0, 4.0, 15, dtype=torch.float64)
+DECAY = torch.tensor([3.0, 0.7, 0.5], dtype=torch.float64)
+MIXED = torch.randn(20, 12, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+TWELVE = torch.linspace(-1.0, 1.0, 12, dtype=torch.float64)
+
+
+def decay(vectors: Tensor) -> Tensor:
+    """Height, rate and offset of an exponential decay."""
+    height, rate, offset = (part[..., None] for part in vectors.unbind(-1))
+    return height * torch.exp(-rate * TIMES) + offset
+
+
+def mixed(vectors: Tensor) -> Tensor:
+    return (vectors + 0.1 * vectors**3) @ MIXED.T
+
+
+@pytest.mark.parametrize(("seen", "truth"), [(decay, DECAY), (mixed, TWELVE)])
+def test_a_state_may_be_a_plain_vector_of_any_length(seen: Residual, truth: Tensor) -> None:
+    spread = torch.linspace(-0.4, 0.4, 3, dtype=torch.float64)[:, None]
+    starts = truth + spread * torch.ones(len(truth), dtype=torch.float64)
+    found = minimise(
+        plain(lambda vectors: seen(vectors) - seen(truth)), torch.add, starts,
+        torch.full((len(truth),), 0.5, dtype=torch.float64),
+        LevenbergMarquardtConfig(max_iterations=60),
+    )  # fmt: skip
+    assert bool(found.converged.all())
+    torch.testing.assert_close(found.states, truth.expand(3, -1), atol=1e-5, rtol=0)
+    assert found.model.gradient.shape == (3, len(truth))
+
+
+def test_a_parameter_that_nothing_sees_stays() -> None:
+    def first_only(vectors: Tensor) -> Tensor:
+        return vectors[..., :1] - 2.0
+
+    start = torch.tensor([[0.0, 7.0]], dtype=torch.float64)
+    longest = torch.ones(2, dtype=torch.float64)
+    found = minimise(plain(first_only), torch.add, start, longest, CONFIG)
+    assert found.states[0].tolist() == pytest.approx([2.0, 7.0], abs=1e-3)

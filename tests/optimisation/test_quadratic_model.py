@@ -1,30 +1,41 @@
-"""Linearizations add up and come from residuals."""
+"""Quadratic models: from residuals, added up, picked from, and in other parameters."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from wsreg.similarity.linearization import Linearization
+from wsreg.optimisation.quadratic_model import QuadraticModel
+
+
+def random_model(*batch: int, parameters: int = 6, seed: int = 3) -> QuadraticModel:
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(*batch, *shape, generator=generator, dtype=torch.float64)
+
+    root = random(parameters, parameters)
+    return QuadraticModel(value=random(), gradient=random(parameters), normal_matrix=root @ root.mT)
 
 
 def test_of_a_residual() -> None:
     residual = torch.tensor([1.0, -2.0])
     jacobian = torch.tensor([[1.0, 0.0], [3.0, 2.0]])
-    linear = Linearization.of_residual(residual, jacobian)
-    assert float(linear.value) == 2.5
-    assert linear.gradient.tolist() == [-5.0, -4.0]
-    assert linear.normal_matrix.tolist() == [[10.0, 6.0], [6.0, 4.0]]
-    double = linear + linear.scaled(2.0)
+    model = QuadraticModel.of_residual(residual, jacobian)
+    assert float(model.value) == 2.5
+    assert model.gradient.tolist() == [-5.0, -4.0]
+    assert model.normal_matrix.tolist() == [[10.0, 6.0], [6.0, 4.0]]
+    double = model + model.scaled(2.0)
     assert float(double.value) == 7.5
     assert double.gradient.tolist() == [-15.0, -12.0]
     assert double.normal_matrix.tolist() == [[30.0, 18.0], [18.0, 12.0]]
 
 
-def test_finiteness_and_choice_are_for_each_pose() -> None:
-    good = Linearization(
+def test_finiteness_and_choice_are_for_each_state() -> None:
+    good = QuadraticModel(
         value=torch.zeros(2), gradient=torch.zeros(2, 3), normal_matrix=torch.zeros(2, 3, 3)
     )
-    bad = Linearization(
+    bad = QuadraticModel(
         value=torch.tensor([0.0, torch.nan]),
         gradient=torch.ones(2, 3),
         normal_matrix=torch.ones(2, 3, 3),
@@ -32,17 +43,67 @@ def test_finiteness_and_choice_are_for_each_pose() -> None:
     assert bad.is_finite().tolist() == [True, False]
     mixed = bad.where(torch.tensor([True, False]), good)
     assert mixed.gradient[:, 0].tolist() == [1.0, 0.0]
+    assert mixed.normal_matrix[:, 0, 0].tolist() == [1.0, 0.0]
     assert float(mixed[1].value) == 0.0
 
 
+def test_one_infinite_slope_or_curvature_is_enough() -> None:
+    for name in ("gradient", "normal_matrix"):
+        model = random_model(2)
+        getattr(model, name)[1].view(-1)[4] = torch.inf
+        assert model.is_finite().tolist() == [True, False], name
+
+
 def test_a_weighted_sum_over_the_last_batch_axis() -> None:
-    generator = torch.Generator().manual_seed(3)
-    value, gradient, normal = (
-        torch.rand(2, 3, *shape, generator=generator, dtype=torch.float64)
-        for shape in ((), (6,), (6, 6))
-    )
-    batch = Linearization(value=value, gradient=gradient, normal_matrix=normal)
+    batch = random_model(2, 3)
     total = batch.weighted_sum(torch.tensor([0.5, 0.0, 2.0]))
-    torch.testing.assert_close(total.value, 0.5 * value[:, 0] + 2.0 * value[:, 2])
-    torch.testing.assert_close(total.gradient, 0.5 * gradient[:, 0] + 2.0 * gradient[:, 2])
-    torch.testing.assert_close(total.normal_matrix, 0.5 * normal[:, 0] + 2.0 * normal[:, 2])
+    for name in ("value", "gradient", "normal_matrix"):
+        each = getattr(batch, name)
+        torch.testing.assert_close(getattr(total, name), 0.5 * each[:, 0] + 2.0 * each[:, 2])
+
+
+def test_other_parameters_by_hand() -> None:
+    """Both old parameters move by the one new one, the second of them twice as far."""
+    model = QuadraticModel(
+        value=torch.tensor(3.0),
+        gradient=torch.tensor([1.0, 10.0]),
+        normal_matrix=torch.tensor([[2.0, 1.0], [1.0, 4.0]]),
+    )
+    one = model.reparameterised(torch.tensor([[1.0], [2.0]]))
+    assert float(one.value) == 3.0
+    assert one.gradient.tolist() == [21.0]
+    assert one.normal_matrix.tolist() == [[2.0 + 2.0 * 2.0 + 4.0 * 4.0]]
+
+
+def test_other_parameters_are_those_of_the_function_in_them() -> None:
+    """Against derivatives of f(matrix @ q), also where each state has a matrix of its own."""
+    model = random_model(2, parameters=4)
+    generator = torch.Generator().manual_seed(5)
+    matrices = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
+    found = model.reparameterised(matrices)
+    for number in range(2):
+
+        def loss(q: Tensor, number: int = number) -> Tensor:
+            here, p = model[number], matrices[number] @ q
+            return here.value + here.gradient @ p + 0.5 * p @ here.normal_matrix @ p
+
+        steps = 1e-4 * torch.eye(3, dtype=torch.float64)
+        slope = torch.stack([(loss(s) - loss(-s)) / 2e-4 for s in steps])
+        torch.testing.assert_close(found.gradient[number], slope, rtol=1e-8, atol=1e-9)
+        rows = [
+            [loss(a + b) - loss(a - b) - loss(b - a) + loss(-a - b) for b in steps] for a in steps
+        ]
+        curvature = torch.tensor(rows, dtype=torch.float64)
+        torch.testing.assert_close(
+            found.normal_matrix[number], curvature / 4e-8, rtol=1e-5, atol=1e-6
+        )
+    same = model.reparameterised(matrices[0])
+    torch.testing.assert_close(same.gradient[0], found.gradient[0])
+
+
+def test_entries_are_put_at_their_places() -> None:
+    batch, some = random_model(4), random_model(2, seed=4)
+    mixed = batch.with_entries(torch.tensor([3, 1]), some)
+    for name in ("value", "gradient", "normal_matrix"):
+        new, old, put = (getattr(model, name) for model in (mixed, batch, some))
+        assert torch.equal(new, torch.stack((old[0], put[1], old[2], put[0]))), name
