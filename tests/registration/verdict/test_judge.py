@@ -1,28 +1,21 @@
-"""Verdicts and standard deviations."""
+"""From evidence to verdicts."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
-import torch
 
-from wsreg.registration.trust import (
-    PIXELS_PER_RESIDUAL,
-    Evidence,
-    TrustConfig,
-    judge,
-    regional_similarity,
-    remaining_gain,
-    standard_deviation,
-)
-from wsreg.similarity.linearization import Linearization
+from wsreg.registration.verdict.config import TrustConfig
+from wsreg.registration.verdict.evidence import Evidence
+from wsreg.registration.verdict.judge import judge
 
 GOOD = Evidence(
     similarity_start=0.2,
-    similarity_end=0.5,
-    regional_similarity=0.8,
+    similarity_end=0.9,
+    loss_start=0.3,
+    loss_end=0.1,
+    patch_ncc=0.8,
     disagreement_mm=0.0,
     rivals=0,
     starts=4,
@@ -37,9 +30,11 @@ def test_good_evidence_passes_with_reasons() -> None:
     verdict = judge(GOOD, TrustConfig())
     assert verdict.status == "pass"
     assert verdict.reasons == (
-        "The similarity rose from 0.200 to 0.500.",
+        "The similarity went from 0.200 to 0.900.",
         "None of 4 other starts ended elsewhere as similar.",
     )
+    alone = judge(dataclasses.replace(GOOD, starts=0), TrustConfig())
+    assert alone.reasons == ("The similarity went from 0.200 to 0.900.",)
 
 
 def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
@@ -52,9 +47,9 @@ def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarit
 @pytest.mark.parametrize(
     ("change", "status", "word"),
     [
-        ({"similarity_end": 0.1}, "fail", "less similar than its start"),
-        ({"regional_similarity": 0.65}, "check", "regions is only 0.65"),
-        ({"regional_similarity": 0.3}, "fail", "regions is only 0.30"),
+        ({"loss_end": 0.31}, "fail", "fits worse than its start (loss 0.3100 against 0.3000)"),
+        ({"patch_ncc": 0.65}, "check", "patches is only 0.65"),
+        ({"patch_ncc": 0.3}, "fail", "patches is only 0.30"),
         ({"disagreement_mm": 2.0, "rivals": 1}, "check", "1 of 4 other starts"),
         ({"disagreement_mm": 9.0, "rivals": 2}, "fail", "2 of 4 other starts"),
         ({"depth_deviation_mm": 8.0}, "check", "depth is known only to 8.0 mm"),
@@ -67,7 +62,7 @@ def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarit
         ({"roi_dice": {"a": 0.9, "b": 0.5}}, "check", "mean Dice of only 0.70"),
         ({"roi_dice": {"a": 0.4}}, "fail", "mean Dice of only 0.40"),
         ({"roi_dice": {}}, "check", "No region of interest took part"),
-        ({"roi_dice": {"a": 0.9}, "similarity_end": 0.18}, "fail", "less similar than its start"),
+        ({"roi_dice": {"a": 0.9}, "loss_end": 0.4}, "fail", "fits worse than its start"),
     ],
 )
 def test_each_doubt_is_named(change: dict[str, float], status: str, word: str) -> None:
@@ -84,38 +79,15 @@ def test_a_failure_outweighs_a_doubt() -> None:
     assert verdict.reasons == ("The CT covers only 5% of the image.",)
 
 
-def diagonal(curvature: list[float], value: float) -> Linearization:
-    return Linearization(
-        value=torch.tensor(value, dtype=torch.float64),
-        gradient=torch.zeros(6, dtype=torch.float64),
-        normal_matrix=torch.diag(torch.tensor(curvature, dtype=torch.float64)),
-    )
+def test_all_doubts_are_told() -> None:
+    evidence = dataclasses.replace(GOOD, masked=0.7, overlap=0.2, remaining_gain=0.05)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "check"
+    assert len(verdict.reasons) == 3
 
 
-def test_standard_deviations_are_those_of_least_squares() -> None:
-    linear = diagonal([1.0, 4.0, 1.0, 100.0, 1.0, 0.01], value=0.5)
-    deviation = standard_deviation(linear, valid_pixels=int(106 * PIXELS_PER_RESIDUAL))
-    # 2 loss / N = 1/100 over each curvature.
-    expected = torch.tensor([0.1, 0.05, 0.1, 0.01, 0.1, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(deviation, expected, rtol=1e-6, atol=0)
-
-
-def test_an_unseen_axis_is_uncertain_not_infinite() -> None:
-    deviation = standard_deviation(diagonal([1.0] * 5 + [0.0], value=0.5), 1000)
-    assert math.isfinite(float(deviation[5]))
-    assert float(deviation[5]) > 1e3
-
-
-def test_the_remaining_gain_is_what_a_newton_step_promises() -> None:
-    linear = dataclasses.replace(
-        diagonal([2.0] * 6, value=0.5), gradient=torch.ones(6, dtype=torch.float64)
-    )
-    assert remaining_gain(linear) == pytest.approx(6 * 0.25 / 0.5)
-
-
-def test_regional_similarity_sees_what_moved() -> None:
-    noise = torch.randn(1, 1, 76, 76, generator=torch.Generator().manual_seed(0))
-    fixed = torch.nn.functional.avg_pool2d(noise, 5, 1)[0, 0]
-    mask = torch.ones(72, 72, dtype=torch.bool)
-    assert regional_similarity(fixed, mask, 3 * fixed + 1) > 0.95
-    assert regional_similarity(fixed, mask, fixed.roll(12, 0)) < 0.3
+def test_the_limits_are_settings() -> None:
+    strict = TrustConfig(patch_ncc=(0.95, 0.85))
+    assert judge(GOOD, strict).status == "fail"
+    assert judge(dataclasses.replace(GOOD, patch_ncc=0.9), strict).status == "check"
+    assert judge(dataclasses.replace(GOOD, patch_ncc=0.95), strict).status == "pass"
