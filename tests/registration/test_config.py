@@ -1,0 +1,105 @@
+"""Settings: what is refused, and what a result records of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.registration.config import LEVELS, LevelConfig, PoseScale, RegistrationConfig
+from wsreg.similarity.measure import PreparedMeasure
+from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A measure that Gauss-Newton cannot take."""
+
+    name: ClassVar[str] = "difference"
+    least_squares: ClassVar[bool] = False
+
+    power: int = 2
+
+    def prepare(self, fixed: Tensor, mask: Tensor) -> PreparedMeasure:
+        raise NotImplementedError
+
+
+DIFFERENCE = LevelConfig(image_px=32, voxel_mm=8.0, measure=Difference())
+
+
+def test_the_papers_rates_are_the_defaults() -> None:
+    rates = RegistrationConfig().adam_rates
+    assert (rates.rotation_rad, rates.shift_mm, rates.depth_mm) == (7.5e-3, 7.5, 7.5)
+
+
+def test_levels_go_from_coarse_to_fine() -> None:
+    assert RegistrationConfig().levels == LEVELS
+    assert [level.image_px for level in LEVELS] == [48, 96, 192]
+    sizes = [level.voxel_mm for level in LEVELS]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_scale_is_in_the_order_of_the_parameters_of_each_body() -> None:
+    scale = PoseScale(rotation_rad=0.1, shift_mm=2.0, depth_mm=3.0)
+    assert scale.vector(1).tolist() == [0.1, 0.1, 0.1, 2.0, 2.0, 3.0]
+    assert scale.vector(2).tolist() == 2 * [0.1, 0.1, 0.1, 2.0, 2.0, 3.0]
+    assert scale.vector(1).dtype == torch.float64
+
+
+def test_a_level_needs_a_measure() -> None:
+    names = "global-ncc, local-ncc, multiscale-ncc"
+    for nothing in (None, "local-ncc"):
+        with pytest.raises(InputError, match=f"measure must be one of {names}, got {nothing!r}"):
+            LevelConfig(image_px=48, voxel_mm=6.0, measure=nothing)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("image_px", "voxel_mm"), [(1, 2.0), (48, 0.0), (48, math.nan)])
+def test_a_level_has_a_size(image_px: int, voxel_mm: float) -> None:
+    with pytest.raises(InputError, match=rf"at least 2 and its voxel_mm positive.*{image_px} and"):
+        LevelConfig(image_px=image_px, voxel_mm=voxel_mm, measure=GlobalNcc())
+
+
+def test_gauss_newton_needs_least_squares_and_adam_does_not() -> None:
+    message = (
+        "method gauss-newton needs a measure with a least-squares form, "
+        "one of global-ncc, local-ncc, multiscale-ncc, got difference"
+    )
+    with pytest.raises(InputError, match=message):
+        RegistrationConfig(levels=(LEVELS[0], DIFFERENCE))
+    assert RegistrationConfig(levels=(DIFFERENCE,), method="adam").levels == (DIFFERENCE,)
+
+
+def test_other_mistakes_are_named() -> None:
+    with pytest.raises(InputError, match="method must be one of gauss-newton, adam, got 'newton'"):
+        RegistrationConfig(method="newton")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="levels must name at least one level, got none"):
+        RegistrationConfig(levels=())
+
+
+def test_the_record_is_json_and_says_which_measure_it_was() -> None:
+    config = RegistrationConfig(
+        levels=(
+            LevelConfig(image_px=32, voxel_mm=8.0, measure=LocalNcc(windows_px=(5, 7))),
+            LevelConfig(image_px=64, voxel_mm=4.0, measure=MultiscaleNcc(global_weight=0.25)),
+            DIFFERENCE,
+        ),
+        method="adam",
+    )
+    record = json.loads(json.dumps(config.record(), allow_nan=False))
+    first, second, third = record["levels"]
+    assert (first["image_px"], first["voxel_mm"]) == (32, 8.0)
+    assert first["measure"]["name"] == "local-ncc"
+    assert first["measure"]["windows_px"] == [5, 7]
+    assert first["measure"]["windows"]["robust_scale"] == 0.3
+    assert second["measure"]["global_weight"] == 0.25
+    assert third["measure"] == {"name": "difference", "power": 2}
+    assert record["search"]["poses"] == 512
+    assert record["longest_step"]["depth_mm"] == 60.0
+    # Every setting is there.
+    assert set(record) == {field.name for field in dataclasses.fields(RegistrationConfig)}

@@ -1,0 +1,230 @@
+"""From starts to an answer, on a landscape made by hand: one body that slides along x."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.clock import Clock
+from wsreg.registration.config import LevelConfig, RegistrationConfig
+from wsreg.registration.problem import Problem
+from wsreg.registration.projection import Projection
+from wsreg.registration.starts.config import SearchConfig
+from wsreg.registration.starts.table import STARTS
+from wsreg.registration.strategy import Answer, solve, with_polarity_settled
+from wsreg.similarity.ncc import GlobalNcc
+
+NOISE = torch.rand(24, 24, generator=torch.Generator().manual_seed(0))
+PATTERN = torch.rand(24, 24, generator=torch.Generator().manual_seed(1))
+MASK = torch.ones(24, 24, dtype=torch.bool)
+
+
+def at(*along_x_mm: float) -> Tensor:
+    """[N,1,4,4]"""
+    states = torch.eye(4, dtype=torch.float64).repeat(len(along_x_mm), 1, 1, 1)
+    states[:, 0, 0, 3] = torch.tensor(along_x_mm, dtype=torch.float64)
+    return states
+
+
+class Landscape:
+    """A level whose loss of x mm is given; it is flat to the solver, so states stay.
+
+    What is seen is the X-ray's pattern where the loss is under a half, else noise.
+    """
+
+    def __init__(self, loss_of: Callable[[Tensor], Tensor], voxel_mm: float = 1.0) -> None:
+        self.loss_of, self.refined = loss_of, list[list[float]]()
+        volume = SimpleNamespace(volume=SimpleNamespace(spacing_mm=(voxel_mm,) * 3))
+        self.bodies = (SimpleNamespace(volume=volume),)
+        self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK),)
+
+    def loss(self, states: Tensor) -> Tensor:
+        return self.loss_of(states[:, 0, 0, 3])
+
+    def linearize(self, states: Tensor) -> QuadraticModel:
+        self.refined.append(states[:, 0, 0, 3].tolist())
+        zero = torch.zeros(len(states), 6, dtype=torch.float64)
+        return QuadraticModel(
+            value=self.loss(states), gradient=zero, normal_matrix=torch.diag_embed(zero + 1.0)
+        )
+
+    def move(self, states: Tensor, steps: Tensor) -> Tensor:
+        return states
+
+    def project(self, states: Tensor) -> tuple[Projection]:
+        good = float(self.loss(states)) < 0.5
+        nothing = torch.empty(0)
+        image = (PATTERN if good else NOISE)[None]
+        return (
+            Projection(
+                image=image, image_jacobian=nothing, roi_lengths_mm=nothing, roi_jacobian=nothing
+            ),
+        )
+
+    def with_rois_alone(self, config: object) -> None:
+        return None
+
+
+def looked_up(losses: dict[float, float]) -> Callable[[Tensor], Tensor]:
+    """The loss at the named places, 9 elsewhere."""
+
+    def loss_of(x: Tensor) -> Tensor:
+        values = [losses.get(round(one, 6), 9.0) for one in x.tolist()]
+        return torch.tensor(values, dtype=torch.float64)
+
+    return loss_of
+
+
+def problem_of(**changes: Any) -> Any:
+    """What a strategy reads of a problem."""
+    settings = RegistrationConfig(
+        levels=(LevelConfig(image_px=24, voxel_mm=1.0, measure=GlobalNcc()),),
+        search=SearchConfig(poses=32, refined=6, kept=3, finished=2),
+        probes=2,
+    )
+    parts = {
+        "settings": settings,
+        "start": at(0.0)[0],
+        "init": "pose",
+        "bodies": (SimpleNamespace(pivot_mm=torch.zeros(3, dtype=torch.float64)),),
+        "volume": SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64)),
+    }
+    return SimpleNamespace(**{**parts, **changes})
+
+
+def solved(
+    monkeypatch: pytest.MonkeyPatch, levels: list[Landscape], *starts: float, **changes: Any
+) -> Answer:
+    monkeypatch.setattr(
+        "wsreg.registration.strategy.STARTS", {**STARTS, "pose": lambda *_: at(*starts)}
+    )
+    return solve(problem_of(**changes), levels, Clock(), lambda stage, done, total: None)  # type: ignore[arg-type]
+
+
+def test_states_much_worse_than_the_best_go_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.25 times the best loss is the limit."""
+    loss_of = looked_up({10.0: 0.2, 20.0: 0.24, 30.0: 0.26, 40.0: 0.1999, 50.0: torch.nan})
+    coarse, fine = Landscape(loss_of), Landscape(loss_of)
+    found = solved(monkeypatch, [coarse, fine], 10.0, 20.0, 30.0, 40.0, 50.0)
+    assert coarse.refined == [[10.0, 20.0, 30.0, 40.0, 50.0]]
+    assert fine.refined == [[40.0, 10.0]]  # at most two are finished
+    assert float(found.state[0, 0, 3]) == 40.0
+
+
+def test_fewer_and_fewer_go_on_and_only_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [10.0, 11.0, 20.0, 30.0, 40.0, 50.0]
+    loss_of = looked_up({x: 0.2 + 0.001 * n for n, x in enumerate(places)})
+    levels = [Landscape(loss_of, voxel_mm=mm) for mm in (2.0, 1.0, 0.5)]
+    solved(monkeypatch, levels, *places)
+    # 11 is beside 10, within two voxels; three are kept, then two finished.
+    assert levels[1].refined == [[10.0, 20.0, 30.0]]
+    assert levels[2].refined == [[10.0, 20.0]]
+
+
+def test_rivals_are_other_answers_with_nearly_the_same_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Less than 1.04 times the best."""
+    for other, rivals in ((0.207, [20.0]), (0.209, [])):
+        level = Landscape(looked_up({10.0: 0.2, 20.0: other, 30.0: 0.3}))
+        found = solved(monkeypatch, [level], 30.0, 20.0, 10.0)
+        assert float(found.state[0, 0, 3]) == 10.0
+        assert found.rivals[:, 0, 0, 3].tolist() == rivals
+        assert found.starts == 2
+
+
+def test_what_was_rendered_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = Landscape(looked_up({10.0: 0.2, 20.0: 0.3}))
+    found = solved(monkeypatch, [level, level], 10.0, 20.0)
+    assert found.iterations == 0
+    assert found.renders == 2 + 1  # the first of two states, and the one that went on
+
+
+def towards(best_mm: float) -> Callable[[Tensor], Tensor]:
+    """A loss that grows from 0.1 with the distance from ``best_mm``, 0.5 at 20 mm."""
+    return lambda x: 0.1 + 0.02 * (x - best_mm).abs()
+
+
+def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = Landscape(towards(35.0))
+    found = solved(monkeypatch, [level], 0.0)
+    assert abs(float(found.state[0, 0, 3]) - 35.0) < 15.0
+    assert len(level.refined) == 2
+    assert len(level.refined[1]) == 6  # the best of the search
+    # The start, those of the search, two to compare, and all that was tried.
+    assert found.renders == 1 + 6 + 32 + 2
+
+
+def test_a_good_start_is_not_searched_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = Landscape(towards(5.0))
+    found = solved(monkeypatch, [level], 0.0)
+    assert float(found.state[0, 0, 3]) == 0.0
+    assert len(level.refined) == 1
+    assert found.renders == 1
+
+
+def test_a_search_that_finds_nothing_better_does_not_replace_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The start is lost, but all places around it are worse."""
+    level = Landscape(lambda x: 0.6 + 0.001 * x.abs())
+    found = solved(monkeypatch, [level], 0.0, start=at(30.0)[0])
+    assert len(level.refined) == 2
+    assert float(found.state[0, 0, 3]) == 0.0
+
+
+def test_a_search_is_not_searched_again() -> None:
+    level = Landscape(lambda x: 0.6 + 0.001 * x.abs())
+    found = solve(problem_of(init="search"), [level], Clock(), lambda *_: None)  # type: ignore[list-item]
+    assert len(level.refined) == 1
+    assert found.renders == 6 + 32
+
+
+def test_progress_and_time_are_told_for_each_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "wsreg.registration.strategy.STARTS", {**STARTS, "pose": lambda *_: at(10.0)}
+    )
+    level, clock, told = Landscape(looked_up({10.0: 0.2})), Clock(), list[tuple[str, int, int]]()
+    solve(problem_of(), [level, level], clock, lambda *one: told.append(one))  # type: ignore[list-item]
+    assert told == [("register", 0, 2), ("register", 1, 2), ("register", 2, 2)]
+    assert set(clock.stop()) == {"start", "level_1", "level_2", "total"}
+
+
+def with_readings(problem: Problem, *inverted: bool) -> Problem:
+    """Each view's X-ray with an opposite reading; ``inverted`` ones are read the wrong way."""
+    views = []
+    for view, wrong in zip(problem.views, inverted, strict=True):
+        image = view.radiograph.image
+        right = Radiograph(image=image, mask=view.radiograph.mask, other_reading=-image)
+        turned = dataclasses.replace(right, image=-image, other_reading=image)
+        views.append(dataclasses.replace(view, radiograph=turned if wrong else right, rois=None))
+    return dataclasses.replace(problem, views=tuple(views))
+
+
+@pytest.mark.parametrize("inverted", [(False, True), (True, False)])
+def test_the_polarity_of_each_view_is_settled_by_the_ct(
+    pair: Problem, inverted: tuple[bool, bool]
+) -> None:
+    settled, text = with_polarity_settled(with_readings(pair, *inverted))
+    for view, original in zip(settled.views, pair.views, strict=True):
+        assert torch.equal(view.radiograph.image, original.radiograph.image)
+        assert view.radiograph.other_reading is None
+    parts = [
+        "opposite, which fits the CT better" if one else "as read, which fits the CT better"
+        for one in inverted
+    ]
+    assert text == "; ".join(parts)
+
+
+def test_what_is_known_is_left_as_read(pair: Problem) -> None:
+    settled, text = with_polarity_settled(pair)
+    assert settled is pair
+    assert text == "as read"
