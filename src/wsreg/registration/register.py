@@ -176,8 +176,9 @@ def _start_pose(
         pose = check_rigid(init, "init")
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose, "pose"
-    if init not in STARTS:
-        raise InputError(f"init must be a pose or one of {', '.join(STARTS)}, got {init!r}")
+    named = [name for name in STARTS if name != "pose"]  # a pose is given as such
+    if init not in named:
+        raise InputError(f"init must be a pose or one of {', '.join(named)}, got {init!r}")
     if init != "dicom":
         return view_pose(volume, camera, view), init
     if radiograph.angles is None:
