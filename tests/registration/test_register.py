@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -13,212 +14,283 @@ from wsreg.errors import InputError
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
-from wsreg.geometry.rigid import perturb
+from wsreg.geometry.rigid import perturb, twist_between
+from wsreg.optimisation.adam import AdamConfig
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.adam import AdamConfig
-from wsreg.registration.config import RegistrationConfig
+from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.search import SearchConfig
+from wsreg.rendering.prepared import PreparedCt, prepare
+from wsreg.rendering.render import render
+from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
 from wsreg.simulation.joseph import project_attenuation
-from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
-CAMERA = Camera(source_to_detector_mm=1000.0, rows=112, columns=128, pixel_spacing_mm=(3.0, 3.0))
-QUICK = RegistrationConfig(
-    image_sizes_px=(32, 64, 128),
-    voxel_sizes_mm=(8.0, 4.0, 3.0),
-    window_sizes_px=((5,), (7,), (5,)),
-    probes=2,
-    search=SearchConfig(poses=128, refined=12, kept=3, rotation_deg=12.0, shift_mm=40.0),
-)
+ONE_LEVEL = (LevelConfig(image_px=32, voxel_mm=8.0, measure=MultiscaleNcc(windows_px=(5,))),)
 
 
 def step(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-@pytest.fixture(scope="module")
-def phantom() -> Volume:
-    return analytic_phantom()
-
-
-@pytest.fixture(scope="module")
-def truth(phantom: Volume) -> Tensor:
-    turn = step(0.1, -0.12, 0.08, 20.0, -15.0, 40.0)
-    return perturb(frontal_pose(phantom, CAMERA), turn, phantom.centre_mm)
-
-
-def xray(volume: Volume, pose: Tensor) -> Radiograph:
-    """By the simulator's projector on the finest grid, with noise."""
-    image = project_attenuation(volume, CAMERA, pose)
-    generator = torch.Generator().manual_seed(0)
-    image = image + 0.01 * torch.randn(image.shape, generator=generator)
-    return Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
-
-
-@pytest.fixture(scope="module")
-def radiograph(phantom: Volume, truth: Tensor) -> Radiograph:
-    return xray(phantom, truth)
-
-
-@pytest.fixture(scope="module")
-def start(phantom: Volume, truth: Tensor) -> Tensor:
+@pytest.fixture(name="start", scope="module")
+def _start(phantom: Volume, truth: Tensor) -> Tensor:
     return perturb(truth, step(0.08, 0.06, -0.07, 8.0, -6.0, 15.0), phantom.centre_mm)
 
 
-@pytest.fixture(scope="module")
-def result(radiograph: Radiograph, phantom: Volume, start: Tensor) -> RegistrationResult:
-    return register(radiograph, phantom, CAMERA, start, config=QUICK)
+@pytest.fixture(name="result", scope="module")
+def _result(
+    radiograph: Radiograph, phantom: Volume, start: Tensor, quick: RegistrationConfig
+) -> RegistrationResult:
+    return register(radiograph, phantom, init=start, config=quick)
 
 
-def errors_mm(volume: Volume, pose: Tensor, truth: Tensor) -> tuple[float, float]:
+def errors_mm(volume: Volume, pose: Tensor, truth: Tensor, camera: Camera) -> tuple[float, float]:
     """On the detector and in space, of points on bone."""
     assert volume.labels is not None
     index = volume.labels.nonzero()[::5000].flip(-1).to(torch.float64)
     points = index @ volume.ct_from_voxel[:3, :3].T + volume.ct_from_voxel[:3, 3]
-    return float(mpd_mm(points, pose, truth, CAMERA)), float(mtre_3d_mm(points, pose, truth))
+    return float(mpd_mm(points, pose, truth, camera)), float(mtre_3d_mm(points, pose, truth))
 
 
 def test_from_a_start_nearby(
-    result: RegistrationResult, phantom: Volume, truth: Tensor, start: Tensor
+    result: RegistrationResult, phantom: Volume, truth: Tensor, start: Tensor, camera: Camera
 ) -> None:
-    assert errors_mm(phantom, start, truth)[0] > 10.0
-    projected, spatial = errors_mm(phantom, result.camera_from_ct, truth)
+    assert errors_mm(phantom, start, truth, camera)[0] > 10.0
+    projected, spatial = errors_mm(phantom, result.camera_from_ct, truth, camera)
     assert projected < 0.5
     assert spatial < 2.0
     assert result.verdict.status == "pass", result.verdict
     assert result.similarity_end > result.similarity_start
     assert (result.backend, result.method, result.init) == ("numba", "gauss-newton", "pose")
     assert result.seconds["total"] > 0
+    torch.testing.assert_close(result.start_camera_from_ct, start)
     # Depth is what one view sees least.
+    assert result.standard_deviation.shape == (6,)
     assert int(result.standard_deviation[3:].argmax()) == 2
 
 
 def test_the_same_seed_gives_the_same_answer(
-    result: RegistrationResult, radiograph: Radiograph, phantom: Volume, start: Tensor
+    result: RegistrationResult,
+    radiograph: Radiograph,
+    phantom: Volume,
+    start: Tensor,
+    quick: RegistrationConfig,
 ) -> None:
-    again = register(radiograph, phantom, CAMERA, start, config=QUICK)
+    again = register(radiograph, phantom, init=start, config=quick)
     assert torch.equal(again.camera_from_ct, result.camera_from_ct)
 
 
-def test_without_a_start(radiograph: Radiograph, phantom: Volume, truth: Tensor) -> None:
+def test_without_a_start(
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, camera: Camera,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
     stages = []
     found = register(
-        radiograph, phantom, CAMERA, "search", config=QUICK,
+        radiograph, phantom, camera, "search", config=quick,
         progress=lambda stage, done, total: stages.append((stage, done, total)),
     )  # fmt: skip
-    assert errors_mm(phantom, found.camera_from_ct, truth)[0] < 0.5
+    assert errors_mm(phantom, found.camera_from_ct, truth, camera)[0] < 0.5
     assert found.verdict.status == "pass", found.verdict
     assert stages[-1][1] == stages[-1][2]
 
 
-def test_from_the_angles_of_the_header(phantom: Volume) -> None:
+def test_from_the_angles_of_the_header(
+    phantom: Volume, camera: Camera, quick: RegistrationConfig
+) -> None:
     angles = CArmAngles(primary_rad=math.radians(25.0), secondary_rad=math.radians(-10.0))
     pose = perturb(
-        frontal_pose(phantom, CAMERA, angles), step(0.03, 0.0, 0.02, 6.0, 4.0, 10.0),
+        frontal_pose(phantom, camera, angles), step(0.03, 0.0, 0.02, 6.0, 4.0, 10.0),
         phantom.centre_mm,
     )  # fmt: skip
-    image = dataclasses.replace(xray(phantom, pose), camera=CAMERA, angles=angles)
-    found = register(image, phantom, init="dicom", config=QUICK)
-    assert errors_mm(phantom, found.camera_from_ct, pose)[0] < 0.5
+    image = project_attenuation(phantom, camera, pose)
+    xray = Radiograph(
+        image=image, mask=torch.ones_like(image, dtype=torch.bool), camera=camera, angles=angles
+    )
+    found = register(xray, phantom, init="dicom", config=quick)
+    assert errors_mm(phantom, found.camera_from_ct, pose, camera)[0] < 0.5
     assert found.init == "dicom"
 
 
 def test_the_papers_loop_improves(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor
-) -> None:
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor, camera: Camera,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
+    finest = LevelConfig(image_px=64, voxel_mm=4.0, measure=MultiscaleNcc(windows_px=(5,)))
     config = dataclasses.replace(
-        QUICK, method="adam", image_sizes_px=(32, 48, 64), adam=AdamConfig(steps=60)
+        quick, method="adam", levels=(quick.levels[0], finest), adam=AdamConfig(steps=60)
     )
-    found = register(radiograph, phantom, CAMERA, start, config=config)
-    before, after = (errors_mm(phantom, pose, truth)[0] for pose in (start, found.camera_from_ct))
+    found = register(radiograph, phantom, init=start, config=config)
+    before, after = (
+        errors_mm(phantom, pose, truth, camera)[0] for pose in (start, found.camera_from_ct)
+    )
     assert after < 0.5 * before
     assert found.method == "adam"
     assert found.iterations == 60
 
 
+@pytest.mark.parametrize("measure", [GlobalNcc(), LocalNcc(windows_px=(5, 9))])
+def test_other_measures_find_it_too(
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor, camera: Camera,
+    quick: RegistrationConfig, measure: GlobalNcc | LocalNcc,
+) -> None:  # fmt: skip
+    levels = tuple(dataclasses.replace(level, measure=measure) for level in quick.levels[:2])
+    config = dataclasses.replace(quick, levels=levels)
+    found = register(radiograph, phantom, init=start, config=config)
+    assert errors_mm(phantom, found.camera_from_ct, truth, camera)[0] < 1.0
+    assert found.config["levels"][0]["measure"]["name"] == measure.name
+
+
 def test_the_reference_backend_agrees(
-    radiograph: Radiograph, phantom: Volume, start: Tensor
-) -> None:
-    small = dataclasses.replace(
-        QUICK, image_sizes_px=(32,), voxel_sizes_mm=(8.0,), window_sizes_px=((5,),), probes=0
-    )
-    fast = register(radiograph, phantom, CAMERA, start, config=small)
+    radiograph: Radiograph, phantom: Volume, start: Tensor, camera: Camera,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
+    small = dataclasses.replace(quick, levels=ONE_LEVEL, probes=0)
+    fast = register(radiograph, phantom, init=start, config=small)
     slow = register(
-        radiograph, phantom, CAMERA, start, config=dataclasses.replace(small, backend="reference")
+        radiograph, phantom, init=start, config=dataclasses.replace(small, backend="reference")
     )
     assert (fast.backend, slow.backend) == ("numba", "reference")
-    assert errors_mm(phantom, fast.camera_from_ct, slow.camera_from_ct)[0] < 0.05
+    assert errors_mm(phantom, fast.camera_from_ct, slow.camera_from_ct, camera)[0] < 0.05
+
+
+@pytest.mark.parametrize(("voxel_mm", "turn_rad", "shift_mm", "depth_mm"), [
+    (2.0, 3e-4, 0.02, 0.15), (3.0, 2e-3, 0.1, 0.2),
+])  # fmt: skip
+def test_an_image_of_the_renderer_itself_comes_back_without_bias(
+    phantom: Volume, truth: Tensor, start: Tensor, quick: RegistrationConfig,
+    voxel_mm: float, turn_rad: float, shift_mm: float, depth_mm: float,
+) -> None:  # fmt: skip
+    """Finer than any level, which averages its pixels; voxels of 2 mm are the CT's own."""
+    fine = Camera(source_to_detector_mm=1000.0, rows=280, columns=320, pixel_spacing_mm=(1.2, 1.2))
+    image = render(phantom, fine, truth)[0, 0]
+    xray = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
+    finest = dataclasses.replace(quick.levels[-1], voxel_mm=voxel_mm)
+    config = dataclasses.replace(quick, probes=0, levels=(*quick.levels[:-1], finest))
+    found = register(xray, phantom, fine, start, config=config)
+    error = twist_between(truth, found.camera_from_ct, phantom.centre_mm)
+    assert found.similarity_end > (0.99 if voxel_mm == 2.0 else 0.95)
+    assert float(error[:3].abs().max()) < turn_rad
+    assert float(error[3:5].abs().max()) < shift_mm
+    assert abs(float(error[5])) < depth_mm
 
 
 def test_only_the_named_bones_are_rendered(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, quick: RegistrationConfig
 ) -> None:
-    bones = phantom.label_values[:2]
-    found = register(radiograph, phantom, CAMERA, truth, config=QUICK, render_labels=bones)
-    assert found.comparison.rois_end.shape[0] == 2
+    bones = (7, 8, 14)
+    found = register(radiograph, phantom, init=truth, config=quick, render_labels=bones)
+    assert found.comparison.rois_end.shape[0] == 3
     outside = found.comparison.rois_end.sum(dim=0) == 0
     moving = found.comparison.moving_end
     # Averaging to the level's voxels leaves a faint rim around the bones.
     assert float(moving[outside].mean()) < 0.01 * float(moving.max())
     assert float(moving[~outside].mean()) > 0.1 * float(moving.max())
     with pytest.raises(InputError, match="labels must name labels of the volume"):
-        register(radiograph, phantom, CAMERA, truth, config=QUICK, render_labels=[99])
+        register(radiograph, phantom, init=truth, config=quick, render_labels=[99])
 
 
 def test_an_open_polarity_is_settled_by_the_ct(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor
-) -> None:
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor, camera: Camera,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
     inverted = dataclasses.replace(
         radiograph, image=-radiograph.image, other_reading=radiograph.image
     )
-    found = register(inverted, phantom, CAMERA, start, config=QUICK)
+    found = register(inverted, phantom, init=start, config=quick)
     assert found.config["polarity"] == "opposite, which fits the CT better"
-    assert errors_mm(phantom, found.camera_from_ct, truth)[0] < 0.5
+    assert errors_mm(phantom, found.camera_from_ct, truth, camera)[0] < 0.5
 
 
-def test_an_image_of_something_else_does_not_pass(phantom: Volume, start: Tensor) -> None:
+def test_an_image_of_something_else_does_not_pass(
+    phantom: Volume, camera: Camera, start: Tensor, quick: RegistrationConfig
+) -> None:
     noise = torch.randn(1, 1, 116, 132, generator=torch.Generator().manual_seed(0))
     image = torch.nn.functional.avg_pool2d(noise, 5, 1)[0, 0]
     other = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
-    found = register(other, phantom, CAMERA, start, config=QUICK)
+    found = register(other, phantom, camera, start, config=quick)
     assert found.verdict.status == "fail"
-    assert found.similarity_end >= found.similarity_start
+    evidence = found.config["evidence"]
+    assert evidence["loss_end"] <= evidence["loss_start"]
 
 
-def test_torchs_threads_are_given_back(
-    radiograph: Radiograph, phantom: Volume, start: Tensor
+def test_a_prepared_ct_is_taken_beside_the_volume_or_in_its_place(
+    radiograph: Radiograph, phantom: Volume, coarse: Volume, start: Tensor,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
+    config = dataclasses.replace(quick, levels=ONE_LEVEL, probes=0)
+    prepared = prepare(phantom, (8.0,))
+    plain = register(radiograph, phantom, init=start, config=config)
+    beside = register(radiograph, phantom, init=start, prepared=prepared, config=config)
+    instead = register(radiograph, prepared, init=start, config=config)
+    assert torch.equal(beside.camera_from_ct, plain.camera_from_ct)
+    assert torch.equal(instead.camera_from_ct, plain.camera_from_ct)
+    with pytest.raises(InputError, match=r"prepared must be of the volume given.*voxel grid"):
+        register(radiograph, coarse, init=start, prepared=prepared, config=config)
+    other = dataclasses.replace(phantom, hu=phantom.hu + 1)
+    with pytest.raises(InputError, match="a CT that differs in its Hounsfield units"):
+        register(radiograph, phantom, init=start, prepared=PreparedCt(volume=other), config=config)
+
+
+def test_threads_that_register_at_once_do_not_mind_each_other(
+    radiograph: Radiograph, phantom: Volume, truth: Tensor, quick: RegistrationConfig
 ) -> None:
+    config = dataclasses.replace(quick, levels=ONE_LEVEL, probes=1)
+    steps = [step(0.02 * n, 0.0, -0.03, 4.0 * n, -5.0, 10.0) for n in range(4)]
+    starts = [perturb(truth, one, phantom.centre_mm) for one in steps]
+    shared = PreparedCt(volume=phantom)
+
+    def found(start: Tensor) -> Tensor:
+        return register(radiograph, shared, init=start, config=config).camera_from_ct
+
+    alone = [found(start) for start in starts]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(found, starts))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_torchs_threads_are_left_alone(
+    radiograph: Radiograph, phantom: Volume, start: Tensor, quick: RegistrationConfig
+) -> None:
+    config = dataclasses.replace(quick, levels=ONE_LEVEL, probes=0)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
+        register(radiograph, phantom, init=start, config=config)
+        assert torch.get_num_threads() == 2
         with pytest.raises(InputError):
-            register(radiograph, phantom, CAMERA, start[:3], config=QUICK)
+            register(radiograph, phantom, init=start[:3], config=config)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
 
 
-def test_what_cannot_be_is_refused(radiograph: Radiograph, phantom: Volume, truth: Tensor) -> None:
+def test_what_cannot_be_is_refused(
+    radiograph: Radiograph, phantom: Volume, camera: Camera, truth: Tensor,
+    quick: RegistrationConfig,
+) -> None:  # fmt: skip
+    bare = dataclasses.replace(radiograph, camera=None)
     with pytest.raises(InputError, match="camera must be given"):
-        register(radiograph, phantom, init=truth)
+        register(bare, phantom, init=truth)
     with pytest.raises(InputError, match=r"must match the image, 112 x 128, got 56 x 64"):
-        register(radiograph, phantom, CAMERA.resized(56, 64), truth)
+        register(radiograph, phantom, camera.resized(56, 64), truth)
     with pytest.raises(InputError, match="needs C-arm angles"):
-        register(radiograph, phantom, CAMERA, "dicom")
-    with pytest.raises(InputError, match="init must be a pose, 'search' or 'dicom', got 'guess'"):
-        register(radiograph, phantom, CAMERA, "guess")  # type: ignore[arg-type]
+        register(radiograph, phantom, camera, "dicom")
+    with pytest.raises(InputError, match="a pose or one of dicom, search, got 'guess'"):
+        register(radiograph, phantom, camera, "guess")
+    with pytest.raises(InputError, match="a pose or one of dicom, search, got 'pose'"):
+        register(radiograph, phantom, camera, "pose")  # the name that a given pose has in results
     stretched = truth.clone()
     stretched[:3, :3] *= 1.1
     with pytest.raises(InputError, match=r"determinant 1\.331"):
-        register(radiograph, phantom, CAMERA, stretched)
+        register(radiograph, phantom, camera, stretched)
     behind = truth.clone()
     behind[2, 3] -= 1500.0
     with pytest.raises(InputError, match="behind the source"):
-        register(radiograph, phantom, CAMERA, behind)
-    with pytest.raises(InputError, match="method must be one of gauss-newton, adam"):
-        RegistrationConfig(method="newton")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="one entry for each level"):
-        RegistrationConfig(image_sizes_px=(64,))
+        register(radiograph, phantom, camera, behind)
+    wide = LevelConfig(image_px=32, voxel_mm=8.0, measure=MultiscaleNcc(windows_px=(40,)))
+    with pytest.raises(
+        InputError, match=r"^window size must be from 2 to 28 pixels.*28 x 32, got 40$"
+    ):
+        register(radiograph, phantom, init=truth, config=dataclasses.replace(quick, levels=(wide,)))
