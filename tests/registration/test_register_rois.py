@@ -12,54 +12,31 @@ from wsreg.errors import InputError
 from wsreg.evaluation.distances import mpd_mm
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
+from wsreg.optimisation.adam import AdamConfig
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.adam import AdamConfig
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.search import SearchConfig
+from wsreg.registration.starts.config import SearchConfig
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.simulation.joseph import project_attenuation
-from wsreg.volumes.phantom import analytic_phantom
-from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
-CAMERA = Camera(source_to_detector_mm=1000.0, rows=112, columns=128, pixel_spacing_mm=(3.0, 3.0))
-QUICK = RegistrationConfig(
-    image_sizes_px=(32, 64, 128),
-    voxel_sizes_mm=(8.0, 4.0, 3.0),
-    window_sizes_px=((5,), (7,), (5,)),
-    probes=2,
-    search=SearchConfig(poses=32, refined=4, kept=2, rotation_deg=6.0, shift_mm=20.0),
-)
 NAMES = ("hip_left", "hip_right", "sacrum", "femur_left", "femur_right")
 
 
-@pytest.fixture(name="phantom", scope="module")
-def _phantom() -> Volume:
-    return analytic_phantom()
-
-
-@pytest.fixture(name="truth", scope="module")
-def _truth(phantom: Volume) -> Tensor:
-    turn = torch.tensor([0.1, -0.12, 0.08, 10.0, -15.0, 40.0], dtype=torch.float64)
-    return perturb(frontal_pose(phantom, CAMERA), turn, phantom.centre_mm)
-
-
-@pytest.fixture(name="radiograph", scope="module")
-def _radiograph(phantom: Volume, truth: Tensor) -> Radiograph:
-    image = project_attenuation(phantom, CAMERA, truth)
-    generator = torch.Generator().manual_seed(0)
-    image = image + 0.01 * torch.randn(image.shape, generator=generator)
-    return Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool), camera=CAMERA)
+@pytest.fixture(name="config", scope="module")
+def _config(quick: RegistrationConfig) -> RegistrationConfig:
+    """With a search of few poses that stays near."""
+    search = SearchConfig(poses=32, refined=4, kept=2, rotation_deg=6.0, shift_mm=20.0)
+    return dataclasses.replace(quick, search=search)
 
 
 @pytest.fixture(name="rois", scope="module")
-def _rois(phantom: Volume, truth: Tensor) -> RoiTarget:
+def _rois(phantom: Volume, truth: Tensor, camera: Camera) -> RoiTarget:
     values = {name: value for value, name in phantom.label_names.items()}
     labels = tuple((values[name],) for name in NAMES)
-    masks = (rendered_rois(phantom, CAMERA, truth[None], labels)[0] > 0.5).float()
+    masks = (rendered_rois(phantom, camera, truth[None], labels)[0] > 0.5).float()
     return RoiTarget(names=NAMES, masks=masks, labels=labels)
 
 
@@ -69,19 +46,23 @@ def _far(phantom: Volume, truth: Tensor) -> Tensor:
     return perturb(truth, step, phantom.centre_mm)
 
 
-def error_mm(volume: Volume, pose: Tensor, truth: Tensor) -> float:
+def error_mm(volume: Volume, pose: Tensor, truth: Tensor, camera: Camera) -> float:
     """On the detector, of points on bone."""
     assert volume.labels is not None
     index = volume.labels.nonzero()[::5000].flip(-1).to(torch.float64)
     points = index @ volume.ct_from_voxel[:3, :3].T + volume.ct_from_voxel[:3, 3]
-    return float(mpd_mm(points, pose, truth, CAMERA))
+    return float(mpd_mm(points, pose, truth, camera))
 
 
 @pytest.fixture(name="found", scope="module")
 def _found(
-    radiograph: Radiograph, phantom: Volume, far: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    far: Tensor,
+    rois: RoiTarget,
+    config: RegistrationConfig,
 ) -> RegistrationResult:
-    return register(radiograph, phantom, init=far, rois=rois, config=QUICK)
+    return register(radiograph, phantom, init=far, rois=rois, config=config)
 
 
 def test_regions_bring_a_far_start_home(
@@ -90,11 +71,13 @@ def test_regions_bring_a_far_start_home(
     phantom: Volume,
     truth: Tensor,
     far: Tensor,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
-    assert error_mm(phantom, far, truth) > 150.0
-    alone = register(radiograph, phantom, init=far, config=QUICK)
-    assert error_mm(phantom, alone.camera_from_ct, truth) > 10.0
-    assert error_mm(phantom, found.camera_from_ct, truth) < 0.5
+    assert error_mm(phantom, far, truth, camera) > 150.0
+    alone = register(radiograph, phantom, init=far, config=config)
+    assert error_mm(phantom, alone.camera_from_ct, truth, camera) > 10.0
+    assert error_mm(phantom, found.camera_from_ct, truth, camera) < 0.5
     assert found.verdict.status == "pass", found.verdict
 
 
@@ -111,49 +94,75 @@ def test_the_result_says_what_the_regions_were_and_how_they_agree(
 
 
 def test_a_good_start_survives_bad_masks(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
     wrong = dataclasses.replace(rois, masks=rois.masks.roll(40, dims=-1))
-    result = register(radiograph, phantom, init=truth, rois=wrong, config=QUICK)
-    assert error_mm(phantom, result.camera_from_ct, truth) < 3.0
+    result = register(radiograph, phantom, init=truth, rois=wrong, config=config)
+    assert error_mm(phantom, result.camera_from_ct, truth, camera) < 3.0
     assert result.verdict.status == "fail"
     assert any("mean Dice of only" in reason for reason in result.verdict.reasons)
 
 
 def test_masks_of_nothing_drop_out_and_the_verdict_says_so(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
     start = perturb(
         truth, torch.tensor([0.03, 0, 0, 4.0, 0, 0], dtype=torch.float64), phantom.centre_mm
     )
     nothing = dataclasses.replace(rois, masks=torch.zeros_like(rois.masks))
-    result = register(radiograph, phantom, init=start, rois=nothing, config=QUICK)
-    alone = register(radiograph, phantom, init=start, config=QUICK)
+    result = register(radiograph, phantom, init=start, rois=nothing, config=config)
+    alone = register(radiograph, phantom, init=start, config=config)
     assert torch.equal(result.camera_from_ct, alone.camera_from_ct)
     assert result.verdict.status == "check"
     assert "No region of interest took part" in result.verdict.reasons[0]
 
 
 def test_regions_of_bones_that_are_not_rendered_take_no_part(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
     pelvis = [label for group in rois.labels[:3] for label in group]
     result = register(
-        radiograph, phantom, init=truth, rois=rois, render_labels=pelvis, config=QUICK
+        radiograph, phantom, init=truth, rois=rois, render_labels=pelvis, config=config
     )
     assert set(result.config["evidence"]["roi_dice"]) == set(NAMES[:3])
 
 
 def test_a_search_with_regions(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
-    result = register(radiograph, phantom, init="search", rois=rois, config=QUICK)
-    assert error_mm(phantom, result.camera_from_ct, truth) < 0.5
+    result = register(radiograph, phantom, init="search", rois=rois, config=config)
+    assert error_mm(phantom, result.camera_from_ct, truth, camera) < 0.5
 
 
 @pytest.mark.parametrize("source", ["rendered", "network"])
 def test_the_papers_loop_with_regions(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget, source: str
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
+    source: str,
 ) -> None:
     """The network is one that finds whatever attenuates more than a half of the most."""
     start = perturb(
@@ -166,18 +175,24 @@ def test_the_papers_loop_with_regions(
 
         masks = (dense(radiograph.image[None]) > 0.5).float()
         rois = RoiTarget(names=("dense",), masks=masks, moving=dense)
-    config = dataclasses.replace(
-        QUICK, method="adam", image_sizes_px=(32, 48, 64), adam=AdamConfig(steps=40)
+    finest = dataclasses.replace(config.levels[1], image_px=64)
+    adam = dataclasses.replace(
+        config, method="adam", levels=(config.levels[0], finest), adam=AdamConfig(steps=40)
     )
-    result = register(radiograph, phantom, init=start, rois=rois, config=config)
-    before, after = (error_mm(phantom, p, truth) for p in (start, result.camera_from_ct))
+    result = register(radiograph, phantom, init=start, rois=rois, config=adam)
+    before, after = (error_mm(phantom, p, truth, camera) for p in (start, result.camera_from_ct))
     assert after < 0.5 * before
     assert result.config["rois_moving"] == source
     assert min(result.config["evidence"]["roi_dice"].values()) > 0.7
 
 
 def test_regions_that_do_not_fit_are_refused(
-    radiograph: Radiograph, phantom: Volume, truth: Tensor, rois: RoiTarget
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    camera: Camera,
+    config: RegistrationConfig,
 ) -> None:
     small = dataclasses.replace(rois, masks=rois.masks[:, ::2, ::2])
     with pytest.raises(InputError, match="rows x columns, 112 x 128, got 56 x 64"):
