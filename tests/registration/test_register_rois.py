@@ -113,7 +113,6 @@ def test_masks_of_nothing_drop_out_and_the_verdict_says_so(
     phantom: Volume,
     truth: Tensor,
     rois: RoiTarget,
-    camera: Camera,
     config: RegistrationConfig,
 ) -> None:
     start = perturb(
@@ -132,7 +131,6 @@ def test_regions_of_bones_that_are_not_rendered_take_no_part(
     phantom: Volume,
     truth: Tensor,
     rois: RoiTarget,
-    camera: Camera,
     config: RegistrationConfig,
 ) -> None:
     pelvis = [label for group in rois.labels[:3] for label in group]
@@ -191,8 +189,6 @@ def test_regions_that_do_not_fit_are_refused(
     phantom: Volume,
     truth: Tensor,
     rois: RoiTarget,
-    camera: Camera,
-    config: RegistrationConfig,
 ) -> None:
     small = dataclasses.replace(rois, masks=rois.masks[:, ::2, ::2])
     with pytest.raises(InputError, match="rows x columns, 112 x 128, got 56 x 64"):

@@ -119,9 +119,7 @@ def test_the_gradient_is_that_of_central_differences(
     assert isinstance(term, LeastSquaresTerm)
 
 
-def test_the_gradient_is_autograds(
-    target: RoiTarget, blocky: Volume, pose: Tensor, tiny_camera: Camera, valid: Tensor
-) -> None:
+def test_the_gradient_is_autograds(target: RoiTarget, blocky: Volume, valid: Tensor) -> None:
     """In double precision, from path lengths on."""
     generator = torch.Generator().manual_seed(0)
     term = in_double(term_of(target, blocky, valid))
