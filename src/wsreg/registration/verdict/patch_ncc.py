@@ -15,4 +15,4 @@ def patch_ncc(fixed: Tensor, mask: Tensor, moving: Tensor) -> float:
     """Return the mean NCC of two images [H,W] over patches, under the mask [H,W]."""
     size = min(max(2, max(fixed.shape) // PATCHES_ACROSS), *fixed.shape)
     patches = prepare_windows(fixed, mask, size, PATCHES, max(1, size // 4))
-    return float(window_similarity(patches, moving.to(fixed)))
+    return float(window_similarity(patches, moving.to(fixed)[None])[0])
