@@ -20,7 +20,7 @@ _HOMES = {
     "RegistrationResult": "wsreg.registration.result",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
-    "frontal_pose": "wsreg.volumes.views",
+    "frontal_pose": "wsreg.volumes.views",  # until 0.2: the old name of view_pose
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
@@ -28,6 +28,7 @@ _HOMES = {
     "register": "wsreg.registration.register",
     "render": "wsreg.rendering.render",
     "render_with_jacobian": "wsreg.rendering.render",
+    "view_pose": "wsreg.volumes.views",
     "write_result": "wsreg.outputs.result_files",
 }
 
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.render import render, render_with_jacobian
     from wsreg.volumes.reading import read_volume
-    from wsreg.volumes.views import frontal_pose
+    from wsreg.volumes.views import frontal_pose as frontal_pose
+    from wsreg.volumes.views import view_pose
     from wsreg.volumes.volume import Volume
 
 __all__ = [
@@ -59,7 +61,6 @@ __all__ = [
     "Volume",
     "WsregError",
     "__version__",
-    "frontal_pose",
     "read_camera",
     "read_pose",
     "read_radiograph",
@@ -67,6 +68,7 @@ __all__ = [
     "register",
     "render",
     "render_with_jacobian",
+    "view_pose",
     "write_result",
 ]
 

@@ -12,7 +12,6 @@ from tyro.conf import arg
 
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
-    Backend,
     CtDetails,
     Geometry,
     Labels,
@@ -26,6 +25,7 @@ from wsreg.cli.options import (
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import result_lines
 from wsreg.errors import InputError
+from wsreg.vocabulary import Backend, Method
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
@@ -48,14 +48,14 @@ class Solver:
     """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""
     render_labels: Labels = ()
     """Register these bones only: label values or names."""
-    method: Literal["gauss-newton", "adam"] = "gauss-newton"
+    method: Method = "gauss-newton"
     """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
     backend: Backend = "auto"
     """Renderer; auto takes the fastest that runs here."""
     device: Literal["cpu"] = "cpu"
     """Where to compute; so far on the CPU only."""
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +194,6 @@ class Register:
 
 def _load_solver(backend: Backend) -> None:
     """Import what registers and writes, and load its kernels, before they are needed."""
-    import wsreg.outputs.result_files
-    import wsreg.registration.register
     from wsreg.rendering.numba_backend import load_kernels
     from wsreg.rendering.render import resolve_backend
 

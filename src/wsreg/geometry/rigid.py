@@ -87,7 +87,8 @@ def _unit_quaternion(rotation: Tensor) -> Tensor:
     largest = product.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)[..., None, None]
     row = torch.gather(product, -2, largest.expand(*largest.shape[:-1], 4))[..., 0, :]
     row = torch.where(row[..., :1] < 0, -row, row)
-    return row / torch.linalg.norm(row, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.norm(row, dim=-1, keepdim=True)
+    return row / norm
 
 
 def rotation_angle_rad(rotation: Tensor) -> Tensor:

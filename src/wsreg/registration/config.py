@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import get_args
 
 from wsreg.errors import InputError
 from wsreg.registration.adam import AdamConfig
@@ -11,10 +11,9 @@ from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig
 from wsreg.registration.roi_terms import RoiConfig
 from wsreg.registration.search import SearchConfig
 from wsreg.registration.trust import TrustConfig
-from wsreg.rendering.render import Backend
+from wsreg.vocabulary import Backend, Method
 
-Method = Literal["gauss-newton", "adam"]
-METHODS = ("gauss-newton", "adam")
+METHODS = get_args(Method)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.resample import resize_radiograph
 from wsreg.registration.roi_terms import RoiTerms
-from wsreg.rendering.render import Backend, render, render_with_jacobian
+from wsreg.rendering.render import render, render_with_jacobian
 from wsreg.similarity.linearization import Linearization
 from wsreg.similarity.multiscale_ncc import (
     MultiscaleNcc,
@@ -20,6 +20,7 @@ from wsreg.similarity.multiscale_ncc import (
     multiscale_loss,
     prepare_multiscale,
 )
+from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
 
 

@@ -16,7 +16,7 @@ from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.conclusion import conclude
-from wsreg.registration.config import Method, RegistrationConfig
+from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, StartKind, make_levels, volumes_of
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solving import Clock, Progress, solve, with_polarity_settled
@@ -24,7 +24,8 @@ from wsreg.rendering.numba_backend import load_kernels
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.views import frontal_pose
+from wsreg.vocabulary import Method
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -177,7 +178,7 @@ def _start_pose(
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose, "pose"
     if init == "search":
-        return frontal_pose(volume, camera, view), "search"
+        return view_pose(volume, camera, view), "search"
     if init != "dicom":
         raise InputError(f"init must be a pose, 'search' or 'dicom', got {init!r}")
     if radiograph.angles is None:
@@ -185,4 +186,4 @@ def _start_pose(
             f"init 'dicom' needs C-arm angles in the header of {radiograph.name}, it has none; "
             "use 'search' or a pose"
         )
-    return frontal_pose(volume, camera, radiograph.angles), "dicom"
+    return view_pose(volume, camera, radiograph.angles), "dicom"

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.resample import area_mean
-from wsreg.rendering.render import Backend
 from wsreg.segmentation.rendered import rendered_rois, rendered_rois_with_jacobian
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.chamfer import distance_maps, linearize_each_distance, mean_distances
 from wsreg.similarity.linearization import Linearization
 from wsreg.similarity.soft_dice import linearize_each_dice, present, soft_dice
+from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
 
 CURVATURE_POWER = 3

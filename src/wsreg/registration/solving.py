@@ -58,10 +58,12 @@ class Clock:
 def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
     """The problem with the radiograph in the polarity that fits the CT, where that was open."""
     radiograph = problem.radiograph
-    if radiograph.other_reading is None:
+    if radiograph.opposite_polarity is None:
         return problem, "as read"
-    other = dataclasses.replace(radiograph, image=radiograph.other_reading, other_reading=None)
-    same = dataclasses.replace(radiograph, other_reading=None)
+    other = dataclasses.replace(
+        radiograph, image=radiograph.opposite_polarity, opposite_polarity=None
+    )
+    same = dataclasses.replace(radiograph, opposite_polarity=None)
     readings = [dataclasses.replace(problem, radiograph=reading) for reading in (same, other)]
     losses = []
     for reading in readings:

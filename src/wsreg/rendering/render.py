@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,10 +15,10 @@ from wsreg.geometry.rigid import skew, transform_points
 from wsreg.rendering.numba_backend import Rois, render_numba
 from wsreg.rendering.rays import check_field_of_view
 from wsreg.rendering.reference import render_reference, render_reference_with_jacobian
+from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
 
-Backend = Literal["auto", "numba", "reference"]
-BACKENDS = ("auto", "numba", "reference")
+BACKENDS = get_args(Backend)
 
 
 def resolve_backend(backend: str, device: torch.device | str = "cpu") -> str:
