@@ -40,7 +40,7 @@ from wsreg.specimens.shape_model import (
 )
 from wsreg.specimens.silhouettes import label_map
 from wsreg.specimens.specimen import build_specimen
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 REAL_LABELS = {"left-hemipelvis": 77, "right-hemipelvis": 78, "upper-sacrum": 25}
@@ -85,7 +85,7 @@ def main(options: Options) -> None:
 
 def realism(volumes: dict[str, Volume]) -> str:
     """HU of bone, profile under its surface and radiographic contrast, beside the real pelvis."""
-    files = fetch_sample("pelvis")
+    files = fetch_example("pelvis")
     real = read_volume(files.ct, labels=files.labels)
     cases = {"real": (real, REAL_LABELS)}
     cases |= {
@@ -142,10 +142,10 @@ def _at_3_mm(volume: Volume) -> Volume:
 
 def _contrast(volume: Volume, labels: tuple[int, ...]) -> np.ndarray:
     """Share of the attenuation that a PA ray loses in the labelled bones."""
-    from wsreg.volumes.views import frontal_pose
+    from wsreg.volumes.views import view_pose
 
     camera = PRESETS["small"].camera.resized(192, 192)
-    pose = frontal_pose(volume, camera, view="PA")[None]
+    pose = view_pose(volume, camera, view="PA")[None]
     whole = render(volume, camera, pose)[0, 0]
     bones = render(volume.restricted_to(labels), camera, pose)[0, 0]
     hit = bones > 0.05

@@ -26,9 +26,9 @@ from torch import Tensor
 
 from hardware import describe_hardware
 from results_file import write_section
-from wsreg import Camera, Volume, frontal_pose, read_volume, render, render_with_jacobian
+from wsreg import Camera, Volume, read_volume, render, render_with_jacobian, view_pose
 from wsreg.geometry.rigid import perturb
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 TURN_S = 0.3
 SOURCE_TO_DETECTOR_MM = 1020.0
@@ -156,7 +156,7 @@ def _set_threads(threads: int) -> None:
 
 
 def _setting(options: Options) -> Setting:
-    volume = read_volume(options.ct or fetch_sample("chest").ct)
+    volume = read_volume(options.ct or fetch_example("chest").ct)
     pixel_mm = options.detector_mm / options.size_px
     camera = Camera(
         source_to_detector_mm=SOURCE_TO_DETECTOR_MM,
@@ -164,7 +164,7 @@ def _setting(options: Options) -> Setting:
         columns=options.size_px,
         pixel_spacing_mm=(pixel_mm, pixel_mm),
     )
-    pose = frontal_pose(volume, camera, view="PA")
+    pose = view_pose(volume, camera, view="PA")
     step_mm = SOURCE_TO_DETECTOR_MM / options.steps
     return Setting(
         volume=volume,

@@ -22,7 +22,7 @@ from wsreg.registration.result import RegistrationResult
 from wsreg.registration.search import SearchConfig
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.volumes.phantom import analytic_phantom
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=112, columns=128, pixel_spacing_mm=(3.0, 3.0))
@@ -47,7 +47,7 @@ def phantom() -> Volume:
 @pytest.fixture(scope="module")
 def truth(phantom: Volume) -> Tensor:
     turn = step(0.1, -0.12, 0.08, 20.0, -15.0, 40.0)
-    return perturb(frontal_pose(phantom, CAMERA), turn, phantom.centre_mm)
+    return perturb(view_pose(phantom, CAMERA), turn, phantom.centre_mm)
 
 
 def xray(volume: Volume, pose: Tensor) -> Radiograph:
@@ -117,7 +117,7 @@ def test_without_a_start(radiograph: Radiograph, phantom: Volume, truth: Tensor)
 def test_from_the_angles_of_the_header(phantom: Volume) -> None:
     angles = CArmAngles(primary_rad=math.radians(25.0), secondary_rad=math.radians(-10.0))
     pose = perturb(
-        frontal_pose(phantom, CAMERA, angles), step(0.03, 0.0, 0.02, 6.0, 4.0, 10.0),
+        view_pose(phantom, CAMERA, angles), step(0.03, 0.0, 0.02, 6.0, 4.0, 10.0),
         phantom.centre_mm,
     )  # fmt: skip
     image = dataclasses.replace(xray(phantom, pose), camera=CAMERA, angles=angles)
@@ -172,7 +172,7 @@ def test_an_open_polarity_is_settled_by_the_ct(
     radiograph: Radiograph, phantom: Volume, truth: Tensor, start: Tensor
 ) -> None:
     inverted = dataclasses.replace(
-        radiograph, image=-radiograph.image, other_reading=radiograph.image
+        radiograph, image=-radiograph.image, opposite_polarity=radiograph.image
     )
     found = register(inverted, phantom, CAMERA, start, config=QUICK)
     assert found.config["polarity"] == "opposite, which fits the CT better"

@@ -22,7 +22,7 @@ from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.volumes.phantom import analytic_phantom
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=112, columns=128, pixel_spacing_mm=(3.0, 3.0))
@@ -44,7 +44,7 @@ def _phantom() -> Volume:
 @pytest.fixture(name="truth", scope="module")
 def _truth(phantom: Volume) -> Tensor:
     turn = torch.tensor([0.1, -0.12, 0.08, 10.0, -15.0, 40.0], dtype=torch.float64)
-    return perturb(frontal_pose(phantom, CAMERA), turn, phantom.centre_mm)
+    return perturb(view_pose(phantom, CAMERA), turn, phantom.centre_mm)
 
 
 @pytest.fixture(name="radiograph", scope="module")

@@ -20,7 +20,7 @@ from wsreg.segmentation.segmenter import normalised
 from wsreg.segmentation.unet import UNet, UNetConfig
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=16, columns=20, pixel_spacing_mm=(18.0, 18.0))
@@ -55,7 +55,7 @@ def _labels(phantom: Volume) -> tuple[tuple[int, ...], ...]:
 
 @pytest.fixture(name="truth", scope="module")
 def _truth(phantom: Volume) -> Tensor:
-    return frontal_pose(phantom, CAMERA)
+    return view_pose(phantom, CAMERA)
 
 
 @pytest.fixture(name="target", scope="module")

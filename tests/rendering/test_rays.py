@@ -19,7 +19,7 @@ from wsreg.rendering.rays import (
     plane_stride,
     ray_geometry,
 )
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -69,7 +69,7 @@ def test_sampled_planes_leave_as_much_at_both_ends() -> None:
 def test_derivatives_of_the_rays_are_those_of_the_moved_pose(
     noisy_volume: Volume, camera: Camera
 ) -> None:
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     pivot = noisy_volume.centre_mm + torch.tensor([11.0, -3.0, 8.0], dtype=torch.float64)
 
     def voxel_from_camera(twist: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def test_derivatives_of_the_rays_are_those_of_the_moved_pose(
 def test_a_volume_that_sticks_out_is_noticed(
     noisy_volume: Volume, camera: Camera, shift_mm: float, outside: bool
 ) -> None:
-    pose = frontal_pose(noisy_volume, camera)[None].clone()
+    pose = view_pose(noisy_volume, camera)[None].clone()
     pose[0, 2, 3] += shift_mm
     rays = ray_geometry(
         pose,

@@ -8,7 +8,7 @@ import torch
 from wsreg.geometry.camera import Camera
 from wsreg.rendering.backends.reference import render_reference
 from wsreg.rendering.render import render, render_with_jacobian
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -16,7 +16,7 @@ from wsreg.volumes.volume import Volume
 def test_it_computes_in_the_type_of_the_pose(
     smooth_volume: Volume, camera: Camera, dtype: torch.dtype
 ) -> None:
-    pose = frontal_pose(smooth_volume, camera).to(dtype)
+    pose = view_pose(smooth_volume, camera).to(dtype)
     image, jacobian = render_with_jacobian(smooth_volume, camera, pose, backend="reference")
     assert image.dtype == jacobian.dtype == dtype
     double = render(smooth_volume, camera, pose.double(), backend="reference")
@@ -26,7 +26,7 @@ def test_it_computes_in_the_type_of_the_pose(
 def test_it_is_linear_in_the_voxels_and_its_gradient_is_the_back_projection(
     smooth_volume: Volume, camera: Camera
 ) -> None:
-    poses = frontal_pose(smooth_volume, camera)[None]
+    poses = view_pose(smooth_volume, camera)[None]
     generator = torch.Generator().manual_seed(2)
     voxels = torch.rand(2, 1, *smooth_volume.hu.shape, generator=generator, dtype=torch.float64)
     x, y = voxels[0].requires_grad_(), voxels[1]
@@ -39,7 +39,7 @@ def test_it_is_linear_in_the_voxels_and_its_gradient_is_the_back_projection(
 
 
 def test_channels_share_their_rays(smooth_volume: Volume, camera: Camera) -> None:
-    poses = frontal_pose(smooth_volume, camera)[None]
+    poses = view_pose(smooth_volume, camera)[None]
     one = smooth_volume.attenuation[None]
     both = render_reference(
         torch.cat((one, 3 * one)), smooth_volume.ct_from_voxel, camera, poses, 5.0

@@ -8,7 +8,7 @@ import torch
 from wsreg.datasets.sample import Sample
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
-from wsreg.geometry.views import view_pose
+from wsreg.geometry.views import pose_towards
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.rendering.render import render
 from wsreg.volumes.volume import Volume
@@ -64,7 +64,7 @@ def samples(volume: Volume) -> list[Sample]:
     made = []
     for index in range(2):
         twist = torch.tensor([0.0, 0.1 * index, 0.0, 5.0 * index, 0.0, 0.0], dtype=torch.float64)
-        pose = perturb(view_pose(volume.centre_mm, CAMERA, "PA"), twist, volume.centre_mm)
+        pose = perturb(pose_towards(volume.centre_mm, CAMERA, "PA"), twist, volume.centre_mm)
         image = render(volume, CAMERA, pose[None])[0, 0]
         made.append(
             Sample(

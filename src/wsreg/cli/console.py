@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -21,6 +26,31 @@ def step(text: str, *, quiet: bool) -> Iterator[None]:
         outcome = f"{time.perf_counter() - begin:.1f} s"
     finally:
         print(outcome, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def begun(work: Callable[[], T]) -> Iterator[Future[T]]:
+    """Do some work on another thread meanwhile; a block that fails does not wait for it."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        yield pool.submit(work)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@contextmanager
+def no_garbage_collected() -> Iterator[None]:
+    """Import without looking for garbage, then leave what was imported out of later searches.
+
+    Modules are hundreds of thousands of objects that stay: searching them takes a tenth of a
+    second.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from wsreg.cli.console import step
 from wsreg.cli.options import CtDetails, OptionalFile, parse_view, read_ct
 from wsreg.errors import InputError
+from wsreg.vocabulary import CollimatorShape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,8 @@ class Xray:
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
     """View where there is no pose: a name, or C-arm angles "primary,secondary" in degrees."""
     seed: int = 0
-    """Of everything that is drawn."""
-    collimator: Literal["none", "circle", "rectangle"] = "none"
+    """Seed of everything that is drawn."""
+    collimator: CollimatorShape = "none"
     """Shape of the exposed field."""
     tools: Annotated[int, arg(metavar="N")] = 0
     """Number of rods, wires and screws in the image."""
@@ -94,7 +95,7 @@ class Xray:
         from wsreg.geometry.plausibility import check_plausible_pose
 
         if self.pose is None:
-            return wsreg.frontal_pose(volume, camera, parse_view(self.view))
+            return wsreg.view_pose(volume, camera, parse_view(self.view))
         pose = wsreg.read_pose(self.pose)
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose

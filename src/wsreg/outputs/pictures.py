@@ -31,6 +31,9 @@ TITLE_PX = 30
 TITLE_CHARACTERS = 28
 LABEL_PX = 32
 
+PNG_LEVEL = 4
+"""Half the time of the usual 6 for a tenth more bytes."""
+
 BACKGROUND = "#14161a"
 TEXT = "#e8eaed"
 FAINT_TEXT = "#9aa0a6"
@@ -95,7 +98,7 @@ def write_png(picture: Image, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     with staged_file(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", compress_level=PNG_LEVEL)
 
 
 def _comparison_tiles(

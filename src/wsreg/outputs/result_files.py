@@ -16,7 +16,7 @@ from wsreg import __version__
 from wsreg.errors import InputError
 from wsreg.geometry.camera_file import camera_record
 from wsreg.geometry.pose_file import pose_record
-from wsreg.outputs.files import sha256_of, staged_folder, write_json
+from wsreg.outputs.files import sha256_of, staged_folder, write_json, write_text
 from wsreg.outputs.pictures import overlay_picture, write_png
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
@@ -111,12 +111,15 @@ def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
 
     Source: https://slicer.readthedocs.io/en/latest/developer_guide/modules/transforms.html
     """
-    import SimpleITK
-
-    transform = SimpleITK.AffineTransform(3)
-    transform.SetMatrix(camera_from_ct[:3, :3].double().flatten().tolist())
-    transform.SetTranslation(camera_from_ct[:3, 3].double().tolist())
-    SimpleITK.WriteTransform(transform, str(path))
+    parameters = [*camera_from_ct[:3, :3].flatten().tolist(), *camera_from_ct[:3, 3].tolist()]
+    lines = (
+        "#Insight Transform File V1.0",
+        "#Transform 0",
+        "Transform: AffineTransform_double_3_3",
+        f"Parameters: {' '.join(map(repr, parameters))}",
+        "FixedParameters: 0 0 0",
+    )
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read_result(folder: str | Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.registration.bodies import LevelBody
-from wsreg.rendering.render import Backend, render, render_with_jacobian
+from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.vocabulary import Backend
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.bodies import WHOLE, Body
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
-from wsreg.registration.config import Method, RegistrationConfig
+from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.starts.table import STARTS
@@ -26,7 +26,8 @@ from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.views import frontal_pose as view_pose
+from wsreg.vocabulary import Method
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 

@@ -22,7 +22,7 @@ from wsreg.rendering.rays import PlaneAxes
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
-VOXEL_SIZES_MM = (6.0, 3.0, 1.5)
+VOXEL_SIZES_MM = (6.0, 3.0, 1.0)
 """The levels of a registration, coarse to fine."""
 
 T = TypeVar("T")

