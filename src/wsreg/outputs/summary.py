@@ -10,7 +10,7 @@ from pathlib import Path
 import roma
 import torch
 
-from wsreg.outputs.files import staged_file
+from wsreg.files.whole import staged_file
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
 _AXIS_COLUMNS = tuple(f"{axis}_{'deg' if axis.startswith('r') else 'mm'}" for axis in POSE_AXES)

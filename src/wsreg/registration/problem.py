@@ -59,7 +59,7 @@ class Problem:
         if self.rois is not None:
             groups = self.rois.labels or ((),) * len(self.rois.names)
             record["rois"] = dict(zip(self.rois.names, map(list, groups), strict=True))
-            record["rois_moving"] = "rendered" if self.rois.moving is None else "network"
+            record["rois_moving"] = "rendered" if self.rois.moving_segmenter is None else "network"
         return record
 
 
@@ -96,7 +96,7 @@ def _with_rois(problem: Problem, levels: list[Level]) -> list[Level]:
     """
     if problem.rois is None:
         return levels
-    grids = levels if problem.rois.moving is not None else [levels[0], *levels[:-1]]
+    grids = levels if problem.rois.moving_segmenter is not None else [levels[0], *levels[:-1]]
     return [
         dataclasses.replace(
             level,

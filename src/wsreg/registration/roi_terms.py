@@ -136,13 +136,13 @@ def make_roi_terms(
     labels = [
         tuple(label for label in group if label in volume.label_values) for group in rois.labels
     ]
-    if rois.moving is None:
+    if rois.moving_segmenter is None:
         shown = [here and bool(group) for here, group in zip(shown, labels, strict=True)]
     chosen = [number for number, here in enumerate(shown) if here]
     if not chosen:
         return None
     target = target[chosen]
-    moving = rois.moving
+    moving = rois.moving_segmenter
     return RoiTerms(
         names=tuple(rois.names[number] for number in chosen),
         target=target,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
+from wsreg.networks.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
 
 CARD = ModelCard(
     kind="unet",
