@@ -57,8 +57,8 @@ def staged_file(path: str | Path) -> Iterator[Path]:
             temporary.touch(exist_ok=False)
             mode = temporary.stat().st_mode
             yield temporary
-            # Some libraries make files that nobody but their owner may read.
-            temporary.chmod(mode)
+            if temporary.stat().st_mode != mode:  # safetensors makes files for their owner only
+                temporary.chmod(mode)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
 
 ABSENT_LOGIT = -20.0
-"""Of an ROI without a box."""
+"""Logit of an ROI without a box."""
 
 WINDOW = (0.005, 0.995)
 """Quantiles of an image that become 0 and 1, as for MedSAM's own training."""

@@ -137,7 +137,8 @@ def _train_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(config, step)
     number = step * fabric.world_size + fabric.global_rank
-    torch.manual_seed((config.seed << 32) + number)  # of what a network itself draws: dropout
+    # What a network itself draws, as for dropout, follows from seed and number too.
+    torch.manual_seed(((config.seed << 32) + number) % 2**63)
     batch = tuple(tensor.to(fabric.device) for tensor in task.batch(step, number))
     loss = task.loss(model, batch)
     value = float(loss.detach())
