@@ -34,7 +34,7 @@ from wsreg.evaluation.summary import GroupSummary, summarise
 from wsreg.evaluation.tables import csv_rows, distance_table, failure_table, verdict_table
 from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import summarise_verdicts
-from wsreg.outputs.files import sha256_of
+from wsreg.files.hashes import sha256_of
 
 OUTPUT = Path(__file__).parent / "output"
 PELVIS = (1, 2, 4)

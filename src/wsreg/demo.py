@@ -19,12 +19,14 @@ from torch import Tensor
 from wsreg.cohort.exposure import expose, sample_circumstances
 from wsreg.cohort.presets import person_of
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
+from wsreg.files.json_files import write_json
+from wsreg.files.whole import staged_file
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_record, read_camera
 from wsreg.geometry.pose_file import pose_record
 from wsreg.geometry.rigid import perturb
-from wsreg.outputs.files import prepare_output_folder, staged_file, write_json
 from wsreg.outputs.image_files import save_image
+from wsreg.outputs.output_folder import prepare_output_folder
 from wsreg.outputs.result_files import write_result
 from wsreg.radiographs.reading import read_radiograph
 from wsreg.registration.config import RegistrationConfig

@@ -37,6 +37,20 @@ def test_the_bar_moves_on_a_terminal_only(
     assert shown(quiet=True) == ""
 
 
+def test_what_an_earlier_run_has_done_does_not_shorten_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    clock = 0.0
+    monkeypatch.setattr("tqdm.std.time", lambda: clock)
+    with progress_bar("Training", quiet=False) as move:
+        move("training", 900, 1000)
+        clock = 10.0
+        move("training", 910, 1000)  # ten steps in ten seconds, ninety to go
+    last = capsys.readouterr().err.split("\r")
+    assert any("910/1000 00:10, 01:30 left" in line for line in last)
+
+
 def test_quiet_steps_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with step("Reading", quiet=True):
         pass

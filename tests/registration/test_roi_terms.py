@@ -11,13 +11,13 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
+from wsreg.networks.medsam import MedSam, windowed
+from wsreg.networks.normalisation import normalised
+from wsreg.networks.unet import UNet, UNetConfig
 from wsreg.registration.roi_terms import RoiConfig, RoiTerms, make_roi_terms
 from wsreg.rendering.render import render
-from wsreg.segmentation.medsam import MedSam, windowed
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.segmentation.segmenter import normalised
-from wsreg.segmentation.unet import UNet, UNetConfig
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.views import view_pose
@@ -138,7 +138,9 @@ def finds_with_medsam(images: Tensor) -> Tensor:
 def test_the_gradient_through_a_network_is_that_of_central_differences(
     target: RoiTarget, phantom: Volume, truth: Tensor, moving: Callable[[Tensor], Tensor]
 ) -> None:
-    both = dataclasses.replace(target, masks=target.masks.double(), labels=(), moving=moving)
+    both = dataclasses.replace(
+        target, masks=target.masks.double(), labels=(), moving_segmenter=moving
+    )
     terms = terms_of(both, phantom, RoiConfig(dice_weight=1.0, distance_weight=0.0))
     assert terms is not None
     terms = dataclasses.replace(terms, target=both.masks, distances=terms.distances.double())
@@ -206,7 +208,7 @@ def test_a_network_takes_the_labels_place(target: RoiTarget, phantom: Volume) ->
     def moving(images: Tensor) -> Tensor:
         return torch.cat((images, 0.5 * images, 0.25 * images), dim=1)
 
-    both = RoiTarget(names=NAMES, masks=masks, moving=moving)
+    both = RoiTarget(names=NAMES, masks=masks, moving_segmenter=moving)
     terms = terms_of(both, phantom)
     assert terms is not None
     image = torch.ones(1, CAMERA.rows, CAMERA.columns)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
+from wsreg.networks.checkpoint import ModelCard
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.segmentation.checkpoint import ModelCard
 from wsreg.segmentation.regions import boxes_found_by, label_image, regions, segment_radiograph
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 

@@ -55,7 +55,10 @@ def no_garbage_collected() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end."""
+    """A bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end.
+
+    What the first call says is done was done by an earlier run: the time left is told by the rest.
+    """
     from tqdm import tqdm
 
     only_on_terminal = None
@@ -68,10 +71,15 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int]
         miniters=0,
         delay=1e-6,  # the bar stays away until it first moves
     ) as bar:
+        moved = False
 
         def move(stage: str, done: int, total: int) -> None:
+            nonlocal moved
             if done == 0:
                 bar.reset()
+            elif not moved:
+                bar.initial = bar.n = bar.last_print_n = done
+            moved = True
             bar.total = total
             bar.update(done - bar.n)
 

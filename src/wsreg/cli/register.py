@@ -84,7 +84,7 @@ class Register:
 
     def run(self) -> int:
         """Register every X-ray and return the exit status."""
-        from wsreg.outputs.files import prepare_output_folder
+        from wsreg.outputs.output_folder import prepare_output_folder
 
         folders = result_folders(self.xrays, self.out)
         for folder in dict.fromkeys((self.out, *folders)):

@@ -57,7 +57,7 @@ class Xray:
     def run(self) -> int:
         """Simulate, save, and return the exit status."""
         import wsreg
-        from wsreg.outputs.files import prepare_output_folder
+        from wsreg.outputs.output_folder import prepare_output_folder
         from wsreg.simulation.record_file import read_xray_record
         from wsreg.simulation.silhouettes import label_silhouettes
         from wsreg.simulation.xray import ct_part, simulate_scene
@@ -123,9 +123,10 @@ def _save(
     """Write the image and all that is known of it, whole or not at all; the files' names."""
     from PIL import Image
 
+    from wsreg.files.json_files import write_json
+    from wsreg.files.whole import staged_folder
     from wsreg.geometry.camera_file import camera_record
     from wsreg.geometry.pose_file import pose_record
-    from wsreg.outputs.files import staged_folder, write_json
     from wsreg.simulation.detector import digitise
     from wsreg.simulation.record_file import xray_record
 

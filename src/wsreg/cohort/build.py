@@ -26,10 +26,10 @@ from wsreg.cohort.exposure import (
     expose,
     sample_circumstances,
 )
-from wsreg.cohort.parts import PartsFolder, open_parts
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
 from wsreg.errors import InputError, WsregError
+from wsreg.files.pieces import Pieces, open_pieces
 from wsreg.simulation.detector import digitise
 from wsreg.specimens.ct import LABELS, scan
 from wsreg.specimens.person import person_to_record
@@ -49,7 +49,7 @@ class _Task:
     specimen: str
     seed: int
     preset: Preset
-    parts: PartsFolder
+    parts: Pieces
     projections: tuple[int, ...]
     with_ct: bool
 
@@ -91,7 +91,7 @@ def build_cohort(
     plan = {
         "wsreg": version("wsreg"), "preset": preset.name, "seed": seed, "xrays": counts,
     }  # fmt: skip
-    parts = open_parts(path.with_name(path.name + ".parts"), plan)
+    parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
     tasks = list(_tasks(parts, preset, seed, counts))
     total = sum(counts.values()) + len(counts)
     missing = sum(len(task.projections) + task.with_ct for task in tasks)
@@ -102,9 +102,7 @@ def build_cohort(
     shutil.rmtree(parts.path)
 
 
-def _tasks(
-    parts: PartsFolder, preset: Preset, seed: int, counts: Mapping[str, int]
-) -> Iterator[_Task]:
+def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) -> Iterator[_Task]:
     """What is still to be done, in pieces that are worth a process."""
     for name, count in counts.items():
         missing = [n for n in range(count) if not parts.has(_xray_part(name, n))]
@@ -227,7 +225,7 @@ def _assemble(
     path: Path,
     preset: Preset,
     plan: Mapping[str, Any],
-    parts: PartsFolder,
+    parts: Pieces,
     counts: Mapping[str, int],
     progress: Progress,
 ) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wsreg.files.whole import staged_file
 from wsreg.outputs import display
 from wsreg.outputs.display import Pixels
-from wsreg.outputs.files import staged_file
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.result import Comparison, RegistrationResult, VerdictStatus
 

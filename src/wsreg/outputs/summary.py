@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from wsreg.files.whole import staged_file
 from wsreg.geometry.rigid import log_so3
-from wsreg.outputs.files import staged_file
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
 _AXIS_COLUMNS = tuple(f"{axis}_{'deg' if axis.startswith('r') else 'mm'}" for axis in POSE_AXES)

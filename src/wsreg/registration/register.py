@@ -126,14 +126,14 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
             f"ROI masks must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
             f"got {size[0]} x {size[1]}"
         )
-    if rois.moving is not None and method != "adam":
+    if rois.moving_segmenter is not None and method != "adam":
         raise InputError(
             "method must be adam for regions that a network finds in rendered images, "
             f"got {method!r}"
         )
     known = set(volume.label_values)
     for name, group in zip(rois.names, rois.labels, strict=bool(rois.labels)):
-        if rois.moving is None and not known.issuperset(group):
+        if rois.moving_segmenter is None and not known.issuperset(group):
             raise InputError(
                 f"ROI {name} must be made of labels of the CT {sorted(known)}, "
                 f"got {sorted(set(group) - known)}"
@@ -142,7 +142,7 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
 
 def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> RoiTarget:
     """The regions that are made of these labels and of no others."""
-    if rois.moving is None:
+    if rois.moving_segmenter is None:
         return rois.restricted_to(labels)
     groups = [labels_of_region(name, volume) for name in rois.names]
     return rois.at(

@@ -13,11 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.networks.normalisation import READINGS
 
 Output = Literal["sigmoid", "softmax"]
-
-READINGS = 2
-"""Channels of the input: grey scale and local contrast."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The networks that can be trained, and how each of them is asked."""
+"""The networks that learn to find regions, and how each of them is asked."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.networks.medsam import FROM_SCRATCH, MedSam, load_medsam, windowed
+from wsreg.networks.normalisation import normalised
+from wsreg.networks.unet import UNet, UNetConfig
 from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes
-from wsreg.segmentation.medsam import FROM_SCRATCH, MedSam, load_medsam, windowed
-from wsreg.segmentation.segmenter import normalised
-from wsreg.segmentation.unet import UNet, UNetConfig
-from wsreg.training.config import TrainingConfig
+from wsreg.training.segmentation_config import SegmentationConfig
 
 
-def new_network(config: TrainingConfig, rois: int, medsam_weights: Path | None) -> nn.Module:
+def new_network(config: SegmentationConfig, rois: int, medsam_weights: Path | None) -> nn.Module:
     """A network to train; torch's global generator draws what is not read.
 
     Args:
@@ -37,15 +37,21 @@ def new_network(config: TrainingConfig, rois: int, medsam_weights: Path | None) 
 
 
 def network_config(network: nn.Module) -> Mapping[str, Any]:
-    """What a checkpoint says of a network, so that it can be made again."""
+    """The plain values in a checkpoint from which a network can be made again."""
     if isinstance(network, MedSam):
         return network.config
     assert isinstance(network, UNet)
     return {"channels": list(network.config.channels), "output": network.config.output}
 
 
+def prompt_boxes(config: SegmentationConfig, masks: Tensor, seed: int) -> Tensor:
+    """[B,R,4] boxes around true masks [B,R,S,S], a little off, as hands draw them."""
+    generator = torch.Generator().manual_seed(seed)
+    return jittered_boxes(boxes_from_masks(masks), config.box_jitter * config.size_px, generator)
+
+
 def network_scores(
-    model: nn.Module, config: TrainingConfig, images: Tensor, masks: Tensor, seed: int
+    model: nn.Module, config: SegmentationConfig, images: Tensor, boxes: Tensor
 ) -> Tensor:
     """[B,C,S,S] scores of images [B,1,S,S].
 
@@ -53,13 +59,11 @@ def network_scores(
         model: the network.
         config: settings.
         images: attenuation in any unit.
-        masks: [B,R,S,S] true masks, around which MedSAM's boxes are drawn.
-        seed: of how far the boxes are off.
+        boxes: [B,R,4] where a MedSAM is to look, in pixels; a U-Net has no use for them.
     """
+    scores: Tensor
     if config.architecture == "unet":
-        scores: Tensor = model(normalised(images))
-        return scores
-    generator = torch.Generator().manual_seed(seed)
-    boxes = jittered_boxes(boxes_from_masks(masks), config.box_jitter * config.size_px, generator)
-    scores = model(windowed(images), boxes)
+        scores = model(normalised(images))
+    else:
+        scores = model(windowed(images), boxes)
     return scores

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.geometry.json_file import read_json_object
+from wsreg.files.json_files import read_json, read_json_object, write_json
 
 
 def test_reads_the_fields_of_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -55,3 +56,16 @@ def test_unknown_fields_are_named(tmp_path: Path) -> None:
     path.write_text('{"a": 1, "z": 2, "y": 3}')
     with pytest.raises(InputError, match=r"unknown fields y, z; known are a, b"):
         read_json_object(path, ("a",), ("b",))
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": [1, 2.5, None]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", float("nan"))
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_any_content_comes_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", ["µ", 1, None])
+    assert read_json(tmp_path / "a.json") == ["µ", 1, None]

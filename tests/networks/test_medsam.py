@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wsreg.errors import InputError
-from wsreg.segmentation.medsam import ABSENT_LOGIT, MedSam, load_medsam, windowed
+from wsreg.networks.medsam import ABSENT_LOGIT, MedSam, load_medsam, scaled_boxes, windowed
 
 
 def test_one_mask_for_each_box_none_without_a_box(sam_config: dict[str, Any]) -> None:
@@ -91,3 +91,8 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
     with pytest.raises(InputError, match="of the type sam, got bert"):
         load_medsam(tmp_path)
+
+
+def test_a_box_around_everything_stays_so_when_resampled() -> None:
+    whole = torch.tensor([-0.5, -0.5, 99.5, 49.5])  # pixel edges
+    assert scaled_boxes(whole, (50, 100), (25, 200)).tolist() == [-0.5, -0.5, 199.5, 24.5]

@@ -1,18 +1,21 @@
-"""A trained network as two files: weights (safetensors) and what they are (JSON).  No pickles."""
+"""A trained network as two files: weights (safetensors) and what they are (JSON).  No pickles.
+
+A checkpoint may be of any network; its card's ``kind`` says of which.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.files.json_files import read_json, write_json
+from wsreg.files.tensor_file import read_tensors, write_tensors
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
@@ -23,10 +26,10 @@ class ModelCard:
     """What a checkpoint is.
 
     Args:
-        kind: architecture, ``unet`` or ``medsam``.
-        config: of the architecture, plain values.
-        roi_names: regions in the order of the outputs.
+        kind: architecture, such as ``unet`` or ``medsam``.
+        config: of the architecture, plain values from which the network can be made again.
         size_px: image side that the network works on.
+        roi_names: regions in the order of the outputs; none for a network that finds no regions.
         data_sha256: of the data set that it was trained on.
         held_out: specimens that it has not seen.
         step: optimisation steps.
@@ -37,8 +40,8 @@ class ModelCard:
 
     kind: str
     config: Mapping[str, Any]
-    roi_names: tuple[str, ...]
     size_px: int
+    roi_names: tuple[str, ...] = ()
     data_sha256: str = ""
     held_out: tuple[str, ...] = ()
     step: int = 0
@@ -53,13 +56,8 @@ def save_checkpoint(folder: Path, card: ModelCard, weights: Mapping[str, Tensor]
     Raises:
         InputError: the folder cannot be written.
     """
-    from safetensors.torch import save_file
-
-    # Copies: safetensors refuses tensors that share memory, as tied weights do.
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
-    write_whole(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
-    text = json.dumps(dataclasses.asdict(card), indent=2) + "\n"
-    write_whole(folder / CARD_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_tensors(folder / WEIGHTS_FILE, weights, {})
+    write_json(folder / CARD_FILE, dataclasses.asdict(card))
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -80,15 +78,10 @@ def read_card(folder: Path) -> ModelCard:
             f"it has {', '.join(found[:6]) or 'nothing'}"
         )
     try:
-        record = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-        return ModelCard(
-            **{
-                **record,
-                "roi_names": tuple(record["roi_names"]),
-                "held_out": tuple(record["held_out"]),
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:  # of JSON and of UTF-8
+        record = read_json(folder / CARD_FILE)
+        tuples = {name: tuple(record.get(name, ())) for name in ("roi_names", "held_out")}
+        return ModelCard(**{**record, **tuples})
+    except (InputError, AttributeError, TypeError) as error:
         raise InputError(f"model {folder}/{CARD_FILE} is no model card: {error}") from error
 
 
@@ -98,38 +91,22 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         InputError: they cannot be read.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(folder / WEIGHTS_FILE))
-    except SafetensorError as error:
-        raise InputError(f"model {folder}/{WEIGHTS_FILE} cannot be read: {error}") from error
+    return read_tensors(folder / WEIGHTS_FILE)[0]
 
 
-def write_whole(path: Path, write: Any) -> None:
-    """Call ``write`` with a temporary path beside ``path``, which then replaces it.
+def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
+    """Put weights into a network.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: a tensor is missing, unknown, or of another shape.
     """
-    from safetensors import SafetensorError
-
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        # safetensors makes files that nobody but their owner may read.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {path}: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"model {folder} does not fit its architecture: {name} must be "
+            f"{wanted.get(name, 'absent')}, got {found.get(name, 'nothing')}"
+        )
+    network.load_state_dict(weights)

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
+from wsreg.networks.checkpoint import (
+    ModelCard,
+    load_weights,
+    read_card,
+    read_weights,
+    save_checkpoint,
+)
 
 CARD = ModelCard(
     kind="unet",
@@ -69,3 +76,32 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00nonsense")
     with pytest.raises(InputError, match="cannot be read"):
         read_weights(tmp_path)
+
+
+def test_a_network_that_finds_no_regions_has_a_card_too(tmp_path: Path) -> None:
+    card = ModelCard(kind="encoder", config={"outputs": 6}, size_px=64, held_out=("17-1882",))
+    save_checkpoint(tmp_path, card, {"w": torch.ones(1)})
+    assert read_card(tmp_path) == card
+    assert read_card(tmp_path).roi_names == ()
+
+
+def test_a_card_written_before_is_read(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, {"w": torch.ones(1)})
+    text = """{"kind": "unet", "config": {"channels": [4, 8], "output": "sigmoid"},
+        "roi_names": ["a", "b"], "size_px": 16, "data_sha256": "abc", "held_out": ["17-1882"],
+        "step": 7, "wsreg": "0.1.0", "from_scratch": false, "metrics": {"loss": 0.5}}"""
+    (tmp_path / "model.json").write_text(text, encoding="utf-8")
+    card = read_card(tmp_path)
+    assert (card.kind, card.roi_names, card.held_out) == ("unet", ("a", "b"), ("17-1882",))
+    assert card.metrics == {"loss": 0.5}
+
+
+def test_weights_go_into_the_network_that_they_are_of(tmp_path: Path) -> None:
+    weights = {"weight": torch.full((1, 2), 3.0), "bias": torch.zeros(1)}
+    network = nn.Linear(2, 1)
+    load_weights(network, weights, tmp_path)
+    assert network.weight.tolist() == [[3.0, 3.0]]
+    with pytest.raises(InputError, match=r"weight must be \(1, 3\), got \(1, 2\)"):
+        load_weights(nn.Linear(3, 1), weights, tmp_path)
+    with pytest.raises(InputError, match="bias must be absent, got"):
+        load_weights(nn.Linear(2, 1, bias=False), weights, tmp_path)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.unet import UNet, UNetConfig, roi_probabilities
+from wsreg.networks.unet import UNet, UNetConfig, roi_probabilities
 
 
 def test_six_levels_halved_by_two_by_two_convolutions_and_doubled_by_transposed_ones() -> None:

@@ -8,12 +8,17 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
-from wsreg.segmentation.medsam import MedSam
-from wsreg.segmentation.unet import UNet
-from wsreg.training.config import TrainingConfig
-from wsreg.training.networks import network_config, network_scores, new_network
+from wsreg.networks.medsam import MedSam
+from wsreg.networks.unet import UNet
+from wsreg.training.segmentation_config import SegmentationConfig
+from wsreg.training.segmentation_networks import (
+    network_config,
+    network_scores,
+    new_network,
+    prompt_boxes,
+)
 
-UNET = TrainingConfig(size_px=32, channels=(4, 8))
+UNET = SegmentationConfig(size_px=32, channels=(4, 8))
 MEDSAM = dataclasses.replace(UNET, architecture="medsam")
 
 
@@ -49,8 +54,12 @@ def test_medsam_is_asked_with_boxes_around_the_truth_that_are_a_little_off(
     images = torch.rand(1, 1, 32, 32)
     masks = torch.zeros(1, 2, 32, 32)
     masks[0, 0, 8:20, 10:22] = 1.0
-    first = network_scores(model, MEDSAM, images, masks, 1)
+    boxes = prompt_boxes(MEDSAM, masks, 1)
+    assert boxes.shape == (1, 2, 4)
+    assert (boxes[0, 0] - torch.tensor([10.0, 8.0, 21.0, 19.0])).abs().max() <= 32 * 10 / 1024
+    assert bool(boxes[0, 1].isnan().all())
+    assert torch.equal(boxes.nan_to_num(), prompt_boxes(MEDSAM, masks, 1).nan_to_num())
+    first = network_scores(model, MEDSAM, images, boxes)
     assert first.shape == (1, 2, 32, 32)
     assert float(first[0, 1].detach().max()) < -10.0
-    assert torch.equal(first, network_scores(model, MEDSAM, images, masks, 1))
-    assert not torch.equal(first, network_scores(model, MEDSAM, images, masks, 2))
+    assert not torch.equal(first, network_scores(model, MEDSAM, images, boxes + 1.0))

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsreg.errors import InputError
-from wsreg.segmentation.boxes import scaled_boxes
+from wsreg.files.json_files import read_json
 
 ABSENT_LOGIT = -20.0
-"""Of an ROI without a box."""
+"""Logit of an ROI without a box."""
 
 WINDOW = (0.005, 0.995)
 """Quantiles of an image that become 0 and 1, as for MedSAM's own training."""
@@ -116,6 +116,13 @@ def load_medsam(folder: Path) -> MedSam:
     return network
 
 
+def scaled_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Boxes [...,4] in an image of (rows, columns) ``old`` resampled to ``new``."""
+    rows, columns = new[0] / old[0], new[1] / old[1]
+    scale = torch.tensor([columns, rows, columns, rows]).to(boxes)
+    return (boxes + 0.5) * scale - 0.5
+
+
 def windowed(image: Tensor) -> Tensor:
     """Images [B,1,H,W] with the quantiles ``WINDOW`` stretched from 0 to 1; differentiable."""
     ends = torch.tensor(WINDOW, dtype=image.dtype, device=image.device)
@@ -134,8 +141,8 @@ def _sam_config(folder: Path) -> dict[str, Any]:
             f"(pickled weights are not read), it has {', '.join(held[:6]) or 'nothing'}"
         )
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = read_json(folder / "config.json")
+    except InputError as error:
         raise InputError(f"MedSAM folder {folder} must hold config.json: {error}") from None
     if not isinstance(config, dict) or config.get("model_type") != "sam":
         kind = config.get("model_type") if isinstance(config, dict) else None
