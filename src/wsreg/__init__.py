@@ -21,6 +21,7 @@ _HOMES = {
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "frontal_pose": "wsreg.volumes.views",
+    "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.register import register
     from wsreg.registration.result import RegistrationResult
+    from wsreg.rendering.prepared import prepare
     from wsreg.rendering.render import render, render_with_jacobian
     from wsreg.volumes.reading import read_volume
     from wsreg.volumes.views import frontal_pose
@@ -60,6 +62,7 @@ __all__ = [
     "WsregError",
     "__version__",
     "frontal_pose",
+    "prepare",
     "read_camera",
     "read_pose",
     "read_radiograph",
