@@ -7,6 +7,7 @@ import os
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import numba
 import pytest
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from wsreg.rendering import prepared
 from wsreg.rendering.backends import numba_backend
 from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.simulation.joseph import project_attenuation
 from wsreg.volumes.views import frontal_pose
 from wsreg.volumes.volume import Volume
 
@@ -52,6 +54,15 @@ def test_the_number_of_threads_changes_nothing(
     assert float(answers[0].abs().max()) > 0
     for answer in answers[1:]:
         assert torch.equal(answer, answers[0])
+
+
+def test_numbas_own_threads_are_never_started(
+    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor]
+) -> None:
+    rendered(noisy_volume, camera, poses["PA"])
+    project_attenuation(noisy_volume, camera, poses["PA"])
+    with pytest.raises(ValueError, match="Threading layer is not initialized"):
+        numba.threading_layer()
 
 
 def test_four_threads_at_once_render_what_one_renders_in_turn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +119,7 @@ def test_each_thing_is_made_once_though_many_ask_at_once(
 
     def counted(volume: Volume, spacing_mm: float) -> Volume:
         made.append(spacing_mm)
+        time.sleep(0.05)  # time enough for the others to ask as well
         return resample_isotropic(volume, spacing_mm)
 
     def ask(number: int) -> tuple[object, ...]:
