@@ -183,7 +183,9 @@ def test_prepare_does_the_work_of_a_registration_ahead(
 def test_a_prepared_ct_is_of_its_volume_or_of_an_equal_one(ct: Volume) -> None:
     prepared = PreparedCt(volume=ct)
     check_prepared(prepared, ct)
-    check_prepared(prepared, dataclasses.replace(ct, hu=ct.hu.clone()))
+    check_prepared(prepared, dataclasses.replace(ct, hu=ct.hu.double()))
+    bare = dataclasses.replace(ct, labels=None)
+    check_prepared(PreparedCt(volume=bare), dataclasses.replace(bare))
     moved = ct.ct_from_voxel.clone()
     moved[0, 3] += 1.0
     denser = ct.hu.clone()
