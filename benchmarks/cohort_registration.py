@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 import tyro
 from tqdm import tqdm
@@ -35,6 +34,7 @@ from wsreg.evaluation.tables import csv_rows, distance_table, failure_table, ver
 from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import summarise_verdicts
 from wsreg.files.hashes import sha256_of
+from wsreg.threads import thread_count
 
 OUTPUT = Path(__file__).parent / "output"
 PELVIS = (1, 2, 4)
@@ -115,7 +115,7 @@ def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSumm
     return "\n\n".join(
         (
             f"### Registration of `{options.cohort.name}`",
-            f"{describe_hardware(numba.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
+            f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.",
             f"{len(trials)} X-rays, one start each, {start_mm:.1f} mm off (3D, mean over the "
             f"landmarks); Gauss-Newton on {rendered}.  "
             "Seconds are wall time on a shared machine, with the preparation of the CT for the "

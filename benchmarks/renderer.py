@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ class Options:
         steps: from source to detector; 483 over 1020 mm are 2.11 mm each, three voxel planes of
             the chest CT (wsreg samples whole planes: at 2.04 mm it would take every second one).
         repeats: alternating repetitions of every measurement, after one to warm up.
-        threads: for torch and numba alike.
+        threads: for torch and wsreg alike.
         write: put the table into docs/results.md.
         json: write every number to this file.
     """
@@ -149,10 +150,8 @@ class Nanodrr:
 
 
 def _set_threads(threads: int) -> None:
-    import numba
-
     torch.set_num_threads(threads)
-    numba.set_num_threads(threads)
+    os.environ["WSREG_THREADS"] = str(threads)
 
 
 def _setting(options: Options) -> Setting:

@@ -3,7 +3,7 @@
 Agreement is of noise-free line integrals at one energy, by projectors that share no code.  Time is
 of one X-ray of a body of 1 mm voxels with eight hollow bones of 0.6 mm voxels, on one core.
 
-    NUMBA_NUM_THREADS=1 python benchmarks/simulator.py --write
+    WSREG_THREADS=1 python benchmarks/simulator.py --write
 """
 
 from __future__ import annotations

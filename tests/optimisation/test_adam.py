@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from wsreg.registration.adam import AdamConfig, minimise_adam
 
 from wsreg.geometry.rigid import perturb
-from wsreg.registration.adam import AdamConfig, minimise_adam
 
 START = torch.eye(4, dtype=torch.float64)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-
-from wsreg.geometry.rigid import perturb, transform_points
 from wsreg.registration.levenberg_marquardt import LevenbergMarquardtConfig, minimise
 from wsreg.similarity.linearization import Linearization
+
+from wsreg.geometry.rigid import perturb, transform_points
 
 PIVOT = torch.zeros(3, dtype=torch.float64)
 POINTS = 50.0 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -8,6 +8,8 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from wsreg.registration.adam import AdamConfig
+from wsreg.registration.search import SearchConfig
 
 from wsreg.errors import InputError
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
@@ -15,11 +17,9 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.adam import AdamConfig
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.search import SearchConfig
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.views import view_pose

@@ -7,17 +7,17 @@ import dataclasses
 import pytest
 import torch
 from torch import Tensor
+from wsreg.registration.adam import AdamConfig
+from wsreg.registration.search import SearchConfig
 
 from wsreg.errors import InputError
 from wsreg.evaluation.distances import mpd_mm
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.adam import AdamConfig
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.search import SearchConfig
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.simulation.joseph import project_attenuation

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from wsreg.registration.roi_terms import RoiConfig, RoiTerms, make_roi_terms
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.networks.medsam import MedSam, windowed
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.unet import UNet, UNetConfig
-from wsreg.registration.roi_terms import RoiConfig, RoiTerms, make_roi_terms
 from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget

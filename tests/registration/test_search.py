@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
+from wsreg.registration.search import SearchConfig, distinct, mean_distance_mm, poses_around
 
 from wsreg.geometry.rigid import twist_between
-from wsreg.registration.search import SearchConfig, distinct, mean_distance_mm, poses_around
 
 VIEW = torch.eye(4, dtype=torch.float64)
 VIEW[2, 3] = 700.0

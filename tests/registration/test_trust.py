@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-
 from wsreg.registration.trust import (
     PIXELS_PER_RESIDUAL,
     Evidence,

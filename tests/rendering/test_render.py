@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import weakref
 
-import numba
 import pytest
 import torch
 from torch import Tensor
@@ -14,8 +11,10 @@ from torch import Tensor
 from wsreg.errors import BackendError, InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
+from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.render import render, render_with_jacobian, resolve_backend
 from wsreg.simulation.joseph import project_attenuation
+from wsreg.vocabulary import Backend
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import WATER_ATTENUATION_PER_MM, Volume
 
@@ -227,25 +226,22 @@ def test_it_agrees_with_the_simulators_own_projector(smooth_volume: Volume, came
     assert float((image - other).abs().max()) < 0.005 * float(other.max())
 
 
-def test_the_number_of_threads_changes_nothing(
-    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor]
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_prepared_volume_renders_as_its_volume_does(
+    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], backend: Backend
 ) -> None:
-    threads = numba.get_num_threads()
-    image = render(noisy_volume, camera, poses["PA"], rois=[1])
-    numba.set_num_threads(1)
-    try:
-        assert torch.equal(render(noisy_volume, camera, poses["PA"], rois=[1]), image)
-    finally:
-        numba.set_num_threads(threads)
+    small, prepared = camera.resized(4, 7), PreparedVolume(volume=noisy_volume)
+    plain = render_with_jacobian(noisy_volume, small, poses["PA"], rois=[1], backend=backend)
+    image, jacobian = render_with_jacobian(prepared, small, poses["PA"], rois=[1], backend=backend)
+    assert torch.equal(image, plain[0])
+    assert torch.equal(jacobian, plain[1])
+    assert torch.equal(render(prepared, small, poses["PA"], rois=[1], backend=backend), image)
 
 
-def test_prepared_grids_die_with_their_volume(camera: Camera) -> None:
-    volume = Volume(hu=torch.zeros(4, 4, 4), ct_from_voxel=torch.eye(4, dtype=torch.float64))
-    render(volume, camera, view_pose(volume, camera))
-    alive = weakref.ref(volume)
-    del volume
-    gc.collect()
-    assert alive() is None
+def test_no_poses_make_no_images(noisy_volume: Volume, camera: Camera) -> None:
+    image, jacobian = render_with_jacobian(noisy_volume, camera, torch.empty((0, 4, 4)), rois=[1])
+    assert image.shape == (0, 2, 21, 37)
+    assert jacobian.shape == (0, 2, 21, 37, 6)
 
 
 def test_bad_arguments_are_named(noisy_volume: Volume, camera: Camera) -> None:

@@ -179,10 +179,8 @@ def _first_difference(a: Volume, b: Volume) -> str | None:
         return None
     if a.hu.shape != b.hu.shape or not torch.equal(a.ct_from_voxel, b.ct_from_voxel):
         return "voxel grid"
-    if a.air_hu != b.air_hu or not torch.equal(a.hu, b.hu):
+    if a.air_hu != b.air_hu or bool((a.hu != b.hu).any()):
         return "Hounsfield units"
-    if (a.labels is None) != (b.labels is None):
-        return "labels"
-    if a.labels is not None and b.labels is not None and not torch.equal(a.labels, b.labels):
-        return "labels"
-    return None
+    if a.labels is None or b.labels is None:
+        return None if a.labels is b.labels else "labels"
+    return "labels" if bool((a.labels != b.labels).any()) else None

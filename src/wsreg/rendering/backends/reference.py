@@ -14,7 +14,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.rendering.plane_grid import Rois
 from wsreg.rendering.prepared import PreparedVolume
-from wsreg.rendering.rays import first_plane, plane_samplings
+from wsreg.rendering.rays import PlaneSampling, first_plane, plane_samplings
 from wsreg.volumes.volume import Volume
 
 
@@ -71,13 +71,12 @@ def render_one(
     ct_from_voxel: Tensor,
     camera: Camera,
     camera_from_ct: Tensor,
-    step_mm: float | None,
+    sampling: PlaneSampling,
 ) -> Tensor:
     """Line integrals [C,H,W] of volumes [C,D,H,W] for one pose [4,4], in the pose's float type."""
     dtype, device = camera_from_ct.dtype, camera_from_ct.device
     voxel_from_camera = torch.linalg.inv(camera_from_ct @ ct_from_voxel.to(camera_from_ct))
     linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
-    (sampling,) = plane_samplings(linear[None], ct_from_voxel, step_mm)
     axes, stride = sampling.axes, sampling.stride
 
     rows = torch.arange(camera.rows, dtype=dtype, device=device)
@@ -107,8 +106,12 @@ def render_reference(
     step_mm: float | None,
 ) -> Tensor:
     """[B,C,H,W] for poses [B,4,4]; differentiable to the poses and to the channels."""
+    samplings = _samplings(camera_from_ct, ct_from_voxel, step_mm)
     return torch.stack(
-        [render_one(channels, ct_from_voxel, camera, pose, step_mm) for pose in camera_from_ct]
+        [
+            render_one(channels, ct_from_voxel, camera, pose, sampling)
+            for pose, sampling in zip(camera_from_ct, samplings, strict=True)
+        ]
     )
 
 
@@ -122,14 +125,15 @@ def render_reference_with_jacobian(
 ) -> tuple[Tensor, Tensor]:
     """(image [B,C,H,W], jacobian [B,C,H,W,6]) by forward-mode differentiation of the image."""
 
-    def image_of(pose: Tensor, twist: Tensor) -> Tensor:
+    def image_of(pose: Tensor, sampling: PlaneSampling, twist: Tensor) -> Tensor:
         moved = perturb(pose, twist, pivot_mm.to(pose))
-        return render_one(channels, ct_from_voxel, camera, moved, step_mm)
+        return render_one(channels, ct_from_voxel, camera, moved, sampling)
 
     images, jacobians = [], []
-    for pose in camera_from_ct:
+    samplings = _samplings(camera_from_ct, ct_from_voxel, step_mm)
+    for pose, sampling in zip(camera_from_ct, samplings, strict=True):
         zero = torch.zeros(6, dtype=pose.dtype, device=pose.device)
-        of_twist = functools.partial(image_of, pose)
+        of_twist = functools.partial(image_of, pose, sampling)
         columns = []
         for direction in torch.eye(6, dtype=pose.dtype, device=pose.device):
             image, change, *_ = torch.func.jvp(of_twist, (zero,), (direction,))
@@ -137,3 +141,10 @@ def render_reference_with_jacobian(
         images.append(image)
         jacobians.append(torch.stack(columns, dim=-1))
     return torch.stack(images), torch.stack(jacobians)
+
+
+def _samplings(
+    camera_from_ct: Tensor, ct_from_voxel: Tensor, step_mm: float | None
+) -> list[PlaneSampling]:
+    voxel_from_camera = torch.linalg.inv(camera_from_ct.detach() @ ct_from_voxel.to(camera_from_ct))
+    return plane_samplings(voxel_from_camera[:, :3, :3], ct_from_voxel, step_mm)
