@@ -18,7 +18,7 @@ from wsreg.rendering.backends import numba_backend
 from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.render import render, render_with_jacobian
 from wsreg.simulation.joseph import project_attenuation
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -92,7 +92,7 @@ def test_a_child_process_renders_what_its_parent_did(noisy_volume: Volume, metho
     camera = Camera(
         source_to_detector_mm=1000.0, rows=200, columns=200, pixel_spacing_mm=(1.0, 1.0)
     )
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     expected = render(noisy_volume, camera, pose, backend="numba")
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(1, context, initializer=torch.set_num_threads, initargs=(1,)) as child:
@@ -105,7 +105,7 @@ def test_a_child_process_renders_what_its_parent_did(noisy_volume: Volume, metho
 def test_a_forked_child_does_not_wait_for_what_a_thread_of_its_parent_was_preparing(
     noisy_volume: Volume, camera: Camera
 ) -> None:
-    volume, pose = copy_of(noisy_volume), frontal_pose(noisy_volume, camera)
+    volume, pose = copy_of(noisy_volume), view_pose(noisy_volume, camera)
     expected = rendered(volume, camera, pose)
     made = PreparedVolume(volume=volume)._made
     holding, release = threading.Event(), threading.Event()

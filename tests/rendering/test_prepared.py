@@ -28,7 +28,7 @@ from wsreg.rendering.prepared import (
 from wsreg.rendering.rays import PlaneAxes
 from wsreg.rendering.render import render
 from wsreg.volumes.resampling import resample_isotropic
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 AXES = PlaneAxes(u=0, v=1, w=2)
@@ -149,7 +149,7 @@ def test_everything_dies_with_the_volume_by_reference_counts_alone(
 ) -> None:
     volume = Volume(hu=ct.hu.clone(), ct_from_voxel=ct.ct_from_voxel, labels=ct.labels)
     for some in (volume, *(level.volume for level in PreparedCt(volume=volume).levels((6.0, 3.0)))):
-        pose = frontal_pose(some, camera).requires_grad_()
+        pose = view_pose(some, camera).requires_grad_()
         render(some, camera, pose, rois=[1]).sum().backward()
     prepared = prepare(volume, labels=(1,))
     (level,) = prepared.levels((6.0,))
