@@ -30,7 +30,7 @@ class LevelConfig:
 
     Args:
         image_px: longer side of the X-ray; an X-ray that is smaller stays as it is.
-        voxel_mm: of the CT; never finer than the CT is.
+        voxel_mm: of the CT, never finer than the CT is; None for the CT's own grid.
         measure: how the images are compared.
 
     Raises:
@@ -38,11 +38,11 @@ class LevelConfig:
     """
 
     image_px: int
-    voxel_mm: float
+    voxel_mm: float | None
     measure: Measure
 
     def __post_init__(self) -> None:
-        if not (self.image_px >= 2 and self.voxel_mm > 0):
+        if not (self.image_px >= 2 and (self.voxel_mm is None or self.voxel_mm > 0)):
             raise InputError(
                 f"a level's image_px must be at least 2 and its voxel_mm positive, "
                 f"got {self.image_px} and {self.voxel_mm}"

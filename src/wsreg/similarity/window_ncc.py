@@ -47,8 +47,8 @@ class WindowConfig:
         robust_scale: r; 0 for none.
     """
 
-    floor: float = 1e-3
-    weight_floor: float = 5e-3
+    floor: float = 1e-4
+    weight_floor: float = 2e-2
     robust_scale: float = 0.3
 
 
