@@ -240,15 +240,12 @@ def _fine_label_dice(samples: list[Sample], seed: int) -> Tensor:
 
 
 def _posed_dice(sample: Sample, volumes: dict[int, Volume], least_mm: float) -> Tensor:
-    femurs = {
-        LABELS["left-femur"]: sample.camera_from_left_femur,
-        LABELS["right-femur"]: sample.camera_from_right_femur,
-    }
+    bodies = {LABELS[name]: name for name in ("left-femur", "right-femur")}
     # Voxels stick out of the surface they stand for, so a ray has to cross a voxel's side.
     pictures, known = [], torch.ones_like(sample.labels, dtype=torch.bool)
     for label, volume in sorted(volumes.items()):
-        pose = femurs.get(label, sample.camera_from_ct)
-        if pose is None:  # the file does not vouch for it
+        pose = sample.poses.get(bodies.get(label, "pelvis"))
+        if pose is None:  # it is not valid
             known &= sample.labels != label
             pictures.append(torch.zeros_like(known))
             continue

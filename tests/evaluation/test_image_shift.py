@@ -53,5 +53,5 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match=r"one size \[H,W\], got \[70, 81\], \[70, 80\]"):
         image_shift_px(picture((0.0, 0.0)), picture((0.0, 0.0), columns=80))
     nothing = torch.zeros(70, 81, dtype=torch.bool)
-    with pytest.raises(InputError, match="must have 100 valid pixels .* got 0"):
+    with pytest.raises(InputError, match=r"must have 100 valid pixels .* got 0"):
         image_shift_px(picture((0.0, 0.0)), picture((0.0, 0.0)), nothing)

@@ -119,7 +119,7 @@ def layers_at(
 def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
     """(masks [R,H,W] bool, known [R] bool) of an X-ray: the CT's labels at the true poses.
 
-    A femur whose pose is not vouched for, and what the CT lacks, is not known.
+    A femur whose pose is not valid, and what the CT lacks, is not known.
     """
     there = [label for label in labels if label in sample.volume.label_values]
     femurs = {_femur(sample, label) for label in there}
@@ -180,11 +180,7 @@ def _femur(sample: Sample, label: int) -> str | None:
 
 
 def _true_pose(sample: Sample, femur: str | None) -> Tensor | None:
-    if femur is None:
-        return sample.camera_from_ct
-    return (
-        sample.camera_from_left_femur if femur == "left-femur" else sample.camera_from_right_femur
-    )
+    return sample.poses.get(femur or "pelvis")
 
 
 def _middle(sample: Sample) -> Tensor:
