@@ -336,16 +336,16 @@ def _bodies(volume: Volume) -> Bodies:
 
 
 def _rendered(sample: Sample, bodies: Bodies) -> Tensor:
-    """[H,W] every body of the CT where the record of the X-ray says it was."""
+    """[H,W] every body of the CT at its stored pose; what has none, where the record has it."""
     acquisition = acquisition_from_record(sample.record)
-    ct_from_camera = torch.linalg.inv(acquisition.camera_from_ct)
-    poses = {**acquisition.poses, "tissue": acquisition.camera_from_tissue}
-    image = torch.zeros(sample.camera.rows, sample.camera.columns)
-    for body, volume in bodies.items():
-        # by moving the voxels, as the tissue's pose is not rigid
-        affine = ct_from_camera @ poses[body] @ volume.ct_from_voxel
-        moved = dataclasses.replace(volume, ct_from_voxel=affine)
-        image += render(moved, sample.camera, sample.camera_from_ct[None])[0, 0]
+    # The tissue's pose is not rigid, so its voxels are moved.
+    moved = torch.linalg.inv(acquisition.camera_from_ct) @ acquisition.camera_from_tissue
+    tissue = bodies["tissue"]
+    tissue = dataclasses.replace(tissue, ct_from_voxel=moved @ tissue.ct_from_voxel)
+    image = render(tissue, sample.camera, sample.camera_from_ct[None])[0, 0]
+    for body in BODY_LABELS:
+        pose = sample.poses.get(body, acquisition.poses[body])
+        image += render(bodies[body], sample.camera, pose[None])[0, 0]
     return image
 
 

@@ -91,22 +91,22 @@ def centre_mm(values: np.ndarray, origin_mm: np.ndarray, spacing_mm: float) -> n
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS_MM)
 def test_averaging_moves_no_mass(spacing_mm: float) -> None:
-    """A single bright voxel stays where it is, however it lies among the coarse ones."""
+    """A single bright voxel stays where it is, on average over how coarse ones lie about it."""
     fine = np.zeros((9, 9, 9), dtype=np.float32)
     fine[4, 4, 4] = 1.0  # at (2.4, 2.4, 2.4) mm
     source = Grid(origin_mm=(0.0, 0.0, 0.0), spacing_mm=FINE_MM, shape=fine.shape)
-    for offset_mm in (0.0, 0.31, 0.77):
-        start = 2.4 + offset_mm * spacing_mm - 4.0 * spacing_mm
+    found = []
+    for offset in (np.arange(10) - 4.5) / 10.0:  # of coarse voxels, to either side
+        start = 2.4 + (offset - 4.0) * spacing_mm
         target = Grid(origin_mm=(start,) * 3, spacing_mm=spacing_mm, shape=(9, 9, 9))
         coarse = averaged(fine, source, target)
         assert coarse.sum() * spacing_mm**3 == pytest.approx(FINE_MM**3, rel=1e-5)
-        # the mean of a linear interpolant over boxes keeps the first moment when they are no
-        # narrower than a fine voxel and whole, else to a part of the fine voxel's width
-        found = centre_mm(coarse, np.full(3, start), spacing_mm)
-        assert found == pytest.approx([2.4] * 3, abs=0.5 * spacing_mm)
+        found.append(centre_mm(coarse, np.full(3, start), spacing_mm))
+    # a voxel is as coarse as it is, but errs to either side alike
+    assert np.mean(found, axis=0) == pytest.approx([2.4] * 3, abs=1e-4)
 
 
-@pytest.mark.parametrize("spacing_mm", SPACINGS_MM)
+@pytest.mark.parametrize("spacing_mm", SPACINGS_MM[1:])
 def test_a_ct_keeps_the_centre_of_mass_of_bone(
     mean_person: Person, femur: BoneVoxels, spacing_mm: float
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_ct_keeps_the_centre_of_mass_of_bone(
     mass = femur.density @ np.array([CT_KEV_CM2_PER_G["water"], CT_KEV_CM2_PER_G["bone"]])
     expected = centre_mm(mass, np.array(femur.grid.origin_mm), FINE_MM)
     found = centre_mm(added, volume.ct_from_voxel[:3, 3].numpy(), spacing_mm)
-    np.testing.assert_allclose(found, expected, atol=0.03)
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 1.5])
