@@ -120,7 +120,7 @@ def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSumm
             f"landmarks); Gauss-Newton on {rendered}.  "
             "Seconds are wall time on a shared machine, with the preparation of the CT for the "
             "first X-ray of a specimen.  A trial without an answer counts as a gross failure and "
-            "as infinitely far off in medians, P95 and shares.",
+            "as infinitely far off in medians, P95 and fractions.",
             failure_table(groups),
             distance_table(groups),
             "Verdicts (gross failure: over 10 mm in 3D; success: under 1 mm projected):",

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsreg.cohort.exposure import expose, sample_circumstances
+from wsreg.cohort.exposure import expose, sample_acquisition
 from wsreg.cohort.presets import person_of
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.files.json_files import write_json
@@ -179,8 +179,8 @@ def _specimen_case(folder: Path, generator: np.random.Generator, step: Step) -> 
         ct = _write_ct(volume, folder / "ct.nii.gz")
     with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
         pose = _hidden_pose(volume, generator)
-        circumstances = sample_circumstances(specimen, CAMERA, generator, pose)
-        transmission = expose(specimen, CAMERA, circumstances).transmission
+        acquisition = sample_acquisition(specimen, CAMERA, generator, pose)
+        transmission = expose(specimen, CAMERA, acquisition).transmission
     landmarks = [torch.from_numpy(point) for point in specimen.anatomy.landmarks_mm.values()]
     return _Case(
         ct=ct,

@@ -35,9 +35,7 @@ def cohort(tmp_path: Path) -> Path:
         image=torch.full((16, 16), 20000.0),
         labels=torch.zeros(16, 16, dtype=torch.uint8),
         landmarks_px={},
-        camera_from_ct=pose,
-        camera_from_left_femur=pose,
-        camera_from_right_femur=pose,
+        poses=dict.fromkeys(("pelvis", "left-femur", "right-femur"), pose),
     )
     path = tmp_path / "cohort.h5"
     with CohortWriter(path, camera) as writer:

@@ -45,8 +45,8 @@ def test_the_body_is_muscle_where_bones_are_and_air_outside(specimen: Specimen) 
     assert not fat[inside].any()
     assert not specimen.body[:, 0].any()  # in front of the patient
     assert not specimen.body[:, :, 0].any()
-    share_of_fat = (fat > 0.5).sum() / ((fat + soft) > 0.5).sum()
-    assert 0.2 < share_of_fat < 0.7
+    fraction_of_fat = (fat > 0.5).sum() / ((fat + soft) > 0.5).sum()
+    assert 0.2 < fraction_of_fat < 0.7
 
 
 def test_the_ct_has_tissues_bones_labels_and_a_table(specimen: Specimen) -> None:

@@ -68,9 +68,8 @@ def samples(volume: Volume) -> list[Sample]:
                 radiograph=Radiograph(
                     image=image, mask=torch.ones(32, 32, dtype=torch.bool), camera=CAMERA
                 ),
-                camera_from_ct=pose,
-                camera_from_left_femur=pose,
-                camera_from_right_femur=None if index else pose,
+                poses={"pelvis": pose, "left-femur": pose}
+                | ({} if index else {"right-femur": pose}),
                 landmarks_mm={
                     "FH-l": torch.tensor([17.0, -1.0, -10.0], dtype=torch.float64),
                     "FH-r": torch.tensor([-15.0, 3.0, -10.0], dtype=torch.float64),

@@ -175,11 +175,7 @@ def _femur(sample: Sample, label: int) -> str | None:
 
 
 def _true_pose(sample: Sample, femur: str | None) -> Tensor | None:
-    if femur is None:
-        return sample.camera_from_ct
-    return (
-        sample.camera_from_left_femur if femur == "left-femur" else sample.camera_from_right_femur
-    )
+    return sample.poses.get(femur or "pelvis")
 
 
 def _middle(sample: Sample) -> Tensor:
