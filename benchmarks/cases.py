@@ -22,7 +22,7 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from wsreg import Camera, Volume, frontal_pose, read_volume
+from wsreg import Camera, Volume, read_volume, view_pose
 from wsreg.evaluation.distances import mtre_3d_mm
 from wsreg.geometry.rigid import perturb
 from wsreg.simulation.collimator import exposed_field
@@ -34,7 +34,7 @@ from wsreg.simulation.parameters import (
     sample_parameters,
 )
 from wsreg.simulation.xray import simulate_xray
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 VolumeKey = Literal["chest", "pelvis"]
 VOLUME_KEYS: tuple[VolumeKey, ...] = ("chest", "pelvis")
@@ -93,7 +93,7 @@ def load_cases(key: VolumeKey, count: int = CASES_FOR_EACH_CT) -> list[Case]:
     """The first ``count`` cases of a CT, made now if they are not on disk."""
     paths = [FOLDER / f"{key}-{index:02d}.json" for index in range(count)]
     if not all(path.is_file() for path in paths):
-        volume = read_volume(fetch_sample(key).ct)
+        volume = read_volume(fetch_example(key).ct)
         landmarks_mm = choose_landmarks(volume)
         FOLDER.mkdir(parents=True, exist_ok=True)
         for index, path in enumerate(tqdm(paths, desc=f"{key} X-rays")):
@@ -154,7 +154,7 @@ def _draw_pose(generator: np.random.Generator, volume: Volume) -> Tensor:
     rotation = np.deg2rad(generator.uniform(-ROTATION_RANGE_DEG, ROTATION_RANGE_DEG, size=3))
     translation = generator.uniform(-1.0, 1.0, size=3) * TRANSLATION_RANGE_MM
     motion = torch.from_numpy(np.concatenate((rotation, translation)))
-    return perturb(frontal_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
+    return perturb(view_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
 
 
 def _draw_start(

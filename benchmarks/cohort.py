@@ -8,6 +8,7 @@ Figures go to docs/images: the contact sheet, and virtual specimens beside a rea
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import tyro
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 from tqdm import tqdm
 
@@ -26,9 +27,11 @@ from contact_sheet import draw_contact_sheet
 from hardware import describe_hardware
 from results_file import write_section
 from wsreg import Volume, read_volume
+from wsreg.cohort.exposure import acquisition_from_record
 from wsreg.cohort.presets import PRESETS, SPECIMENS, person_of
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.evaluation.image_shift import image_shift_px
 from wsreg.rendering.render import render
 from wsreg.specimens.anatomy import shape_scores, surface_distance_mm
 from wsreg.specimens.bone_tissue import signed_depth_mm
@@ -40,10 +43,14 @@ from wsreg.specimens.shape_model import (
 )
 from wsreg.specimens.silhouettes import label_map
 from wsreg.specimens.specimen import build_specimen
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 REAL_LABELS = {"left-hemipelvis": 77, "right-hemipelvis": 78, "upper-sacrum": 25}
+BODY_LABELS = {"pelvis": (1, 2, 3, 4), "left-femur": (5,), "right-femur": (6,)}
+MUSCLE_HU, REACH_VOXELS = 50.0, 2.5
+"""Bone is what exceeds muscle, so far around labels."""
+Bodies = dict[str, Volume]
 PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
@@ -76,6 +83,7 @@ def main(options: Options) -> None:
             realism(volumes),
             differences(seed),
             ground_truth(samples, seed),
+            shifts(samples),
         )
     )
     print(text)
@@ -85,7 +93,7 @@ def main(options: Options) -> None:
 
 def realism(volumes: dict[str, Volume]) -> str:
     """HU of bone, profile under its surface and radiographic contrast, beside the real pelvis."""
-    files = fetch_sample("pelvis")
+    files = fetch_example("pelvis")
     real = read_volume(files.ct, labels=files.labels)
     cases = {"real": (real, REAL_LABELS)}
     cases |= {
@@ -141,11 +149,11 @@ def _at_3_mm(volume: Volume) -> Volume:
 
 
 def _contrast(volume: Volume, labels: tuple[int, ...]) -> np.ndarray:
-    """Share of the attenuation that a PA ray loses in the labelled bones."""
-    from wsreg.volumes.views import frontal_pose
+    """Fraction of the attenuation that a PA ray loses in the labelled bones."""
+    from wsreg.volumes.views import view_pose
 
     camera = PRESETS["small"].camera.resized(192, 192)
-    pose = frontal_pose(volume, camera, view="PA")[None]
+    pose = view_pose(volume, camera, view="PA")[None]
     whole = render(volume, camera, pose)[0, 0]
     bones = render(volume.restricted_to(labels), camera, pose)[0, 0]
     hit = bones > 0.05
@@ -240,24 +248,105 @@ def _fine_label_dice(samples: list[Sample], seed: int) -> Tensor:
 
 
 def _posed_dice(sample: Sample, volumes: dict[int, Volume], least_mm: float) -> Tensor:
-    femurs = {
-        LABELS["left-femur"]: sample.camera_from_left_femur,
-        LABELS["right-femur"]: sample.camera_from_right_femur,
-    }
+    posed, known = _posed_labels(sample, volumes, least_mm)
+    posed, stored = posed[known], sample.labels[known]
+    both = ((posed == stored) & (posed > 0)).sum()
+    return 2.0 * both / ((posed > 0).sum() + (stored > 0).sum())
+
+
+def _posed_labels(
+    sample: Sample, volumes: dict[int, Volume], least_mm: float
+) -> tuple[Tensor, Tensor]:
+    """Silhouettes of labels at the stored poses, and which pixels are known."""
+    bodies = {LABELS[name]: name for name in ("left-femur", "right-femur")}
     # Voxels stick out of the surface they stand for, so a ray has to cross a voxel's side.
     pictures, known = [], torch.ones_like(sample.labels, dtype=torch.bool)
     for label, volume in sorted(volumes.items()):
-        pose = femurs.get(label, sample.camera_from_ct)
-        if pose is None:  # the file does not vouch for it
+        pose = sample.poses.get(bodies.get(label, "pelvis"))
+        if pose is None:  # it is not valid
             known &= sample.labels != label
             pictures.append(torch.zeros_like(known))
             continue
         path_mm = render(volume, sample.camera, pose[None], rois=[(label,)])[0, 1]
         pictures.append(path_mm > least_mm)
-    posed = label_map(torch.stack(pictures))[known]
-    stored = sample.labels[known]
-    both = ((posed == stored) & (posed > 0)).sum()
-    return 2.0 * both / ((posed > 0).sum() + (stored > 0).sum())
+    return label_map(torch.stack(pictures)), known
+
+
+def shifts(samples: list[Sample]) -> str:
+    """Mean sub-pixel shifts of X-rays and labels against the CT at the true poses."""
+    greys, labels = [], []
+    bodies: dict[int, Bodies] = {}
+    for sample in tqdm(samples, desc="Shifts"):
+        if id(sample.volume) not in bodies:
+            bodies = {id(sample.volume): _bodies(sample.volume)}
+        rendered = _rendered(sample, bodies[id(sample.volume)])
+        greys.append(image_shift_px(sample.radiograph.image, rendered, sample.radiograph.mask))
+        posed, known = _posed_labels(
+            sample,
+            dict.fromkeys(LABELS.values(), sample.volume),
+            sample.volume.spacing_mm[0],
+        )
+        labels.append(image_shift_px((sample.labels > 0).float(), (posed > 0).float(), known))
+    return "\n".join(
+        (
+            "Mean shift against the CT at the stored poses (px of the prepared X-ray, with "
+            "standard error; every body and the soft tissue rendered where it was):",
+            "",
+            "| what | X-rays | columns | rows | standard deviation |",
+            "|---|---|---|---|---|",
+            _shift_row("grey values", torch.stack(greys)),
+            _shift_row("2D labels, all bones", torch.stack(labels)),
+        )
+    )
+
+
+def _shift_row(name: str, shifts_px: Tensor) -> str:
+    deviation = shifts_px.std(dim=0)
+    column, row = (
+        f"{mean:+.3f} ± {error:.3f}"
+        for mean, error in zip(
+            shifts_px.mean(dim=0).tolist(),
+            (deviation / len(shifts_px) ** 0.5).tolist(),
+            strict=True,
+        )
+    )
+    spread = " and ".join(f"{value:.2f}" for value in deviation.tolist())
+    return f"| {name} | {len(shifts_px)} | {column} | {row} | {spread} |"
+
+
+def _bodies(volume: Volume) -> Bodies:
+    """The CT taken apart: what each body attenuates more than muscle does, and all the rest."""
+    labels = volume.labels.numpy()
+    distance, nearest = distance_transform_edt(labels == 0, return_indices=True)
+    near = np.where(distance < REACH_VOXELS, labels[tuple(nearest)], 0)  # partial volume, too
+    hu = volume.hu.float()
+    bone = torch.from_numpy(near > 0)
+    tissue = torch.where(bone, hu.clamp(max=MUSCLE_HU), hu)
+    excess = (hu - MUSCLE_HU).clamp(min=0.0)
+    bodies = {
+        body: dataclasses.replace(
+            volume,
+            hu=torch.where(torch.from_numpy(np.isin(near, values)), excess, 0.0) - 1000.0,
+            labels=None,
+            air_hu=-1000.0,
+        )
+        for body, values in BODY_LABELS.items()
+    }
+    return bodies | {"tissue": dataclasses.replace(volume, hu=tissue, labels=None)}
+
+
+def _rendered(sample: Sample, bodies: Bodies) -> Tensor:
+    """[H,W] every body of the CT at its stored pose; what has none, where the record has it."""
+    acquisition = acquisition_from_record(sample.record)
+    # The tissue's pose is not rigid, so its voxels are moved.
+    moved = torch.linalg.inv(acquisition.camera_from_ct) @ acquisition.camera_from_tissue
+    tissue = bodies["tissue"]
+    tissue = dataclasses.replace(tissue, ct_from_voxel=moved @ tissue.ct_from_voxel)
+    image = render(tissue, sample.camera, sample.camera_from_ct[None])[0, 0]
+    for body in BODY_LABELS:
+        pose = sample.poses.get(body, acquisition.poses[body])
+        image += render(bodies[body], sample.camera, pose[None])[0, 0]
+    return image
 
 
 def _seed(path: Path) -> int:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 import tyro
 from tqdm import tqdm
@@ -34,7 +33,8 @@ from wsreg.evaluation.summary import GroupSummary, summarise
 from wsreg.evaluation.tables import csv_rows, distance_table, failure_table, verdict_table
 from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import summarise_verdicts
-from wsreg.outputs.files import sha256_of
+from wsreg.files.hashes import sha256_of
+from wsreg.threads import thread_count
 
 OUTPUT = Path(__file__).parent / "output"
 PELVIS = (1, 2, 4)
@@ -115,12 +115,12 @@ def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSumm
     return "\n\n".join(
         (
             f"### Registration of `{options.cohort.name}`",
-            f"{describe_hardware(numba.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
+            f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.",
             f"{len(trials)} X-rays, one start each, {start_mm:.1f} mm off (3D, mean over the "
             f"landmarks); Gauss-Newton on {rendered}.  "
             "Seconds are wall time on a shared machine, with the preparation of the CT for the "
             "first X-ray of a specimen.  A trial without an answer counts as a gross failure and "
-            "as infinitely far off in medians, P95 and shares.",
+            "as infinitely far off in medians, P95 and fractions.",
             failure_table(groups),
             distance_table(groups),
             "Verdicts (gross failure: over 10 mm in 3D; success: under 1 mm projected):",

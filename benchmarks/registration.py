@@ -31,7 +31,7 @@ from results_file import write_section
 from wsreg import RegistrationConfig, Volume, read_radiograph, read_volume, register
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.rigid import perturb
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 OUTPUT = Path(__file__).parent / "output" / "registration.jsonl"
 Kind = Literal["starts", "search", "adam", "far", "stranger"]
@@ -160,7 +160,7 @@ def run_missing(options: Options) -> list[Row]:
         rows = [row for row in rows if row["kind"] not in options.trials]
         OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = {row["trial"] for row in rows}
-    volumes = {key: read_volume(fetch_sample(key).ct) for key in VOLUME_KEYS}
+    volumes = {key: read_volume(fetch_example(key).ct) for key in VOLUME_KEYS}
     for kind in options.trials:
         missing = [trial for trial in trials(kind) if trial.name not in done]
         if missing:
@@ -191,7 +191,7 @@ def peak_memory_gb() -> float:
 def _register_once_for_memory() -> None:
     case = load_cases("chest", 1)[0]
     radiograph = read_radiograph(case.image_path, camera=case.camera, intensity="transmission")
-    register(radiograph, read_volume(fetch_sample("chest").ct), init="search")
+    register(radiograph, read_volume(fetch_example("chest").ct), init="search")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -26,9 +27,9 @@ from torch import Tensor
 
 from hardware import describe_hardware
 from results_file import write_section
-from wsreg import Camera, Volume, frontal_pose, read_volume, render, render_with_jacobian
+from wsreg import Camera, Volume, read_volume, render, render_with_jacobian, view_pose
 from wsreg.geometry.rigid import perturb
-from wsreg.volumes.samples import fetch_sample
+from wsreg.volumes.examples import fetch_example
 
 TURN_S = 0.3
 SOURCE_TO_DETECTOR_MM = 1020.0
@@ -45,7 +46,7 @@ class Options:
         steps: from source to detector; 483 over 1020 mm are 2.11 mm each, three voxel planes of
             the chest CT (wsreg samples whole planes: at 2.04 mm it would take every second one).
         repeats: alternating repetitions of every measurement, after one to warm up.
-        threads: for torch and numba alike.
+        threads: for torch and wsreg alike.
         write: put the table into docs/results.md.
         json: write every number to this file.
     """
@@ -149,14 +150,12 @@ class Nanodrr:
 
 
 def _set_threads(threads: int) -> None:
-    import numba
-
     torch.set_num_threads(threads)
-    numba.set_num_threads(threads)
+    os.environ["WSREG_THREADS"] = str(threads)
 
 
 def _setting(options: Options) -> Setting:
-    volume = read_volume(options.ct or fetch_sample("chest").ct)
+    volume = read_volume(options.ct or fetch_example("chest").ct)
     pixel_mm = options.detector_mm / options.size_px
     camera = Camera(
         source_to_detector_mm=SOURCE_TO_DETECTOR_MM,
@@ -164,7 +163,7 @@ def _setting(options: Options) -> Setting:
         columns=options.size_px,
         pixel_spacing_mm=(pixel_mm, pixel_mm),
     )
-    pose = frontal_pose(volume, camera, view="PA")
+    pose = view_pose(volume, camera, view="PA")
     step_mm = SOURCE_TO_DETECTOR_MM / options.steps
     return Setting(
         volume=volume,

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import torch
 import tyro
 
@@ -25,6 +24,7 @@ from results_file import write_section
 from wsreg import render_with_jacobian
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.threads import thread_count
 from wsreg.volumes.resampling import resample_isotropic
 
 SIZE_PX, VOXEL_MM = 192, 1.5
@@ -92,7 +92,7 @@ def report(times: dict[str, dict[str, list[float]]]) -> str:
     """The table as markdown."""
     lines = [
         "### Regions of interest in the march", "",
-        f"{describe_hardware(numba.get_num_threads(), ('torch', 'numba', 'wsreg'))}.", "",
+        f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         f"Image and pose Jacobian, {SIZE_PX} x {SIZE_PX} pixels, voxels of {VOXEL_MM:g} mm;",
         "milliseconds.", "",
         "| specimen | what | median | min | more than the image: median | min |",

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 import tyro
 from tqdm import tqdm
+from wsreg.registration.roi_terms import RoiConfig
 
 from hardware import describe_hardware
 from results_file import write_section
@@ -32,10 +33,9 @@ from wsreg.evaluation.journal import open_journal
 from wsreg.evaluation.scoring import score
 from wsreg.evaluation.starts import seeded_start
 from wsreg.evaluation.trial import Trial
-from wsreg.outputs.files import sha256_of
-from wsreg.registration.roi_terms import RoiConfig
-from wsreg.segmentation.checkpoint import WEIGHTS_FILE
-from wsreg.segmentation.network_rois import found_against_rendered, found_in_both
+from wsreg.files.hashes import sha256_of
+from wsreg.networks.checkpoint import WEIGHTS_FILE
+from wsreg.segmentation.network_rois import network_against_rendered, network_on_both_sides
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 from wsreg.training.layers import true_masks
@@ -96,12 +96,14 @@ def without(sample: Sample, segmenter: Segmenter) -> None:
 
 def found(sample: Sample, segmenter: Segmenter) -> RoiTarget:
     """The network's masks, against rendered labels."""
-    return found_against_rendered(segmenter, sample.radiograph, sample.volume).restricted_to(PELVIS)
+    return network_against_rendered(segmenter, sample.radiograph, sample.volume).restricted_to(
+        PELVIS
+    )
 
 
 def found_twice(sample: Sample, segmenter: Segmenter) -> RoiTarget:
     """The network's masks, against the network's masks of the rendered image."""
-    both = found_in_both(segmenter, sample.radiograph)
+    both = network_on_both_sides(segmenter, sample.radiograph)
     names = [sample.volume.label_names[label] for label in PELVIS]
     return both.at([both.names.index(name) for name in names])
 

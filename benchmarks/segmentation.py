@@ -29,11 +29,11 @@ from results_file import write_section
 from wsreg.datasets.preparation import Preparation
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.files.hashes import sha256_of
 from wsreg.geometry.camera import Camera
-from wsreg.outputs.files import sha256_of
+from wsreg.networks.checkpoint import WEIGHTS_FILE, ModelCard
 from wsreg.rendering.render import render
 from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes
-from wsreg.segmentation.checkpoint import WEIGHTS_FILE, ModelCard
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 from wsreg.similarity.soft_dice import soft_dice
 from wsreg.simulation.collimator import Collimator, exposed_field

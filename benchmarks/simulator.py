@@ -3,7 +3,7 @@
 Agreement is of noise-free line integrals at one energy, by projectors that share no code.  Time is
 of one X-ray of a body of 1 mm voxels with eight hollow bones of 0.6 mm voxels, on one core.
 
-    NUMBA_NUM_THREADS=1 python benchmarks/simulator.py --write
+    WSREG_THREADS=1 python benchmarks/simulator.py --write
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor
 
 from hardware import describe_hardware
 from results_file import write_section
-from wsreg import Camera, Volume, frontal_pose, read_volume, render
+from wsreg import Camera, Volume, read_volume, render, view_pose
 from wsreg.geometry.carm import CArmAngles
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.simulation.parameters import XrayParameters
 from wsreg.simulation.scene import MaterialGrid, ScenePart
 from wsreg.simulation.xray import simulate_scene
+from wsreg.volumes.examples import fetch_example
 from wsreg.volumes.phantom import analytic_phantom
-from wsreg.volumes.samples import fetch_sample
 
 DETECTOR_MM = 298.0
 ANGLES_DEG = ((0.0, 0.0), (30.0, 20.0), (90.0, 0.0))
@@ -52,7 +52,7 @@ def agreement(name: str, volume: Volume, size_px: int = 384) -> Iterator[str]:
         view = CArmAngles(
             primary_rad=math.radians(primary_deg), secondary_rad=math.radians(secondary_deg)
         )
-        pose = frontal_pose(volume, camera, view)
+        pose = view_pose(volume, camera, view)
         rendered = render(volume, camera, pose, backend="reference")[0, 0]
         error = (project_attenuation(volume, camera, pose) - rendered).abs() / rendered.max()
         yield (
@@ -122,7 +122,7 @@ def main(*, write: bool = False) -> None:
         write: put the tables into docs/results.md.
     """
     torch.set_num_threads(1)
-    cases = {"pelvis CT": read_volume(fetch_sample("pelvis").ct), "phantom": analytic_phantom()}
+    cases = {"pelvis CT": read_volume(fetch_example("pelvis").ct), "phantom": analytic_phantom()}
     lines = ["### X-ray simulator", "", describe_hardware(1, ("torch", "numba", "numpy")), ""]
     lines += ["| CT | C-arm angles (deg) | largest difference | root mean square |"]
     lines += ["|---|---|---|---|"]

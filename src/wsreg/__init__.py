@@ -14,13 +14,19 @@ _HOMES = {
     "BackendError": "wsreg.errors",
     "CArmAngles": "wsreg.geometry.carm",
     "Camera": "wsreg.geometry.camera",
+    "GlobalNcc": "wsreg.similarity.ncc",
     "InputError": "wsreg.errors",
+    "LevelConfig": "wsreg.registration.config",
+    "LocalNcc": "wsreg.similarity.ncc",
+    "MultiscaleNcc": "wsreg.similarity.ncc",
+    "PreparedCt": "wsreg.rendering.prepared",
     "Radiograph": "wsreg.radiographs.radiograph",
     "RegistrationConfig": "wsreg.registration.config",
     "RegistrationResult": "wsreg.registration.result",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
-    "frontal_pose": "wsreg.volumes.views",
+    "frontal_pose": "wsreg.volumes.views",  # until 0.2: the old name of view_pose
+    "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
@@ -28,6 +34,7 @@ _HOMES = {
     "register": "wsreg.registration.register",
     "render": "wsreg.rendering.render",
     "render_with_jacobian": "wsreg.rendering.render",
+    "view_pose": "wsreg.volumes.views",
     "write_result": "wsreg.outputs.result_files",
 }
 
@@ -40,26 +47,34 @@ if TYPE_CHECKING:
     from wsreg.outputs.result_files import write_result
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph
-    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.config import LevelConfig, RegistrationConfig
     from wsreg.registration.register import register
     from wsreg.registration.result import RegistrationResult
+    from wsreg.rendering.prepared import PreparedCt, prepare
     from wsreg.rendering.render import render, render_with_jacobian
+    from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
     from wsreg.volumes.reading import read_volume
-    from wsreg.volumes.views import frontal_pose
+    from wsreg.volumes.views import frontal_pose as frontal_pose
+    from wsreg.volumes.views import view_pose
     from wsreg.volumes.volume import Volume
 
 __all__ = [
     "BackendError",
     "CArmAngles",
     "Camera",
+    "GlobalNcc",
     "InputError",
+    "LevelConfig",
+    "LocalNcc",
+    "MultiscaleNcc",
+    "PreparedCt",
     "Radiograph",
     "RegistrationConfig",
     "RegistrationResult",
     "Volume",
     "WsregError",
     "__version__",
-    "frontal_pose",
+    "prepare",
     "read_camera",
     "read_pose",
     "read_radiograph",
@@ -67,6 +82,7 @@ __all__ = [
     "register",
     "render",
     "render_with_jacobian",
+    "view_pose",
     "write_result",
 ]
 

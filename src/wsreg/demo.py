@@ -16,15 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsreg.cohort.exposure import expose, sample_circumstances
+from wsreg.cohort.exposure import expose, sample_acquisition
 from wsreg.cohort.presets import person_of
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
+from wsreg.files.json_files import write_json
+from wsreg.files.whole import staged_file
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_record, read_camera
 from wsreg.geometry.pose_file import pose_record
 from wsreg.geometry.rigid import perturb
-from wsreg.outputs.files import prepare_output_folder, staged_file, write_json
 from wsreg.outputs.image_files import save_image
+from wsreg.outputs.output_folder import prepare_output_folder
 from wsreg.outputs.result_files import write_result
 from wsreg.radiographs.reading import read_radiograph
 from wsreg.registration.config import RegistrationConfig
@@ -35,13 +37,12 @@ from wsreg.simulation.parameters import SamplingRanges, sample_parameters
 from wsreg.simulation.xray import simulate_xray
 from wsreg.specimens.ct import scan
 from wsreg.specimens.specimen import Detail, build_specimen
+from wsreg.vocabulary import DemoSource, ExampleName
+from wsreg.volumes.examples import fetch_example
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.reading import read_volume
-from wsreg.volumes.samples import fetch_sample
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
-
-DemoSource = Literal["specimen", "chest", "pelvis", "phantom"]
 
 CAMERA = Camera(
     source_to_detector_mm=1020.0,
@@ -60,7 +61,7 @@ TRANSLATION_RANGE_MM = (30.0, 30.0, 50.0)
 
 BONE_HU = (300, 2000)
 BONE_REACH_MM = 80.0
-"""Bone counts within this distance of the CT's centre along each axis: what an X-ray shows."""
+"""Bone points are drawn this near to the CT's centre along each axis: what an X-ray shows."""
 BONE_POINTS = 200
 
 Step = Callable[[str], AbstractContextManager[None]]
@@ -138,7 +139,7 @@ def run_demo(
         progress: as for :func:`wsreg.register`.
 
     Raises:
-        DownloadError: the sample cannot be fetched.
+        DownloadError: the example cannot be fetched.
         InputError: the folder cannot be written or holds results.
     """
     prepare_output_folder(folder, force=force)
@@ -178,8 +179,8 @@ def _specimen_case(folder: Path, generator: np.random.Generator, step: Step) -> 
         ct = _write_ct(volume, folder / "ct.nii.gz")
     with step("Simulating an X-ray (spectrum, scatter, noise, blur, collimator)"):
         pose = _hidden_pose(volume, generator)
-        circumstances = sample_circumstances(specimen, CAMERA, generator, pose)
-        transmission = expose(specimen, CAMERA, circumstances).transmission
+        acquisition = sample_acquisition(specimen, CAMERA, generator, pose)
+        transmission = expose(specimen, CAMERA, acquisition).transmission
     landmarks = [torch.from_numpy(point) for point in specimen.anatomy.landmarks_mm.values()]
     return _Case(
         ct=ct,
@@ -209,12 +210,12 @@ def _ct_case(ct: Path, generator: np.random.Generator, seed: int, step: Step) ->
     )
 
 
-def _ct_file(source: Literal["chest", "pelvis", "phantom"], folder: Path, step: Step) -> Path:
+def _ct_file(source: ExampleName | Literal["phantom"], folder: Path, step: Step) -> Path:
     if source == "phantom":
         with step("Making the analytic phantom"):
             return _write_ct(analytic_phantom(), folder / "ct.nii.gz")
     with step(f"Fetching the {source} CT"):
-        return fetch_sample(source).ct
+        return fetch_example(source).ct
 
 
 def _write_ct(volume: Volume, path: Path) -> Path:
@@ -233,7 +234,7 @@ def _hidden_pose(volume: Volume, generator: np.random.Generator) -> Tensor:
     """A pose [4,4] turned about, and moved from, the CT's centre in the PA view."""
     reach = np.array([math.radians(ROTATION_RANGE_DEG)] * 3 + list(TRANSLATION_RANGE_MM))
     motion = torch.from_numpy(reach * generator.uniform(-1.0, 1.0, size=6))
-    return perturb(frontal_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
+    return perturb(view_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
 
 
 def _bone_points(volume: Volume, generator: np.random.Generator) -> Tensor:

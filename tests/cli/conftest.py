@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsreg import Camera, frontal_pose, render
+from wsreg import Camera, render, view_pose
 from wsreg.cli.main import main
 from wsreg.geometry.rigid import perturb
 from wsreg.volumes.phantom import analytic_phantom
@@ -44,7 +44,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     volume = analytic_phantom()
     camera = Camera(source_to_detector_mm=1020.0, rows=96, columns=96, pixel_spacing_mm=(3.0, 3.0))
     true = perturb(
-        frontal_pose(volume, camera),
+        view_pose(volume, camera),
         torch.tensor([0.05, -0.04, 0.03, 6.0, -8.0, 15.0], dtype=torch.float64),
         volume.centre_mm,
     )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import re
+import threading
 
 import pytest
 
-from wsreg.cli.console import progress_bar, step
+from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 
 
 def test_a_step_is_named_and_timed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +37,48 @@ def test_the_bar_moves_on_a_terminal_only(
     assert shown(quiet=True) == ""
 
 
+def test_what_an_earlier_run_has_done_does_not_shorten_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    clock = 0.0
+    monkeypatch.setattr("tqdm.std.time", lambda: clock)
+    with progress_bar("Training", quiet=False) as move:
+        move("training", 900, 1000)
+        clock = 10.0
+        move("training", 910, 1000)  # ten steps in ten seconds, ninety to go
+    last = capsys.readouterr().err.split("\r")
+    assert any("910/1000 00:10, 01:30 left" in line for line in last)
+
+
 def test_quiet_steps_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with step("Reading", quiet=True):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_work_that_is_begun_runs_meanwhile_and_gives_its_result_or_its_error() -> None:
+    go_on = threading.Event()
+    with begun(lambda: go_on.wait(60.0)) as waited:
+        assert not waited.done()
+        go_on.set()
+        assert waited.result() is True
+    with pytest.raises(ZeroDivisionError), begun(lambda: 1 // 0) as failing:
+        failing.result()
+
+
+def test_a_block_that_fails_does_not_wait_for_the_work_it_began() -> None:
+    go_on = threading.Event()
+    with pytest.raises(KeyError), begun(lambda: go_on.wait(60.0)) as waiting:
+        raise KeyError
+    assert not waiting.done()
+    go_on.set()
+
+
+def test_garbage_is_collected_again_afterwards_also_after_an_error() -> None:
+    with no_garbage_collected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(KeyError), no_garbage_collected():
+        raise KeyError
+    assert gc.isenabled()

@@ -10,7 +10,7 @@ import wsreg.demo
 from wsreg import Camera, read_camera, read_pose
 from wsreg.cli.main import main
 from wsreg.specimens.specimen import Detail
-from wsreg.volumes.samples import DownloadError
+from wsreg.volumes.examples import DownloadError
 
 
 def test_without_network_the_phantom_is_registered_and_can_be_again(
@@ -23,7 +23,7 @@ def test_without_network_the_phantom_is_registered_and_can_be_again(
         source_to_detector_mm=1020.0, rows=192, columns=192, pixel_spacing_mm=(300 / 192,) * 2
     )
     monkeypatch.setattr(wsreg.demo, "CAMERA", small)
-    monkeypatch.setattr(wsreg.demo, "fetch_sample", away)
+    monkeypatch.setattr(wsreg.demo, "fetch_example", away)
     out = tmp_path / "out"
     assert main(["demo", "--sample", "chest", "--out", str(out)]) == 0
 

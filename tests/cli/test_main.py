@@ -6,13 +6,13 @@ import sys
 import pytest
 
 import wsreg
+from wsreg.cli.example import Example
 from wsreg.cli.main import main
-from wsreg.cli.sample import Sample
 
 HELP_WITHOUT_HEAVY_IMPORTS = """
 import contextlib, sys
 from wsreg.cli.main import main
-for command in ([], ["register"], ["render"], ["inspect"], ["sample"], ["demo"]):
+for command in ([], ["register"], ["render"], ["inspect"], ["example"], ["demo"]):
     with contextlib.suppress(SystemExit):
         main([*command, "--help"])
 heavy = {"torch", "numpy", "numba", "scipy", "SimpleITK", "nibabel", "pydicom", "PIL"}
@@ -49,19 +49,19 @@ def test_usage_errors_exit_with_2(words: list[str]) -> None:
 def test_interruption_is_130_and_quiet(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(self: Sample) -> int:
+    def interrupted(self: Example) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Sample, "run", interrupted)
-    assert main(["sample", "chest"]) == 130
+    monkeypatch.setattr(Example, "run", interrupted)
+    assert main(["example", "chest"]) == 130
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")
 
 
 def test_mistakes_in_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Sample) -> int:
+    def broken(self: Example) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Sample, "run", broken)
+    monkeypatch.setattr(Example, "run", broken)
     with pytest.raises(ZeroDivisionError):
-        main(["sample", "chest"])
+        main(["example", "chest"])

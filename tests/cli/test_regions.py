@@ -15,9 +15,9 @@ from PIL import Image
 
 from wsreg import Camera, InputError, Radiograph
 from wsreg.cli.regions import Regions, roi_finder
-from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
+from wsreg.networks.checkpoint import ModelCard, save_checkpoint
+from wsreg.networks.unet import UNet, UNetConfig
 from wsreg.segmentation.rendered import rendered_rois
-from wsreg.segmentation.unet import UNet, UNetConfig
 from wsreg.volumes.phantom import analytic_phantom
 
 NAMES = ("left-hemipelvis", "right-hemipelvis", "upper-sacrum")
@@ -118,7 +118,7 @@ def test_a_model_finds_the_regions(moving: Literal["rendered", "network"], tmp_p
     radiograph = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
     rois = roi_finder(options, analytic_phantom(), ["xray"])("xray", radiograph)
     assert rois is not None
-    assert (rois.moving is not None) == (moving == "network")
+    assert (rois.moving_segmenter is not None) == (moving == "network")
     assert rois.names == (("left-femur",) if moving == "rendered" else ("left-femur", "skull"))
     assert options.files()["roi"] == tmp_path / "unet"
     with pytest.raises(InputError, match="a unet model takes no --roi-boxes"):

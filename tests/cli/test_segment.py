@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from wsreg.cli.main import main
-from wsreg.segmentation.checkpoint import ModelCard, save_checkpoint
-from wsreg.segmentation.medsam import FROM_SCRATCH, MedSam
-from wsreg.segmentation.unet import UNet, UNetConfig
+from wsreg.networks.checkpoint import ModelCard, save_checkpoint
+from wsreg.networks.medsam import FROM_SCRATCH, MedSam
+from wsreg.networks.unet import UNet, UNetConfig
 
 ROIS = ("left-femur", "right-femur")
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-import wsreg.training.data
+import wsreg.training.fit
 import wsreg.training.segmentation
+import wsreg.training.segmentation_data
 from wsreg import Camera
 from wsreg.cli.main import main
 from wsreg.datasets.writer import CohortWriter, Projection
-from wsreg.outputs.files import sha256_of
-from wsreg.segmentation.checkpoint import ModelCard
+from wsreg.files.hashes import sha256_of
+from wsreg.networks.checkpoint import ModelCard
 from wsreg.volumes.volume import Volume
 
 
@@ -34,9 +35,7 @@ def cohort(tmp_path: Path) -> Path:
         image=torch.full((16, 16), 20000.0),
         labels=torch.zeros(16, 16, dtype=torch.uint8),
         landmarks_px={},
-        camera_from_ct=pose,
-        camera_from_left_femur=pose,
-        camera_from_right_femur=pose,
+        poses=dict.fromkeys(("pelvis", "left-femur", "right-femur"), pose),
     )
     path = tmp_path / "cohort.h5"
     with CohortWriter(path, camera) as writer:
@@ -58,12 +57,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen["image"] = by_specimen("17-1882")[0].radiograph.image.shape
         return "the data"
 
-    def train(data: Any, config: Any, folder: Any, **options: Any) -> ModelCard:
-        seen.update(data=data, folder=folder, trained_with=config, **options)
+    def task(data: Any, config: Any, **options: Any) -> str:
+        seen.update(data=data, trained_with=config, **options)
+        return "the task"
+
+    def fit(task: Any, folder: Any, **options: Any) -> ModelCard:
+        seen.update(task=task, folder=folder, **options)
         return ModelCard(kind="unet", config={}, roi_names=("a",), size_px=1, metrics={"dice": 0.5})
 
-    monkeypatch.setattr(wsreg.training.data, "load_training_data", load)
-    monkeypatch.setattr(wsreg.training.segmentation, "train_segmentation", train)
+    monkeypatch.setattr(wsreg.training.segmentation_data, "load_segmentation_data", load)
+    monkeypatch.setattr(wsreg.training.segmentation, "segmentation_task", task)
+    monkeypatch.setattr(wsreg.training.fit, "fit", fit)
     return seen
 
 
@@ -82,9 +86,9 @@ def test_the_specimens_left_out_and_the_settings_reach_the_training(
     assert asked["sha256"] == sha256_of(cohort)
     config = asked["config"]
     assert asked["trained_with"] == config
-    assert (config.architecture, config.output, config.steps, config.seed) == (
-        "unet", "softmax", 7, 3,
-    )  # fmt: skip
+    assert (config.architecture, config.output) == ("unet", "softmax")
+    assert (config.fit.steps, config.fit.seed) == (7, 3)
+    assert (asked["data"], asked["task"]) == ("the data", "the task")
     assert asked["image"] == (config.size_px, config.size_px)
     assert asked["folder"] == tmp_path / "m"
     assert asked["minutes"] == 5
@@ -94,11 +98,11 @@ def test_the_specimens_left_out_and_the_settings_reach_the_training(
 def test_the_papers_presets(cohort: Path, tmp_path: Path, asked: dict[str, Any]) -> None:
     words = ["--data", cohort, "--out", tmp_path, "--preset", "paper", "--quiet"]
     assert train(*words, "--hold-out", "17-1882") == 0
-    config = asked["config"]
+    config = asked["config"].fit
     assert (config.optimiser, config.learning_rate, config.schedule) == ("adam", 0.1, "constant")
     assert config.steps == 500
     assert train(*words, "--model", "medsam", "--medsam-weights", tmp_path / "w") == 0
-    config = asked["config"]
+    config = asked["config"].fit
     assert (config.optimiser, config.learning_rate, config.steps) == ("adamw", 1e-3, 400)
     assert asked["medsam_weights"] == tmp_path / "w"
 

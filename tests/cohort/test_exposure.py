@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from wsreg.cohort.exposure import (
-    Circumstances,
-    circumstances_from_record,
-    circumstances_to_record,
+    Acquisition,
+    acquisition_from_record,
+    acquisition_to_record,
     expose,
-    sample_circumstances,
+    sample_acquisition,
 )
 from wsreg.cohort.presets import PRESETS
 from wsreg.geometry.carm import angles_of_rotation
@@ -21,22 +21,32 @@ CAMERA = PRESETS["tiny"].camera
 
 
 @pytest.fixture(scope="module")
-def circumstances(specimen: Specimen) -> Circumstances:
-    return sample_circumstances(specimen, CAMERA, np.random.default_rng(5))
+def acquisition(specimen: Specimen) -> Acquisition:
+    return sample_acquisition(specimen, CAMERA, np.random.default_rng(5))
 
 
-def test_a_record_replays_the_image(specimen: Specimen, circumstances: Circumstances) -> None:
-    again = circumstances_from_record(
-        json.loads(json.dumps(circumstances_to_record(circumstances)))
-    )
-    first, second = (expose(specimen, CAMERA, c) for c in (circumstances, again))
+def test_a_record_replays_the_image(specimen: Specimen, acquisition: Acquisition) -> None:
+    again = acquisition_from_record(json.loads(json.dumps(acquisition_to_record(acquisition))))
+    first, second = (expose(specimen, CAMERA, c) for c in (acquisition, again))
     assert torch.equal(first.transmission, second.transmission)
     assert torch.equal(first.labels, second.labels)
 
 
+def test_a_record_spells_poses_as_files_already_written_do(acquisition: Acquisition) -> None:
+    record = acquisition_to_record(acquisition)
+    assert set(record) == {
+        "camera_from_ct", "camera_from_left_femur", "camera_from_right_femur",
+        "camera_from_tissue", "rot_180_for_up", "parameters", "seed",
+    }  # fmt: skip
+    again = acquisition_from_record({**record, "camera_from_left_femur": torch.eye(4).tolist()})
+    assert again.poses["left-femur"].equal(torch.eye(4, dtype=torch.float64))
+    assert again.poses["right-femur"].equal(acquisition.poses["right-femur"])
+    assert again.camera_from_ct.equal(acquisition.poses["pelvis"])
+
+
 def test_the_same_generator_draws_the_same(specimen: Specimen) -> None:
     records = [
-        circumstances_to_record(sample_circumstances(specimen, CAMERA, np.random.default_rng(9)))
+        acquisition_to_record(sample_acquisition(specimen, CAMERA, np.random.default_rng(9)))
         for _ in range(2)
     ]
     assert records[0] == records[1]
@@ -47,7 +57,7 @@ def test_poses_are_those_of_a_c_arm_around_the_pelvis(specimen: Specimen) -> Non
         0.5 * (specimen.anatomy.landmarks_mm["FH-l"] + specimen.anatomy.landmarks_mm["FH-r"])
     )
     for seed in range(30):
-        c = sample_circumstances(specimen, CAMERA, np.random.default_rng(seed))
+        c = sample_acquisition(specimen, CAMERA, np.random.default_rng(seed))
         angles, roll = angles_of_rotation(c.camera_from_ct[:3, :3])
         assert abs(np.degrees(angles.primary_rad)) <= 50.1
         assert abs(np.degrees(angles.secondary_rad)) <= 32.1
@@ -58,20 +68,18 @@ def test_poses_are_those_of_a_c_arm_around_the_pelvis(specimen: Specimen) -> Non
         assert abs(y) < 150.0
 
 
-def test_femurs_turn_about_their_heads(specimen: Specimen, circumstances: Circumstances) -> None:
-    for head, pose in (
-        ("FH-l", circumstances.camera_from_left_femur),
-        ("FH-r", circumstances.camera_from_right_femur),
-    ):
+def test_femurs_turn_about_their_heads(specimen: Specimen, acquisition: Acquisition) -> None:
+    for head, femur in (("FH-l", "left-femur"), ("FH-r", "right-femur")):
+        pose = acquisition.poses[femur]
         point = torch.from_numpy(np.append(specimen.anatomy.landmarks_mm[head], 1.0))
-        torch.testing.assert_close(pose @ point, circumstances.camera_from_ct @ point)
-        assert not torch.allclose(pose[:3, :3], circumstances.camera_from_ct[:3, :3], atol=1e-3)
+        torch.testing.assert_close(pose @ point, acquisition.camera_from_ct @ point)
+        assert not torch.allclose(pose[:3, :3], acquisition.camera_from_ct[:3, :3], atol=1e-3)
 
 
 def test_bone_is_darker_than_its_surroundings_and_air_is_bright(
-    specimen: Specimen, circumstances: Circumstances
+    specimen: Specimen, acquisition: Acquisition
 ) -> None:
-    exposure = expose(specimen, CAMERA, circumstances)
+    exposure = expose(specimen, CAMERA, acquisition)
     labels = exposure.labels
     attenuation = -torch.log(exposure.transmission.clamp(min=1e-4))
     inner = torch.zeros_like(labels, dtype=torch.bool)
@@ -85,12 +93,12 @@ def test_bone_is_darker_than_its_surroundings_and_air_is_bright(
 
 
 def test_landmarks_are_projected_with_the_pelvis(
-    specimen: Specimen, circumstances: Circumstances
+    specimen: Specimen, acquisition: Acquisition
 ) -> None:
-    exposure = expose(specimen, CAMERA, circumstances)
+    exposure = expose(specimen, CAMERA, acquisition)
     point = torch.from_numpy(specimen.anatomy.landmarks_mm["SPS-l"])
     x, y, z = (
-        circumstances.camera_from_ct[:3, :3] @ point + circumstances.camera_from_ct[:3, 3]
+        acquisition.camera_from_ct[:3, :3] @ point + acquisition.camera_from_ct[:3, 3]
     ).tolist()
     pixel_mm = CAMERA.pixel_spacing_mm[0]
     expected = [47.5 + x / z * 1020.0 / pixel_mm, 47.5 + y / z * 1020.0 / pixel_mm]

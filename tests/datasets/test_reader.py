@@ -37,6 +37,51 @@ def test_the_ct_lies_where_the_file_says(published: Path) -> None:
     assert volume.label_names[4] == "upper-sacrum"
 
 
+VOXELS = torch.tensor([[0.0, 0, 0, 1], [2.0, 1.0, 3.0, 1.0]], dtype=torch.float64)
+OBLIQUE = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, -1.0]])
+"""Columns are the directions of the voxel axes: turned in the plane, slices from top to bottom."""
+
+
+def oblique(file: h5py.File) -> None:
+    for name in ("vol", "vol-seg/image"):
+        file[f"17-1882/{name}/dir-mat"][()] = OBLIQUE
+        file[f"17-1882/{name}/spacing"][()] = np.array([[0.5], [1.0], [2.0]])
+
+
+def places(path: Path, **options: float) -> list[list[float]]:
+    """Where two voxels lie (LPS mm)."""
+    with DeepFluoroFile(path, **options) as file:
+        return (VOXELS @ file.volume("17-1882").ct_from_voxel.T)[:, :3].tolist()
+
+
+def test_a_published_ct_is_moved_half_a_voxel_along_its_own_axes(changed: Change) -> None:
+    path = changed(oblique)
+    # half a voxel: 0.25 mm along (0.8,0.6,0), 0.5 mm along (-0.6,0.8,0), 1 mm along (0,0,-1)
+    assert places(path)[0] == pytest.approx([10.0 + 0.2 - 0.3, 20.0 + 0.15 + 0.4, 29.0])
+    # voxel (2,1,3): 1 mm, 1 mm and 6 mm further along them
+    assert places(path)[1] == pytest.approx([9.9 + 0.8 - 0.6, 20.55 + 0.6 + 0.8, 23.0])
+
+
+def test_a_virtual_ct_is_not_moved(changed: Change) -> None:
+    def edit(file: h5py.File) -> None:
+        oblique(file)
+        file.attrs["wsreg-record"] = "{}"
+
+    assert places(changed(edit))[0] == pytest.approx([10.0, 20.0, 30.0])
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_the_move_of_a_ct_can_be_chosen(changed: Change, virtual: bool) -> None:
+    def edit(file: h5py.File) -> None:
+        oblique(file)
+        if virtual:
+            file.attrs["wsreg-record"] = "{}"
+
+    path = changed(edit)
+    assert places(path, ct_shift_voxels=0.0)[0] == pytest.approx([10.0, 20.0, 30.0])
+    assert places(path, ct_shift_voxels=-1.0)[0] == pytest.approx([10.2, 18.9, 32.0])
+
+
 @pytest.mark.parametrize("projection", ["000", "001"])
 def test_poses_and_landmarks_agree_in_our_frame(published: Path, projection: str) -> None:
     with DeepFluoroFile(published, AS_STORED) as file:
@@ -69,12 +114,11 @@ def test_pixels_follow_the_frame(published: Path) -> None:
         assert sample.radiograph.image.max().item() == pytest.approx(math.log(65487 / 1000))
 
 
-def test_a_femur_that_the_file_does_not_vouch_for_has_no_pose(published: Path) -> None:
+def test_a_femur_that_is_not_valid_has_no_pose(published: Path) -> None:
     with DeepFluoroFile(published) as file:
         sample = file.sample("17-1882", "000")
-    assert sample.camera_from_right_femur is None
-    assert sample.camera_from_left_femur is not None
-    torch.testing.assert_close(sample.camera_from_left_femur, sample.camera_from_ct)
+    assert sorted(sample.poses) == ["left-femur", "pelvis"]
+    torch.testing.assert_close(sample.poses["left-femur"], sample.camera_from_ct)
 
 
 def test_preparation_moves_everything_together(published: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_full_disk_is_one_sentence_wherever_it_strikes(tmp_path: Path) -> None
     said = done.stdout.splitlines()
     assert len(said) == 11
     assert said[-1] == "written"
-    assert set(said[:-1]) == {f"cannot write {path}: File too large"}
+    assert set(said[:-1]) == {f"cannot write to {path}: File too large"}
     assert done.stderr == ""
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
 
@@ -82,7 +82,7 @@ def test_a_full_disk_is_one_sentence_wherever_it_strikes(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(InputError, match=r"cannot write .*: (Not a directory|File exists)"),
+        pytest.raises(InputError, match=r"cannot write to .*: (Not a directory|File exists)"),
         staged_hdf5(tmp_path / "file" / "a.h5"),
     ):
         pass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -45,10 +46,8 @@ def make_projection(turned: bool) -> Projection:
         image=torch.rand((30, 40), generator=generator) * 60000 + 1000,
         labels=torch.randint(0, 7, (30, 40), generator=generator, dtype=torch.uint8),
         landmarks_px={"FH-l": torch.tensor([3.25, 7.5], dtype=torch.float64)},
-        camera_from_ct=pose,
-        camera_from_left_femur=pose @ pose,
-        camera_from_right_femur=pose,
-        right_femur_good_fov=False,
+        poses={"pelvis": pose, "left-femur": pose @ pose, "right-femur": pose},
+        valid={"right-femur": False},
         rot_180_for_up=turned,
         record={"seed": 3},
     )
@@ -71,12 +70,10 @@ def test_what_is_written_is_read(tmp_path: Path, volume: Volume, turned: bool) -
     assert torch.equal(sample.volume.ct_from_voxel, volume.ct_from_voxel)
     assert sample.volume.label_names == volume.label_names
     # poses are stored as float32
-    for pose, written in (
-        (sample.camera_from_ct, projection.camera_from_ct),
-        (sample.camera_from_left_femur, projection.camera_from_left_femur),
-    ):
-        torch.testing.assert_close(pose, written, rtol=0, atol=2e-4)
-    assert sample.camera_from_right_femur is None
+    assert sorted(sample.poses) == ["left-femur", "pelvis"]
+    for body, pose in sample.poses.items():
+        torch.testing.assert_close(pose, projection.poses[body], rtol=0, atol=2e-4)
+    assert sample.camera_from_ct is sample.poses["pelvis"]
     expected = torch.log(torch.tensor(65487.0)) - torch.log(projection.image)
     torch.testing.assert_close(sample.radiograph.image, expected)
     assert sample.labels is not None
@@ -122,7 +119,7 @@ def test_plain_h5py_finds_the_published_layout(tmp_path: Path, volume: Volume) -
         x = extrinsic @ np.linalg.inv(shot["gt-poses/cam-to-pelvis-vol"][:]) @ point
         assert x[2] < 0.0  # z points to the source
         column, row, depth = intrinsic @ x[:3]
-        ours = CAMERA.project((projection.camera_from_ct @ torch.from_numpy(point))[:3])
+        ours = CAMERA.project((projection.poses["pelvis"] @ torch.from_numpy(point))[:3])
         np.testing.assert_allclose([column / depth, 29 - row / depth], ours.numpy(), atol=1e-3)
 
 
@@ -150,6 +147,15 @@ def test_nothing_is_written_twice_or_before_its_specimen(tmp_path: Path, volume:
             writer.write_specimen("17-1882", volume, {})
         with pytest.raises(InputError, match="17-1882/000 has been written already"):
             writer.write_projection("17-1882", "000", make_projection(False))
+
+
+def test_a_body_without_a_pose_is_refused(tmp_path: Path, volume: Volume) -> None:
+    whole = make_projection(False)
+    partial = dataclasses.replace(whole, poses={"pelvis": whole.poses["pelvis"]})
+    with CohortWriter(tmp_path / "cohort.h5", CAMERA) as writer:
+        writer.write_specimen("17-1882", volume, {})
+        with pytest.raises(InputError, match="got none of left-femur, right-femur"):
+            writer.write_projection("17-1882", "000", partial)
 
 
 def test_what_the_layout_cannot_hold_is_refused(tmp_path: Path, volume: Volume) -> None:

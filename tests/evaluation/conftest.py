@@ -39,7 +39,7 @@ def make_sample() -> SampleMaker:
             "radiograph": Radiograph(
                 image=image, mask=torch.ones_like(image, dtype=torch.bool), camera=camera
             ),
-            "camera_from_ct": pose,
+            "poses": {"pelvis": pose},
             "landmarks_mm": landmarks,
         }
         return Sample(specimen=specimen, projection=projection, **{**fields, **changes})

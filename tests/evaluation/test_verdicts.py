@@ -55,8 +55,8 @@ def test_verdicts_of_failures_and_successes(make_trial: Callable[..., Trial]) ->
     assert found.successes == VerdictCounts(passed=1, checked=1, failed=1)
     assert found.others == VerdictCounts(passed=0, checked=1, failed=0)
     assert found.failures == VerdictCounts(passed=1, checked=0, failed=1)
-    assert found.failures.flagged_share == 0.5
-    assert found.successes.flagged_share == pytest.approx(2 / 3)
+    assert found.failures.flagged_fraction == 0.5
+    assert found.successes.flagged_fraction == pytest.approx(2 / 3)
     # pass: a success and a failure; check: two good ones; fail: a success and a failure
     by_verdict = [0.5, 0.5, 1 / 3, 1 / 4, 1.5 / 5, 2 / 6]
     assert found.area_by_verdict == pytest.approx(sum(by_verdict) / 6)
@@ -65,5 +65,5 @@ def test_verdicts_of_failures_and_successes(make_trial: Callable[..., Trial]) ->
     assert found.area_best == pytest.approx((1 / 5 + 2 / 6) / 6)
 
 
-def test_no_trials_have_no_flagged_share() -> None:
-    assert math.isnan(VerdictCounts(passed=0, checked=0, failed=0).flagged_share)
+def test_no_trials_have_no_flagged_fraction() -> None:
+    assert math.isnan(VerdictCounts(passed=0, checked=0, failed=0).flagged_fraction)

@@ -7,7 +7,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.plausibility import check_plausible_pose
-from wsreg.geometry.views import VIEWS, view_pose
+from wsreg.geometry.views import VIEWS, pose_towards
 
 CENTRE_MM = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
 CORNERS_MM = CENTRE_MM + 50 * torch.cartesian_prod(*[torch.tensor([-1.0, 1.0]).double()] * 3)
@@ -21,11 +21,11 @@ def moved(pose: Tensor, by_mm: tuple[float, float, float]) -> Tensor:
 
 @pytest.mark.parametrize("view", list(VIEWS))
 def test_named_views_are_plausible(camera: Camera, view: str) -> None:
-    check_plausible_pose(view_pose(CENTRE_MM, camera, view), camera, CORNERS_MM)
+    check_plausible_pose(pose_towards(CENTRE_MM, camera, view), camera, CORNERS_MM)
 
 
 def test_a_ct_that_is_just_on_the_image_is_plausible(camera: Camera) -> None:
-    pose = view_pose(CENTRE_MM, camera, "PA")
+    pose = pose_towards(CENTRE_MM, camera, "PA")
     # The last column's edge is 109.5 mm from the axis, 82.125 mm at the far side's depth of 750 mm.
     check_plausible_pose(moved(pose, (132.0, 0.0, 0.0)), camera, CORNERS_MM)
     with pytest.raises(InputError, match="misses the 200 x 100 pixels altogether"):
@@ -34,7 +34,7 @@ def test_a_ct_that_is_just_on_the_image_is_plausible(camera: Camera) -> None:
 
 @pytest.mark.parametrize("shift", [(-500, 0, 0), (0, 500, 0), (0, -500, 0)])
 def test_a_ct_beside_the_image(camera: Camera, shift: tuple[float, float, float]) -> None:
-    pose = moved(view_pose(CENTRE_MM, camera, "PA"), shift)
+    pose = moved(pose_towards(CENTRE_MM, camera, "PA"), shift)
     with pytest.raises(InputError, match="misses the 200 x 100 pixels altogether"):
         check_plausible_pose(pose, camera, CORNERS_MM)
 
@@ -48,13 +48,13 @@ def test_a_ct_beside_the_image(camera: Camera, shift: tuple[float, float, float]
     ],
 )
 def test_a_ct_at_an_impossible_depth(camera: Camera, depth_mm: float, message: str) -> None:
-    pose = moved(view_pose(CENTRE_MM, camera, "PA"), (0.0, 0.0, depth_mm - 700.0))
+    pose = moved(pose_towards(CENTRE_MM, camera, "PA"), (0.0, 0.0, depth_mm - 700.0))
     with pytest.raises(InputError, match=message):
         check_plausible_pose(pose, camera, CORNERS_MM)
 
 
 def test_a_translation_in_metres_is_suspected(camera: Camera) -> None:
-    pose = view_pose(CENTRE_MM, camera, "PA")
+    pose = pose_towards(CENTRE_MM, camera, "PA")
     pose[:3, 3] /= 1000.0
     with pytest.raises(InputError, match=r"must be in millimetres, its translation .* like metres"):
         check_plausible_pose(pose, camera, CORNERS_MM)

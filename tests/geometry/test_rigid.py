@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+import roma
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,6 +152,26 @@ def test_log_of_an_exact_half_turn_lies_along_its_axis(axis: tuple[float, float,
     vector.sum().backward()
     assert half_turn.grad is not None
     assert bool(torch.isfinite(half_turn.grad).all())
+
+
+def test_log_of_every_kind_of_rotation_and_its_derivatives_are_romas() -> None:
+    generator = torch.Generator().manual_seed(7)
+    directions = torch.randn(200, 3, generator=generator, dtype=torch.float64)
+    angles = torch.linspace(0.01, 3.1, 200, dtype=torch.float64)  # both sides of the series' end
+    rotations = exp_so3(directions / directions.norm(dim=-1, keepdim=True) * angles[:, None])
+    close = {"rtol": 0.0, "atol": 1e-12}
+    torch.testing.assert_close(log_so3(rotations), roma.rotmat_to_rotvec(rotations), **close)
+
+    # The derivative along rotations, which is all that a rotation matrix can do.
+    def turned(log: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
+        return log(exp_so3(w) @ rotations[::20]).sum(dim=0)
+
+    zero = torch.zeros(3, dtype=torch.float64)
+    ours = jacobian(lambda w: turned(log_so3, w), zero)
+    torch.testing.assert_close(
+        ours, jacobian(lambda w: turned(roma.rotmat_to_rotvec, w), zero), rtol=0.0, atol=1e-10
+    )
+    torch.testing.assert_close(torch.func.jacfwd(lambda w: turned(log_so3, w))(zero), ours, **close)
 
 
 @pytest.mark.parametrize("angle", ANGLES_RAD)

@@ -10,20 +10,20 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import transform_points
-from wsreg.geometry.views import VIEWS, view_pose
+from wsreg.geometry.views import VIEWS, pose_towards
 
 CENTRE_MM = torch.tensor([12.0, -150.0, -600.0], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("view", list(VIEWS))
 def test_the_centre_lies_on_the_optical_axis(camera: Camera, view: str) -> None:
-    centre = transform_points(view_pose(CENTRE_MM, camera, view), CENTRE_MM[None])
+    centre = transform_points(pose_towards(CENTRE_MM, camera, view), CENTRE_MM[None])
     torch.testing.assert_close(centre, torch.tensor([[0.0, 0.0, 700.0]], dtype=torch.float64))
 
 
 def test_without_the_optical_axis_in_the_image_the_centre_is_in_its_middle(camera: Camera) -> None:
     off = dataclasses.replace(camera, principal_point_px=(-10.0, 60.0))
-    centre = transform_points(view_pose(CENTRE_MM, off, "PA"), CENTRE_MM[None])
+    centre = transform_points(pose_towards(CENTRE_MM, off, "PA"), CENTRE_MM[None])
     torch.testing.assert_close(off.project(centre)[0], torch.tensor([99.5, 49.5]).double())
     assert float(centre[0, 2]) == pytest.approx(700.0)
 
@@ -35,7 +35,7 @@ def test_without_the_optical_axis_in_the_image_the_centre_is_in_its_middle(camer
 def test_where_left_front_and_head_appear(
     camera: Camera, view: str, left_goes: int, front_goes: int
 ) -> None:
-    pose = view_pose(CENTRE_MM, camera, view)
+    pose = pose_towards(CENTRE_MM, camera, view)
     steps = torch.tensor([[50.0, 0.0, 0.0], [0.0, -50.0, 0.0], [0.0, 0.0, 50.0]]).double()
     pixels = camera.project(transform_points(pose, torch.cat((CENTRE_MM + steps, CENTRE_MM[None]))))
     (left, front, head) = (pixels[:3] - pixels[3]).round().sign().long().tolist()
@@ -57,19 +57,19 @@ def test_which_side_is_at_the_detector(
     camera: Camera, view: str, nearest_to_detector_mm: list[float]
 ) -> None:
     point = CENTRE_MM + torch.tensor(nearest_to_detector_mm, dtype=torch.float64)
-    moved = transform_points(view_pose(CENTRE_MM, camera, view), point[None])
+    moved = transform_points(pose_towards(CENTRE_MM, camera, view), point[None])
     assert float(moved[0, 2]) == pytest.approx(750.0)
 
 
 def test_angles_and_lower_case_names_are_views(camera: Camera) -> None:
     angles = CArmAngles(primary_rad=math.pi / 2, secondary_rad=0.0)
-    by_angles = view_pose(CENTRE_MM, camera, angles)
-    assert torch.equal(by_angles, view_pose(CENTRE_MM, camera, "lat"))
+    by_angles = pose_towards(CENTRE_MM, camera, angles)
+    assert torch.equal(by_angles, pose_towards(CENTRE_MM, camera, "lat"))
     assert by_angles.dtype == torch.float64
 
 
 def test_depth_can_be_chosen(camera: Camera) -> None:
-    pose = view_pose(CENTRE_MM.float(), camera, "PA", source_to_isocentre_mm=622.0)
+    pose = pose_towards(CENTRE_MM.float(), camera, "PA", source_to_isocentre_mm=622.0)
     centre = transform_points(pose, CENTRE_MM[None])
     assert float(centre[0, 2]) == pytest.approx(622.0)
 
@@ -77,9 +77,9 @@ def test_depth_can_be_chosen(camera: Camera) -> None:
 @pytest.mark.parametrize("depth", [0.0, -700.0, math.nan, math.inf])
 def test_depth_must_be_positive(camera: Camera, depth: float) -> None:
     with pytest.raises(InputError, match="source_to_isocentre_mm must be positive and finite"):
-        view_pose(CENTRE_MM, camera, "PA", source_to_isocentre_mm=depth)
+        pose_towards(CENTRE_MM, camera, "PA", source_to_isocentre_mm=depth)
 
 
 def test_an_unknown_view_is_told_the_known_ones(camera: Camera) -> None:
     with pytest.raises(InputError, match="one of PA, AP, LAT, RLAT, got 'OBLIQUE'"):
-        view_pose(CENTRE_MM, camera, "OBLIQUE")
+        pose_towards(CENTRE_MM, camera, "OBLIQUE")

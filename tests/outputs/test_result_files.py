@@ -176,7 +176,7 @@ def test_itk_transform_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "must be JSON"),
+        ("{", "must be valid JSON"),
         ("[]", "schema_version"),
         ('{"schema_version": "2"}', "schema_version \"1\", got '2'"),
     ],
@@ -188,5 +188,5 @@ def test_read_result_refuses_other_files(tmp_path: Path, text: str, message: str
 
 
 def test_read_result_needs_a_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match=r"result\.json does not exist"):
         read_result(tmp_path)

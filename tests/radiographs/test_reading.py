@@ -64,10 +64,10 @@ def test_collimated_display_image(tmp_path: Path, trunk: NDArray[Any], expose: E
 
     radiograph = read_radiograph(tmp_path / "x.png")
 
-    share = float(radiograph.mask.float().mean())
-    assert 0.9 * field.mean() < share <= field.mean()
+    fraction = float(radiograph.mask.float().mean())
+    assert 0.9 * field.mean() < fraction <= field.mean()
     assert agreement(radiograph.image, trunk, radiograph.mask) > 0.95
-    assert any(f"{1 - share:.1%} of the image is masked" in note for note in radiograph.notes)
+    assert any(f"{1 - fraction:.1%} of the image is masked" in note for note in radiograph.notes)
     assert radiograph.camera is None
     assert any("lacks source_to_detector_mm and pixel_spacing_mm" in n for n in radiograph.notes)
     assert read_radiograph(tmp_path / "x.png", collimation="none").mask.all()

@@ -25,7 +25,7 @@ from wsreg.similarity.ncc import MultiscaleNcc
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 PELVIS, FEMURS = (7, 8, 14), (9, 15)
@@ -76,7 +76,7 @@ def _quick() -> RegistrationConfig:
 @pytest.fixture(name="truth", scope="session")
 def _truth(phantom: Volume, camera: Camera) -> Tensor:
     turn = step(0.1, -0.12, 0.08, 10.0, -15.0, 40.0)
-    return perturb(frontal_pose(phantom, camera), turn, phantom.centre_mm)
+    return perturb(view_pose(phantom, camera), turn, phantom.centre_mm)
 
 
 @pytest.fixture(name="radiograph", scope="session")
@@ -91,7 +91,7 @@ def _radiograph(phantom: Volume, camera: Camera, truth: Tensor) -> Radiograph:
 @pytest.fixture(name="second_from_rig", scope="session")
 def _second_from_rig(coarse: Volume, small_camera: Camera) -> Tensor:
     """A camera 70 degrees around the patient from one that stands at the rig's origin."""
-    centre = frontal_pose(coarse, small_camera)[:3, :3] @ coarse.centre_mm + step(0.0, 0.0, 700.0)
+    centre = view_pose(coarse, small_camera)[:3, :3] @ coarse.centre_mm + step(0.0, 0.0, 700.0)
     turn = exp_so3(step(0.0, math.radians(70.0), 0.0))
     return rigid(turn, centre - turn @ centre)
 
@@ -109,7 +109,7 @@ def _bodies(coarse: Volume) -> tuple[Body, ...]:
 def _true_state(coarse: Volume, small_camera: Camera, bodies: tuple[Body, ...]) -> Tensor:
     """[2,4,4]: the femurs are a little turned against the pelvis."""
     pelvis = perturb(
-        frontal_pose(coarse, small_camera), step(0.1, -0.05, 0.04, 8.0, -30.0, 20.0),
+        view_pose(coarse, small_camera), step(0.1, -0.05, 0.04, 8.0, -30.0, 20.0),
         bodies[0].pivot_mm,
     )  # fmt: skip
     femurs = perturb(pelvis, step(0.06, 0.0, -0.03, 2.0, 0.0, -1.0), bodies[1].pivot_mm)

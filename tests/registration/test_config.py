@@ -41,8 +41,7 @@ def test_the_papers_rates_are_the_defaults() -> None:
 def test_levels_go_from_coarse_to_fine() -> None:
     assert RegistrationConfig().levels == LEVELS
     assert [level.image_px for level in LEVELS] == [48, 96, 192]
-    sizes = [level.voxel_mm for level in LEVELS]
-    assert sizes == sorted(sizes, reverse=True)
+    assert [level.voxel_mm for level in LEVELS] == [6.0, 3.0, None]  # the CT's own grid
 
 
 def test_a_scale_is_in_the_order_of_the_parameters_of_each_body() -> None:
@@ -87,7 +86,7 @@ def test_the_record_is_json_and_says_which_measure_it_was() -> None:
         levels=(
             LevelConfig(image_px=32, voxel_mm=8.0, measure=LocalNcc(windows_px=(5, 7))),
             LevelConfig(image_px=64, voxel_mm=4.0, measure=MultiscaleNcc(global_weight=0.25)),
-            DIFFERENCE,
+            dataclasses.replace(DIFFERENCE, voxel_mm=None),
         ),
         method="adam",
     )
@@ -98,6 +97,7 @@ def test_the_record_is_json_and_says_which_measure_it_was() -> None:
     assert first["measure"]["windows_px"] == [5, 7]
     assert first["measure"]["windows"]["robust_scale"] == 0.3
     assert second["measure"]["global_weight"] == 0.25
+    assert third["voxel_mm"] is None
     assert third["measure"] == {"name": "difference", "power": 2}
     assert record["search"]["poses"] == 512
     assert record["longest_step"]["depth_mm"] == 60.0

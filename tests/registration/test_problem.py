@@ -57,6 +57,19 @@ def test_levels_have_their_sizes_and_regions_those_of_the_next_coarser(three: Pr
         assert term.regions.target.shape[1:] == coarser.views[0].fixed.shape
 
 
+def test_the_finest_level_may_be_the_cts_own_grid(pair: Problem) -> None:
+    own = LevelConfig(image_px=32, voxel_mm=None, measure=GlobalNcc())
+    (level,) = make_levels(with_levels(pair, own))
+    for body, asked in zip(level.bodies, pair.bodies, strict=True):
+        volume = body.volume.volume
+        assert torch.equal(volume.ct_from_voxel, pair.volume.ct_from_voxel)
+        # Not averaged once more: its voxels are the CT's, or air.
+        assert pair.volume.labels is not None
+        there = torch.isin(pair.volume.labels, torch.tensor(asked.labels))
+        assert torch.equal(volume.hu[there], pair.volume.hu[there])
+        assert not bool(volume.attenuation[~there].any())
+
+
 def test_only_the_first_levels_if_asked(three: Problem) -> None:
     assert len(make_levels(three, 1)) == 1
     assert make_levels(three, 1)[0].views[0].fixed.shape == (10, 12)
@@ -103,7 +116,7 @@ def test_a_network_sees_the_image_of_the_level_and_its_regions_that_show(three: 
 
     masks = torch.ones(3, 28, 32)
     masks[0] = 0.0
-    rois = RoiTarget(names=("a", "b", "c"), masks=masks, moving=network)
+    rois = RoiTarget(names=("a", "b", "c"), masks=masks, moving_segmenter=network)
     problem = with_rois(three, rois)
     for level, size in zip(make_levels(problem), ((10, 12), (14, 16), (28, 32)), strict=True):
         view = level.views[0]

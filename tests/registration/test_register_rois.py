@@ -172,7 +172,7 @@ def test_the_papers_loop_with_regions(
             return torch.sigmoid(10.0 * (images / images.amax() - 0.5))
 
         masks = (dense(radiograph.image[None]) > 0.5).float()
-        rois = RoiTarget(names=("dense",), masks=masks, moving=dense)
+        rois = RoiTarget(names=("dense",), masks=masks, moving_segmenter=dense)
     finest = dataclasses.replace(config.levels[1], image_px=64)
     adam = dataclasses.replace(
         config, method="adam", levels=(config.levels[0], finest), adam=AdamConfig(steps=40)
@@ -196,6 +196,6 @@ def test_regions_that_do_not_fit_are_refused(
     unknown = dataclasses.replace(rois, labels=((99,), *rois.labels[1:]))
     with pytest.raises(InputError, match=r"ROI hip_left must be made of labels of the CT.*\[99\]"):
         register(radiograph, phantom, init=truth, rois=unknown)
-    network = RoiTarget(names=("a",), masks=rois.masks[:1], moving=lambda images: images)
+    network = RoiTarget(names=("a",), masks=rois.masks[:1], moving_segmenter=lambda images: images)
     with pytest.raises(InputError, match="method must be adam for regions that a network finds"):
         register(radiograph, phantom, init=truth, rois=network)

@@ -203,8 +203,8 @@ def with_readings(problem: Problem, *inverted: bool) -> Problem:
     views = []
     for view, wrong in zip(problem.views, inverted, strict=True):
         image = view.radiograph.image
-        right = Radiograph(image=image, mask=view.radiograph.mask, other_reading=-image)
-        turned = dataclasses.replace(right, image=-image, other_reading=image)
+        right = Radiograph(image=image, mask=view.radiograph.mask, opposite_polarity=-image)
+        turned = dataclasses.replace(right, image=-image, opposite_polarity=image)
         views.append(dataclasses.replace(view, radiograph=turned if wrong else right, rois=None))
     return dataclasses.replace(problem, views=tuple(views))
 
@@ -216,7 +216,7 @@ def test_the_polarity_of_each_view_is_settled_by_the_ct(
     settled, text = with_polarity_settled(with_readings(pair, *inverted))
     for view, original in zip(settled.views, pair.views, strict=True):
         assert torch.equal(view.radiograph.image, original.radiograph.image)
-        assert view.radiograph.other_reading is None
+        assert view.radiograph.opposite_polarity is None
     parts = [
         "opposite, which fits the CT better" if one else "as read, which fits the CT better"
         for one in inverted

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 WATER_HU, AIR_HU = 0.0, -1000.0
@@ -57,7 +57,7 @@ def smooth_volume() -> Volume:
 
 def turned_pose(volume: Volume, camera: Camera, view: str, twist: list[float]) -> Tensor:
     step = torch.tensor(twist, dtype=torch.float64)
-    return perturb(frontal_pose(volume, camera, view), step, volume.centre_mm)
+    return perturb(view_pose(volume, camera, view), step, volume.centre_mm)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, perturb, rigid
 from wsreg.rendering.render import render, render_with_jacobian
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -53,7 +53,7 @@ def test_any_number_of_rows_and_columns(noisy_volume: Volume, rows: int, columns
     camera = Camera(
         source_to_detector_mm=1000.0, rows=rows, columns=columns, pixel_spacing_mm=(5.0, 3.0)
     )
-    pose = frontal_pose(noisy_volume, camera, "LAT")
+    pose = view_pose(noisy_volume, camera, "LAT")
     arguments = (noisy_volume, camera, pose)
     image, jacobian = render_with_jacobian(*arguments, rois=[2], backend="reference")
     fast, fast_jacobian = render_with_jacobian(*arguments, rois=[2])
@@ -62,7 +62,7 @@ def test_any_number_of_rows_and_columns(noisy_volume: Volume, rows: int, columns
 
 
 def test_rois_may_overlap(noisy_volume: Volume, camera: Camera) -> None:
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     image, jacobian = render_with_jacobian(noisy_volume, camera, pose, rois=[(1, 2), 2, (3, 1)])
     alone, alone_jacobian = render_with_jacobian(noisy_volume, camera, pose, rois=[1, 2, 3])
     for channel, parts in enumerate(([0], [1, 2], [2], [1, 3])):
@@ -76,7 +76,7 @@ def test_a_roi_out_of_view_has_no_length(noisy_volume: Volume, camera: Camera) -
     labels[0, 0, 0] = 5
     corner = Volume(hu=noisy_volume.hu, ct_from_voxel=noisy_volume.ct_from_voxel, labels=labels)
     narrow = Camera(source_to_detector_mm=1000.0, rows=3, columns=3, pixel_spacing_mm=(1.0, 1.0))
-    image, jacobian = render_with_jacobian(corner, narrow, frontal_pose(corner, narrow), rois=[5])
+    image, jacobian = render_with_jacobian(corner, narrow, view_pose(corner, narrow), rois=[5])
     assert float(image[:, 0].min()) > 0
     assert not image[:, 1].any()
     assert not jacobian[:, 1].any()
@@ -91,7 +91,7 @@ def test_a_roi_is_as_long_as_its_voxels(camera: Camera) -> None:
         labels=labels,
     )
     pixel = Camera(source_to_detector_mm=1000.0, rows=1, columns=1, pixel_spacing_mm=(1.0, 1.0))
-    image = render(volume, pixel, frontal_pose(volume, pixel), rois=[300])
+    image = render(volume, pixel, view_pose(volume, pixel), rois=[300])
     assert float(image[0, 1]) == pytest.approx(5 * 3.0, rel=1e-5)
 
 
@@ -135,7 +135,7 @@ def test_backward_is_the_adjoint_of_forward(
 
 
 def test_a_second_derivative_is_refused_not_wrong(smooth_volume: Volume, camera: Camera) -> None:
-    pose = frontal_pose(smooth_volume, camera).requires_grad_()
+    pose = view_pose(smooth_volume, camera).requires_grad_()
     (first,) = torch.autograd.grad(
         render(smooth_volume, camera, pose).square().sum(), pose, create_graph=True
     )
@@ -145,7 +145,7 @@ def test_a_second_derivative_is_refused_not_wrong(smooth_volume: Volume, camera:
 
 @pytest.mark.parametrize("backend", ["numba", "reference"])
 def test_a_pose_must_be_finite(smooth_volume: Volume, camera: Camera, backend: str) -> None:
-    pose = frontal_pose(smooth_volume, camera)
+    pose = view_pose(smooth_volume, camera)
     pose[0, 3] = torch.nan
     with pytest.raises(InputError, match="camera_from_ct must be finite, got NaN or infinity"):
         render(smooth_volume, camera, pose, backend=backend)  # type: ignore[arg-type]

@@ -13,13 +13,13 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, perturb
 from wsreg.rendering.rays import (
     PlaneAxes,
+    PlaneSampling,
     check_field_of_view,
     first_plane,
-    plane_axes,
-    plane_stride,
+    plane_samplings,
     ray_geometry,
 )
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -41,22 +41,31 @@ def test_rays_follow_the_axis_nearest_to_them_in_mm_not_in_voxels() -> None:
     # Camera x, y, z are voxel axes 0, 1, 2, turned by 50 degrees about y: 0 is nearer than 2.
     turn = exp_so3(torch.tensor([0.0, math.radians(50.0), 0.0], dtype=torch.float64))
     spacing = torch.tensor([5.0, 1.0, 0.5, 1.0], dtype=torch.float64)
-    linear = torch.diag(1 / spacing[:3]) @ turn.T
-    assert plane_axes(linear, torch.diag(spacing)) == PlaneAxes(u=2, v=1, w=0)
     straight = torch.diag(1 / spacing[:3])
-    assert plane_axes(straight, torch.diag(spacing)) == PlaneAxes(u=0, v=1, w=2)
+    both = plane_samplings(torch.stack((straight @ turn.T, straight)), torch.diag(spacing), None)
+    assert [sampling.axes for sampling in both] == [
+        PlaneAxes(u=2, v=1, w=0),
+        PlaneAxes(u=0, v=1, w=2),
+    ]
+
+
+def test_there_are_as_many_samplings_as_poses() -> None:
+    assert plane_samplings(torch.empty((0, 3, 3)), torch.eye(4), None) == []
 
 
 @pytest.mark.parametrize(("step_mm", "stride"), [(None, 1), (0.1, 1), (2.0, 1), (5.9, 2), (6.0, 3)])
 def test_a_step_is_rounded_down_to_whole_planes(step_mm: float | None, stride: int) -> None:
     linear = torch.diag(torch.tensor([1.0, 1.0, 0.5], dtype=torch.float64))
-    assert plane_stride(step_mm, PlaneAxes(u=0, v=1, w=2), linear) == stride
+    ct_from_voxel = torch.diag(torch.tensor([1.0, 1.0, 2.0, 1.0], dtype=torch.float64))
+    (sampling,) = plane_samplings(linear[None], ct_from_voxel, step_mm)
+    assert sampling == PlaneSampling(axes=PlaneAxes(u=0, v=1, w=2), stride=stride)
 
 
 @pytest.mark.parametrize("step_mm", [0.0, -1.0, math.inf, math.nan])
 def test_a_step_must_be_positive_and_finite(step_mm: float) -> None:
+    linear = torch.eye(3, dtype=torch.float64)[None]
     with pytest.raises(InputError, match="step_mm must be positive and finite, got"):
-        plane_stride(step_mm, PlaneAxes(u=0, v=1, w=2), torch.eye(3, dtype=torch.float64))
+        plane_samplings(linear, torch.eye(4, dtype=torch.float64), step_mm)
 
 
 def test_sampled_planes_leave_as_much_at_both_ends() -> None:
@@ -69,7 +78,7 @@ def test_sampled_planes_leave_as_much_at_both_ends() -> None:
 def test_derivatives_of_the_rays_are_those_of_the_moved_pose(
     noisy_volume: Volume, camera: Camera
 ) -> None:
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     pivot = noisy_volume.centre_mm + torch.tensor([11.0, -3.0, 8.0], dtype=torch.float64)
 
     def voxel_from_camera(twist: Tensor) -> Tensor:
@@ -90,7 +99,7 @@ def test_derivatives_of_the_rays_are_those_of_the_moved_pose(
 def test_a_volume_that_sticks_out_is_noticed(
     noisy_volume: Volume, camera: Camera, shift_mm: float, outside: bool
 ) -> None:
-    pose = frontal_pose(noisy_volume, camera)[None].clone()
+    pose = view_pose(noisy_volume, camera)[None].clone()
     pose[0, 2, 3] += shift_mm
     rays = ray_geometry(
         pose,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import weakref
 
-import numba
 import pytest
 import torch
 from torch import Tensor
@@ -14,9 +11,11 @@ from torch import Tensor
 from wsreg.errors import BackendError, InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
+from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.render import render, render_with_jacobian, resolve_backend
 from wsreg.simulation.joseph import project_attenuation
-from wsreg.volumes.views import frontal_pose
+from wsreg.vocabulary import Backend
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import WATER_ATTENUATION_PER_MM, Volume
 
 BACKENDS = ("numba", "reference")
@@ -38,7 +37,7 @@ def test_a_ray_through_a_slab_of_water(backend: str, view: str) -> None:
     hu[2:7, 2:7, 2:7] = 0.0
     affine = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0], dtype=torch.float64))
     volume = Volume(hu=hu, ct_from_voxel=affine)
-    pose = frontal_pose(volume, one_pixel_camera(), view)
+    pose = view_pose(volume, one_pixel_camera(), view)
     image = render(volume, one_pixel_camera(), pose, backend=backend)  # type: ignore[arg-type]
     assert image.shape == (1, 1, 1, 1)
     # Five voxels of 2 mm.
@@ -51,7 +50,7 @@ def test_a_slanted_ray_is_longer(backend: str) -> None:
     volume = Volume(hu=hu, ct_from_voxel=torch.eye(4, dtype=torch.float64))
     camera = one_pixel_camera()
     pose = perturb(
-        frontal_pose(volume, camera),
+        view_pose(volume, camera),
         torch.tensor([0.0, 0.3, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64),
         volume.centre_mm,
     )
@@ -69,7 +68,7 @@ def test_the_chord_of_a_sphere() -> None:
         hu=inside * 1000 - 1000, ct_from_voxel=torch.eye(4, dtype=torch.float64), air_hu=-1000.0
     )
     camera = Camera(source_to_detector_mm=1000.0, rows=1, columns=61, pixel_spacing_mm=(1.0, 1.0))
-    image = render(volume, camera, frontal_pose(volume, camera))[0, 0, 0] / WATER_ATTENUATION_PER_MM
+    image = render(volume, camera, view_pose(volume, camera))[0, 0, 0] / WATER_ATTENUATION_PER_MM
     offset_mm = (torch.arange(61) - 30) * 1.0
     # Distance of each ray from the centre, 700 mm away from the source.
     distance = 700.0 * offset_mm / (offset_mm**2 + 1000.0**2).sqrt()
@@ -123,7 +122,7 @@ def test_rois_alone_are_the_other_channels(
 @pytest.mark.parametrize("columns", [1, 7, 8, 9, 16])
 def test_any_image_width(noisy_volume: Volume, camera: Camera, columns: int) -> None:
     narrow = camera.resized(3, columns)
-    pose = frontal_pose(noisy_volume, narrow)
+    pose = view_pose(noisy_volume, narrow)
     expected = render(noisy_volume, narrow, pose, rois=[2], backend="reference")
     assert relative(render(noisy_volume, narrow, pose, rois=[2], backend="numba"), expected) < 1e-4
 
@@ -141,7 +140,7 @@ def test_a_batch_of_views_with_different_axes(
 
 def test_the_jacobian_is_that_of_central_differences(smooth_volume: Volume, camera: Camera) -> None:
     pose = perturb(
-        frontal_pose(smooth_volume, camera),
+        view_pose(smooth_volume, camera),
         torch.tensor([0.2, 0.1, -0.1, 3.0, -4.0, 10.0], dtype=torch.float64),
         smooth_volume.centre_mm,
     )
@@ -164,7 +163,7 @@ def test_gradients_to_a_pose_are_the_jacobian(
     smooth_volume: Volume, camera: Camera, backend: str
 ) -> None:
     poses = torch.stack(
-        [frontal_pose(smooth_volume, camera, "PA"), frontal_pose(smooth_volume, camera, "LAT")]
+        [view_pose(smooth_volume, camera, "PA"), view_pose(smooth_volume, camera, "LAT")]
     )
     pivot = smooth_volume.centre_mm + 7.0
     weights = torch.randn(
@@ -185,7 +184,7 @@ def test_gradients_to_a_pose_are_the_jacobian(
 def test_what_lies_behind_the_source_or_beyond_the_detector_is_not_seen(
     noisy_volume: Volume, camera: Camera
 ) -> None:
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     for shift_mm in (-700.0, 300.0):
         moved = pose.clone()
         moved[2, 3] += shift_mm
@@ -206,7 +205,7 @@ def test_skipping_empty_space_changes_nothing(camera: Camera) -> None:
     hollow = Volume(hu=hu, ct_from_voxel=affine)
     full = Volume(hu=hu.clamp_min(-999.99), ct_from_voxel=affine, air_hu=-1000.0)
     for view in ("PA", "LAT"):
-        pose = frontal_pose(hollow, camera, view)
+        pose = view_pose(hollow, camera, view)
         difference = render(hollow, camera, pose) - render(full, camera, pose)
         assert float(difference.abs().max()) < 1e-4
 
@@ -215,41 +214,38 @@ def test_empty_and_unseen_volumes_are_zero(camera: Camera) -> None:
     volume = Volume(
         hu=torch.full((4, 4, 4), -1000.0), ct_from_voxel=torch.eye(4, dtype=torch.float64)
     )
-    image, jacobian = render_with_jacobian(volume, camera, frontal_pose(volume, camera))
+    image, jacobian = render_with_jacobian(volume, camera, view_pose(volume, camera))
     assert float(image.abs().max()) == 0.0
     assert float(jacobian.abs().max()) == 0.0
 
 
 def test_it_agrees_with_the_simulators_own_projector(smooth_volume: Volume, camera: Camera) -> None:
-    pose = frontal_pose(smooth_volume, camera, "LAT")
+    pose = view_pose(smooth_volume, camera, "LAT")
     image = render(smooth_volume, camera, pose)[0, 0]
     other = project_attenuation(smooth_volume, camera, pose)
     assert float((image - other).abs().max()) < 0.005 * float(other.max())
 
 
-def test_the_number_of_threads_changes_nothing(
-    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor]
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_prepared_volume_renders_as_its_volume_does(
+    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], backend: Backend
 ) -> None:
-    threads = numba.get_num_threads()
-    image = render(noisy_volume, camera, poses["PA"], rois=[1])
-    numba.set_num_threads(1)
-    try:
-        assert torch.equal(render(noisy_volume, camera, poses["PA"], rois=[1]), image)
-    finally:
-        numba.set_num_threads(threads)
+    small, prepared = camera.resized(4, 7), PreparedVolume(volume=noisy_volume)
+    plain = render_with_jacobian(noisy_volume, small, poses["PA"], rois=[1], backend=backend)
+    image, jacobian = render_with_jacobian(prepared, small, poses["PA"], rois=[1], backend=backend)
+    assert torch.equal(image, plain[0])
+    assert torch.equal(jacobian, plain[1])
+    assert torch.equal(render(prepared, small, poses["PA"], rois=[1], backend=backend), image)
 
 
-def test_prepared_grids_die_with_their_volume(camera: Camera) -> None:
-    volume = Volume(hu=torch.zeros(4, 4, 4), ct_from_voxel=torch.eye(4, dtype=torch.float64))
-    render(volume, camera, frontal_pose(volume, camera))
-    alive = weakref.ref(volume)
-    del volume
-    gc.collect()
-    assert alive() is None
+def test_no_poses_make_no_images(noisy_volume: Volume, camera: Camera) -> None:
+    image, jacobian = render_with_jacobian(noisy_volume, camera, torch.empty((0, 4, 4)), rois=[1])
+    assert image.shape == (0, 2, 21, 37)
+    assert jacobian.shape == (0, 2, 21, 37, 6)
 
 
 def test_bad_arguments_are_named(noisy_volume: Volume, camera: Camera) -> None:
-    pose = frontal_pose(noisy_volume, camera)
+    pose = view_pose(noisy_volume, camera)
     with pytest.raises(InputError, match=r"camera_from_ct must be \[4,4\].*got \[3, 4\]"):
         render(noisy_volume, camera, pose[:3])
     with pytest.raises(InputError, match=r"rois must be labels of the volume \[1, 2, 3\].*\[9\]"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
-from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes, read_boxes, scaled_boxes
+from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes, read_boxes
 
 NAMES = ("left-femur", "right-femur")
 
@@ -38,11 +38,6 @@ def test_jitter_moves_sides_no_further_than_asked_and_keeps_their_order() -> Non
 def test_jitter_leaves_absent_regions_absent() -> None:
     boxes = torch.full((1, 4), math.nan)
     assert bool(jittered_boxes(boxes, 10.0, torch.Generator()).isnan().all())
-
-
-def test_a_box_around_everything_stays_so_when_resampled() -> None:
-    whole = torch.tensor([-0.5, -0.5, 99.5, 49.5])  # pixel edges
-    assert scaled_boxes(whole, (50, 100), (25, 200)).tolist() == [-0.5, -0.5, 199.5, 24.5]
 
 
 def test_reads_boxes_in_the_order_of_the_regions(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
+from wsreg.networks.checkpoint import ModelCard
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.segmentation.checkpoint import ModelCard
 from wsreg.segmentation.regions import boxes_found_by, label_image, regions, segment_radiograph
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 
@@ -44,7 +44,7 @@ def test_of_two_polarities_the_one_in_which_more_is_found_counts() -> None:
     finds_bright = Segmenter(card=card, network=lambda x, _: x, normalise=lambda x: x)
     everywhere = torch.ones(16, 16, dtype=torch.bool)
     for image, other in ((bright, torch.zeros(16, 16)), (torch.zeros(16, 16), bright)):
-        radiograph = Radiograph(image=image, mask=everywhere, other_reading=other)
+        radiograph = Radiograph(image=image, mask=everywhere, opposite_polarity=other)
         assert torch.equal(segment_radiograph(finds_bright, radiograph)[0], bright)
 
 

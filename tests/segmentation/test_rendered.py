@@ -19,7 +19,7 @@ from wsreg.segmentation.rendered import (
 from wsreg.similarity.soft_dice import dice_loss, linearize_dice, soft_dice
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=56, columns=64, pixel_spacing_mm=(6.0, 6.0))
@@ -39,7 +39,7 @@ def labels_of(volume: Volume) -> tuple[tuple[int, ...], ...]:
 
 def turned(volume: Volume, *step: float) -> Tensor:
     twist = torch.tensor(step, dtype=torch.float64)
-    return perturb(frontal_pose(volume, CAMERA), twist, volume.centre_mm)
+    return perturb(view_pose(volume, CAMERA), twist, volume.centre_mm)
 
 
 def test_one_voxel_in_a_region_is_63_percent() -> None:
@@ -56,7 +56,7 @@ def test_a_ray_through_a_block_sees_its_length() -> None:
         hu=torch.zeros(20, 20, 20), ct_from_voxel=torch.eye(4, dtype=torch.float64), labels=labels
     )
     camera = Camera(source_to_detector_mm=1000.0, rows=1, columns=1, pixel_spacing_mm=(1.0, 1.0))
-    mask = rendered_rois(block, camera, frontal_pose(block, camera)[None], ((3,),))
+    mask = rendered_rois(block, camera, view_pose(block, camera)[None], ((3,),))
     assert float(mask) == pytest.approx(1.0 - math.exp(-10.0), abs=1e-6)
 
 

@@ -36,11 +36,13 @@ def test_only_what_is_made_of_the_wanted_labels_is_kept() -> None:
 
 def test_regions_are_chosen_on_both_sides() -> None:
     masks = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
-    rois = RoiTarget(names=("a", "b", "c"), masks=masks, moving=lambda images: images * masks)
+    rois = RoiTarget(
+        names=("a", "b", "c"), masks=masks, moving_segmenter=lambda images: images * masks
+    )
     some = rois.at([2, 0])
     assert some.names == ("c", "a")
-    assert some.moving is not None
-    assert torch.equal(some.moving(torch.ones(1, 1, 2, 2))[0], masks[[2, 0]])
+    assert some.moving_segmenter is not None
+    assert torch.equal(some.moving_segmenter(torch.ones(1, 1, 2, 2))[0], masks[[2, 0]])
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

@@ -130,7 +130,7 @@ def test_windows_without_texture_do_not_compare_noise() -> None:
     windows = prepare_windows(fixed, torch.ones(30, 30, dtype=torch.bool), 5, CONFIG)
     nccs = window_similarities(windows, (fixed + noise)[None]).reshape(26, 26)
     weight = windows.weight.reshape(26, 26)
-    assert float(nccs[:, :10].min()) > 0.99
+    assert float(nccs[:, :10].min()) > 0.97
     assert float(weight[:, :10].max()) < 1e-9
     assert float(nccs[:, 15:].min()) > 0.999
 

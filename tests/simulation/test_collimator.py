@@ -16,8 +16,8 @@ def test_round_field() -> None:
     assert field[0, 70] == pytest.approx(0.05)
     assert field[50, 70 - 43] == pytest.approx(0.05)
     assert field[50, 70 - 38] == 1.0
-    share = (field.mean() - 0.05) / 0.95
-    assert share == pytest.approx(np.pi * 40**2 / (100 * 140), rel=1e-3)
+    fraction = (field.mean() - 0.05) / 0.95
+    assert fraction == pytest.approx(np.pi * 40**2 / (100 * 140), rel=1e-3)
     np.testing.assert_allclose(field, field[::-1, ::-1], atol=1e-6)  # centred
 
 

@@ -68,8 +68,8 @@ def test_shares_are_met() -> None:
     kinds = Counter(tool.kind for one in drawn for tool in one.tools)
     assert [shapes[s] / 600 for s in MIXED.collimators] == pytest.approx([0.5, 0.3, 0.2], abs=0.06)
     assert [counts[n] / 600 for n in (0, 1, 2)] == pytest.approx([0.6, 0.2, 0.2], abs=0.06)
-    shares = [kinds[k] / kinds.total() for k in MIXED.tool_kinds]
-    assert shares == pytest.approx([0.2, 0.5, 0.3], abs=0.08)
+    fractions = [kinds[k] / kinds.total() for k in MIXED.tool_kinds]
+    assert fractions == pytest.approx([0.2, 0.5, 0.3], abs=0.08)
 
 
 def test_the_tube_voltage_rises_with_the_body() -> None:
@@ -103,7 +103,7 @@ def test_records_from_before_the_beam_could_be_chosen_are_still_read() -> None:
     record = parameters_to_record(_draw(0))
     del record["tube_voltage_kv"], record["filtration"]
     for tool in record["tools"]:
-        for name in ("kind", "metal", "tip_share", "thread_pitch_px", "thread_depth"):
+        for name in ("kind", "metal", "tip_fraction", "thread_pitch_px", "thread_depth"):
             del tool[name]
     read = parameters_from_record(record)
     assert (read.tube_voltage_kv, read.filtration) == (90.0, "4Al+0.1Cu")
@@ -145,3 +145,9 @@ def test_records_of_something_else_are_refused(change: dict[str, object]) -> Non
 def test_impossible_values_are_refused(name: str, value: object) -> None:
     with pytest.raises(InputError, match=name):
         XrayParameters(**{name: value})
+
+
+def test_records_of_older_files_are_read() -> None:
+    tool = {"points_px": [[1.0, 2.0], [3.0, 4.0]], "radius_px": 2.0, "thickness_mm": 5.0}
+    record = {**parameters_to_record(XrayParameters()), "tools": [{**tool, "tip_share": 0.7}]}
+    assert parameters_from_record(record).tools[0].tip_fraction == 0.7

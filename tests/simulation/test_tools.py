@@ -60,7 +60,7 @@ def test_a_tool_beside_the_image_casts_no_shadow() -> None:
 
 def test_a_tapered_bar_is_thinner_at_its_tip_in_both_ways() -> None:
     bar = Tool(
-        points_px=((10.0, 20.0), (90.0, 20.0)), radius_px=8.0, thickness_mm=6.0, tip_share=0.5
+        points_px=((10.0, 20.0), (90.0, 20.0)), radius_px=8.0, thickness_mm=6.0, tip_fraction=0.5
     )
     steel = _thickness_mm([bar], 40, 100)
     assert steel[20, 10] == pytest.approx(6.0)
@@ -94,7 +94,7 @@ def test_sampled_kinds_differ_in_length_width_and_shape(seed: int) -> None:
     assert _length_px(wire) > 190.0
     assert _length_px(screw) < 80.0 * 1.4 / 0.7 + 1e-6
     assert screw.thread_depth > 0.1
-    assert screw.tip_share < 1.0
+    assert screw.tip_fraction < 1.0
     assert (wire.thread_depth, rod.thread_depth) == (0.0, 0.0)
     for tool in (rod, wire, screw):
         assert metal_density([tool], tool.metal, 400, 400, 1).max() > 0.1

@@ -105,8 +105,8 @@ def test_scatter_brightens_behind_the_patient(volume: Volume, pose: Tensor) -> N
     parameters = dataclasses.replace(CLEAN, scatter_fraction=0.5)
     scattered = simulate_xray(volume, CAMERA, pose, parameters, seed=0).transmission
     behind = clean < 0.5
-    share = 1.0 - clean[behind] / scattered[behind]
-    assert float(share.median()) == pytest.approx(0.5, abs=0.01)
+    fraction = 1.0 - clean[behind] / scattered[behind]
+    assert float(fraction.median()) == pytest.approx(0.5, abs=0.01)
 
 
 def test_opaque_tool_and_collimator_are_dark(volume: Volume, pose: Tensor) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.views import view_pose
+from wsreg.geometry.views import pose_towards
 from wsreg.rendering.render import render
 from wsreg.specimens.anatomy import Anatomy
 from wsreg.specimens.ct import LABELS, scan
@@ -45,8 +45,8 @@ def test_the_body_is_muscle_where_bones_are_and_air_outside(specimen: Specimen) 
     assert not fat[inside].any()
     assert not specimen.body[:, 0].any()  # in front of the patient
     assert not specimen.body[:, :, 0].any()
-    share_of_fat = (fat > 0.5).sum() / ((fat + soft) > 0.5).sum()
-    assert 0.2 < share_of_fat < 0.7
+    fraction_of_fat = (fat > 0.5).sum() / ((fat + soft) > 0.5).sum()
+    assert 0.2 < fraction_of_fat < 0.7
 
 
 def test_the_ct_has_tissues_bones_labels_and_a_table(specimen: Specimen) -> None:
@@ -100,7 +100,7 @@ def test_the_last_bone_in_order_is_on_top() -> None:
 
 def test_silhouettes_agree_with_rendered_labels(specimen: Specimen) -> None:
     volume = scan(specimen, 1.5)
-    pose = view_pose(torch.from_numpy(specimen.anatomy.landmarks_mm["SPS-l"]), CAMERA, "PA")
+    pose = pose_towards(torch.from_numpy(specimen.anatomy.landmarks_mm["SPS-l"]), CAMERA, "PA")
     exact = silhouettes(specimen.anatomy, CAMERA, dict.fromkeys(specimen.bones, pose))
     rois = [(value,) for value in range(1, 7)]
     rendered = render(volume, CAMERA, pose[None], rois=rois)[0, 1:] > 0.75

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,29 +9,22 @@ import torch
 from wsreg.datasets.sample import Sample
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
-from wsreg.geometry.views import view_pose
+from wsreg.geometry.views import pose_towards
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.rendering.render import render
+from wsreg.training.config import FitConfig
+from wsreg.training.segmentation_config import SegmentationConfig
+from wsreg.training.segmentation_data import SegmentationData, load_segmentation_data
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000.0, rows=32, columns=32, pixel_spacing_mm=(4.0, 4.0))
+TINY = SegmentationConfig(
+    size_px=32,
+    channels=(4, 8),
+    rendered_per_specimen=3,
+    fit=FitConfig(batch=2, steps=6, save_every=2),
+)
 LABELS = {1: "left-hemipelvis", 5: "left-femur", 6: "right-femur"}
-
-
-TINY_SAM: dict[str, Any] = {
-    "vision_config": {
-        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "image_size": 32, "patch_size": 8, "window_size": 2, "global_attn_indexes": [0],
-        "mlp_dim": 16, "num_pos_feats": 8,
-    },
-    "prompt_encoder_config": {
-        "hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4,
-    },
-    "mask_decoder_config": {
-        "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "iou_head_hidden_dim": 16,
-    },
-}  # fmt: skip
 
 
 def box(labels: torch.Tensor, hu: torch.Tensor, label: int, where: tuple[slice, ...]) -> None:
@@ -39,10 +33,10 @@ def box(labels: torch.Tensor, hu: torch.Tensor, label: int, where: tuple[slice, 
 
 
 @pytest.fixture
-def tiny_sam(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Config of a SAM with next to no weights, which also stands for the one from scratch."""
-    monkeypatch.setattr("wsreg.training.networks.FROM_SCRATCH", TINY_SAM)
-    return TINY_SAM
+def tiny_sam(monkeypatch: pytest.MonkeyPatch, sam_config: dict[str, Any]) -> dict[str, Any]:
+    """The tiny SAM, which also stands for the one from scratch."""
+    monkeypatch.setattr("wsreg.training.segmentation_networks.FROM_SCRATCH", sam_config)
+    return sam_config
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +54,11 @@ def volume() -> Volume:
 
 @pytest.fixture(scope="session")
 def samples(volume: Volume) -> list[Sample]:
-    """Two X-rays of it; in the second the right femur is not vouched for."""
+    """Two X-rays of it; in the second the right femur is not valid."""
     made = []
     for index in range(2):
         twist = torch.tensor([0.0, 0.1 * index, 0.0, 5.0 * index, 0.0, 0.0], dtype=torch.float64)
-        pose = perturb(view_pose(volume.centre_mm, CAMERA, "PA"), twist, volume.centre_mm)
+        pose = perturb(pose_towards(volume.centre_mm, CAMERA, "PA"), twist, volume.centre_mm)
         image = render(volume, CAMERA, pose[None])[0, 0]
         made.append(
             Sample(
@@ -74,9 +68,8 @@ def samples(volume: Volume) -> list[Sample]:
                 radiograph=Radiograph(
                     image=image, mask=torch.ones(32, 32, dtype=torch.bool), camera=CAMERA
                 ),
-                camera_from_ct=pose,
-                camera_from_left_femur=pose,
-                camera_from_right_femur=None if index else pose,
+                poses={"pelvis": pose, "left-femur": pose}
+                | ({} if index else {"right-femur": pose}),
                 landmarks_mm={
                     "FH-l": torch.tensor([17.0, -1.0, -10.0], dtype=torch.float64),
                     "FH-r": torch.tensor([-15.0, 3.0, -10.0], dtype=torch.float64),
@@ -84,3 +77,20 @@ def samples(volume: Volume) -> list[Sample]:
             )
         )
     return made
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SegmentationConfig:
+    """Settings of a training that takes no time."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def data(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> SegmentationData:
+    """Specimens a and b, of which b is held out."""
+
+    def by_specimen(name: str) -> list[Sample]:
+        return [dataclasses.replace(sample, specimen=name) for sample in samples]
+
+    cache = tmp_path_factory.mktemp("cache")
+    return load_segmentation_data(by_specimen, ("a", "b"), ("b",), TINY, cache, "abc")

@@ -79,5 +79,7 @@ def test_what_a_ct_lacks_is_a_region_that_is_not_there(samples: list[Sample]) ->
 def test_a_femur_is_known_by_its_name(samples: list[Sample], volume: Volume) -> None:
     names = {1: "left-hemipelvis", 5: "vertebrae", 6: "femur_right"}
     renamed = dataclasses.replace(volume, label_names=names)
-    sample = dataclasses.replace(samples[1], volume=renamed, camera_from_left_femur=None)
+    sample = dataclasses.replace(
+        samples[1], volume=renamed, poses={"pelvis": samples[1].camera_from_ct}
+    )
     assert true_masks(sample, LABELS)[1].tolist() == [True, True, False]

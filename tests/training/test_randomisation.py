@@ -8,11 +8,11 @@ import torch
 
 from wsreg.training.randomisation import (
     Randomisation,
-    composed,
-    disturbed,
+    augment_geometry,
+    augment_intensity,
     mirror_partners,
+    mix_layers,
     open_field,
-    placed,
     sample_randomisation,
 )
 
@@ -26,31 +26,33 @@ def ramp() -> torch.Tensor:
 
 def test_factors_weigh_the_layers() -> None:
     layers = torch.stack((torch.full((2, 2), 3.0), torch.full((2, 2), 5.0)))
-    image = composed(layers, dataclasses.replace(PLAIN, attenuation=(0.5, 2.0)))
+    image = mix_layers(layers, dataclasses.replace(PLAIN, attenuation=(0.5, 2.0)))
     assert image.tolist() == [[11.5, 11.5], [11.5, 11.5]]
 
 
 def test_nothing_drawn_changes_only_the_scale(ramp: torch.Tensor) -> None:
-    grey = disturbed(ramp, PLAIN)
+    grey = augment_intensity(ramp, PLAIN)
     assert torch.corrcoef(torch.stack((grey.flatten(), ramp.flatten())))[0, 1] > 0.99
 
 
 def test_inversion_turns_bright_to_dark(ramp: torch.Tensor) -> None:
-    grey = disturbed(ramp, dataclasses.replace(PLAIN, inverted=True))
+    grey = augment_intensity(ramp, dataclasses.replace(PLAIN, inverted=True))
     assert grey[0, 0] > grey[0, -1]
 
 
 def test_a_collimator_a_box_and_a_rod_are_where_they_are_drawn(ramp: torch.Tensor) -> None:
-    plain = disturbed(ramp, PLAIN)
+    plain = augment_intensity(ramp, PLAIN)
     behind_a_circle = dataclasses.replace(PLAIN, collimator=(0.5, 0.5, 0.4, 0.0))
-    round_field = disturbed(ramp, behind_a_circle)
+    round_field = augment_intensity(ramp, behind_a_circle)
     assert round_field[0, 0] == 4.0
     assert round_field[16, 16] == plain[16, 16]
     assert torch.equal(round_field == 4.0, ~open_field(behind_a_circle, 32))
-    box = disturbed(ramp, dataclasses.replace(PLAIN, boxes=((0.0, 0.0, 0.25, 0.25, -1.0),)))
+    box = augment_intensity(ramp, dataclasses.replace(PLAIN, boxes=((0.0, 0.0, 0.25, 0.25, -1.0),)))
     assert (box[1:7, 1:7] == -1.0).all()
     assert box[16, 16] == plain[16, 16]
-    rod = disturbed(ramp, dataclasses.replace(PLAIN, rods=((0.5, 0.5, 0.0, 0.03, 0.3, 1.0),)))
+    rod = augment_intensity(
+        ramp, dataclasses.replace(PLAIN, rods=((0.5, 0.5, 0.0, 0.03, 0.3, 1.0),))
+    )
     assert rod[16, 16] > plain[16, 16] + 0.9
     assert rod[2, 2] == plain[2, 2]
 
@@ -64,38 +66,38 @@ def test_the_same_generator_draws_the_same() -> None:
 
 def test_noise_follows_its_seed(ramp: torch.Tensor) -> None:
     noisy = dataclasses.replace(PLAIN, noise=0.1, seed=3)
-    assert torch.equal(disturbed(ramp, noisy), disturbed(ramp, noisy))
+    assert torch.equal(augment_intensity(ramp, noisy), augment_intensity(ramp, noisy))
     assert not torch.equal(
-        disturbed(ramp, noisy), disturbed(ramp, dataclasses.replace(noisy, seed=4))
+        augment_intensity(ramp, noisy), augment_intensity(ramp, dataclasses.replace(noisy, seed=4))
     )
 
 
-def test_images_that_are_not_disturbed_are_only_placed() -> None:
-    draw = sample_randomisation(np.random.default_rng(5), 7, disturbed_share=0.0)
+def test_images_that_are_not_disturbed_are_only_augment_geometry() -> None:
+    draw = sample_randomisation(np.random.default_rng(5), 7, augmented_fraction=0.0)
     assert draw.attenuation == (1.0,) * 7
     assert (draw.gamma, draw.noise, draw.inverted, draw.collimator) == (1.0, 0.0, False, None)
     assert draw.zoom != 1.0
 
 
-def test_image_and_masks_are_placed_alike(ramp: torch.Tensor) -> None:
+def test_image_and_masks_are_moved_alike(ramp: torch.Tensor) -> None:
     masks = torch.stack((ramp < 1.0, ramp.T < 1.0))
-    shown = torch.ones_like(masks)
-    image, found, counts = placed(ramp, masks, shown, PLAIN, (0, 1))
+    seen = torch.ones_like(masks)
+    image, found, valid = augment_geometry(ramp, masks, seen, PLAIN, (0, 1))
     assert torch.allclose(image, ramp, atol=1e-5)
     assert torch.equal(found, masks)
-    assert bool(counts.all())
-    image, found, counts = placed(
-        ramp, masks, shown, dataclasses.replace(PLAIN, turn_rad=np.pi), (0, 1)
+    assert bool(valid.all())
+    image, found, valid = augment_geometry(
+        ramp, masks, seen, dataclasses.replace(PLAIN, turn_rad=np.pi), (0, 1)
     )
     assert torch.allclose(image, ramp.flip(0, 1), atol=1e-5)
     assert torch.equal(found, masks.flip(1, 2))
     shifted = dataclasses.replace(PLAIN, shift=(0.25, 0.0))
-    image, found, counts = placed(ramp, masks, shown, shifted, (0, 1))
+    image, found, valid = augment_geometry(ramp, masks, seen, shifted, (0, 1))
     assert torch.allclose(image[:, 8:], ramp[:, :-8], atol=1e-5)
     assert torch.equal(found[..., 8:], masks[..., :-8])
-    assert not bool(counts[..., :8].any())
-    assert bool(counts[..., 8:].all())
-    magnified = placed(ramp, masks, shown, dataclasses.replace(PLAIN, zoom=2.0), (0, 1))[0]
+    assert not bool(valid[..., :8].any())
+    assert bool(valid[..., 8:].all())
+    magnified = augment_geometry(ramp, masks, seen, dataclasses.replace(PLAIN, zoom=2.0), (0, 1))[0]
     assert torch.allclose(
         magnified[:, 16:18], ramp[:, 16:17] - ramp[0, 1] * torch.tensor([0.25, -0.25]), atol=1e-4
     )
@@ -106,9 +108,9 @@ def test_a_mirror_makes_left_of_right(ramp: torch.Tensor) -> None:
     partners = mirror_partners(names)
     assert partners == (2, 1, 0, 3)
     masks = torch.stack((ramp < 1.0, ramp.T < 1.0, ramp > 3.5, ramp > 3.0))
-    shown = torch.ones_like(masks)
+    seen = torch.ones_like(masks)
     mirror = dataclasses.replace(PLAIN, mirrored=True)
-    image, found, _ = placed(ramp, masks, shown, mirror, partners)
+    image, found, _ = augment_geometry(ramp, masks, seen, mirror, partners)
     assert torch.allclose(image, ramp.flip(1), atol=1e-5)
     assert torch.equal(found[0], masks[2].flip(1))
     assert torch.equal(found[1], masks[1].flip(1))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsreg.errors import InputError
-from wsreg.volumes.resampling import isotropic_pyramid, resample_isotropic
+from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
 
@@ -109,15 +109,6 @@ def test_labels_do_not_shift(affine):
         assert coarse.label_names == {9: "hip"}
         centre = _positions_mm(coarse)[coarse.labels == 9].mean(0)
         torch.testing.assert_close(centre, volume.centre_mm, atol=1e-9, rtol=0)
-
-
-def test_the_pyramid_keeps_order_mass_and_place(affine):
-    volume, centre = _blob((35, 88, 110), affine)
-    levels = isotropic_pyramid(volume, (4.0, 1.5, 2.5))
-    assert [round(level.spacing_mm[0], 6) for level in levels] == [4.0, 1.5, 2.5]
-    for level in levels:
-        torch.testing.assert_close(_centroid_mm(level), centre, atol=1e-3, rtol=0)
-        assert _mass(level) == pytest.approx(_mass(volume), rel=1e-4)
 
 
 @settings(max_examples=50, deadline=None)

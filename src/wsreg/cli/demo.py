@@ -7,14 +7,15 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar, step
+from wsreg.vocabulary import DemoSource
 
 if TYPE_CHECKING:
-    from wsreg.demo import DemoReport, DemoSource, PoseError
+    from wsreg.demo import DemoReport, PoseError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +24,10 @@ class Demo:
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("demo-output")
     """Folder to write to."""
-    sample: Literal["specimen", "chest", "pelvis", "phantom"] = "specimen"
+    source: Annotated[DemoSource, arg(aliases=["--sample"])] = "specimen"
     """A virtual specimen, a real CT (chest, pelvis: fetched once), or a plain phantom."""
     seed: int = 0
-    """Of the hidden pose, the X-ray and the search."""
+    """Seed of the hidden pose, the X-ray and the search."""
     force: bool = False
     """Replace results that are already there."""
     quiet: bool = False
@@ -34,10 +35,10 @@ class Demo:
 
     def run(self) -> int:
         """Run, print the table, and return the exit status."""
-        from wsreg.volumes.samples import DownloadError
+        from wsreg.volumes.examples import DownloadError
 
         try:
-            report = self._run(self.sample)
+            report = self._run(self.source)
         except DownloadError as error:
             print(
                 f"wsreg: warning: {error}\n"

@@ -92,7 +92,7 @@ class Inspect:
 
 def _thumbnails(volume: Volume, radiograph: Radiograph) -> dict[str, Tensor]:
     """Rendered views [H,W] by name, with the X-ray's geometry, or a usual one where it has none."""
-    from wsreg import Camera, frontal_pose, render
+    from wsreg import Camera, render, view_pose
 
     camera = radiograph.camera or Camera(
         source_to_detector_mm=USUAL_DISTANCE_MM,
@@ -105,6 +105,6 @@ def _thumbnails(volume: Volume, radiograph: Radiograph) -> dict[str, Tensor]:
         max(1, round(scale * camera.rows)), max(1, round(scale * camera.columns))
     )
     return {
-        view: render(volume, small, frontal_pose(volume, small, view))[0, 0]
+        view: render(volume, small, view_pose(volume, small, view))[0, 0]
         for view in THUMBNAIL_VIEWS
     }

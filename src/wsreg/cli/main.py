@@ -12,10 +12,10 @@ import tyro
 
 from wsreg import __version__
 from wsreg.cli.demo import Demo
+from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
-from wsreg.cli.sample import Sample
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
@@ -29,7 +29,7 @@ Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
 
 GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
-Command = Register | Render | Simulate | Train | Segment | Inspect | Sample | Demo
+Command = Register | Render | Simulate | Train | Segment | Inspect | Example | Demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"wsreg {__version__}")
         return GOOD
+    if words[:1] == ["sample"]:
+        print('wsreg: note: "wsreg sample" is now "wsreg example"', file=sys.stderr)
+        words[0] = "example"
     command: Command = tyro.cli(
         Command,
         prog="wsreg",

@@ -1,7 +1,4 @@
-"""Arguments that several commands share, and what becomes of them.
-
-The choices repeat the ``Literal`` types of the packages below, which are too heavy to import here.
-"""
+"""Arguments that several commands share, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -11,18 +8,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, get_args
 
 from tyro.conf import Positional, arg
 
 from wsreg.errors import InputError
+from wsreg.vocabulary import Intensity, ViewName
 
 if TYPE_CHECKING:
     from wsreg.geometry.carm import CArmAngles
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.volumes.volume import Volume
 
-Backend = Literal["auto", "numba", "reference"]
 Labels = Annotated[
     tuple[str, ...], arg(metavar="LABEL ...", help_behavior_hint="(default: the whole CT)")
 ]
@@ -48,7 +45,7 @@ class CtDetails:
 class XrayDetails:
     """How to read an X-ray."""
 
-    intensity: Literal["auto", "transmission", "attenuation"] = "auto"
+    intensity: Intensity = "auto"
     """What pixel values are: transmission (air is bright) or attenuation (bone is bright)."""
     frame: Annotated[int | None, arg(metavar="N")] = None
     """Frame of a multi-frame DICOM, counted from 0; the first if left out."""
@@ -109,10 +106,8 @@ def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Ra
 
 def parse_view(text: str) -> str | CArmAngles:
     """A named view, or C-arm angles written as ``primary,secondary`` in degrees."""
-    from wsreg.geometry.carm import CArmAngles
-    from wsreg.geometry.views import VIEWS
-
-    if text.upper() in VIEWS:
+    names = get_args(ViewName)
+    if text.upper() in names:
         return text.upper()
     try:
         primary_deg, secondary_deg = (float(part) for part in text.split(","))
@@ -120,9 +115,11 @@ def parse_view(text: str) -> str | CArmAngles:
         primary_deg = secondary_deg = math.nan
     if not (math.isfinite(primary_deg) and math.isfinite(secondary_deg)):
         raise InputError(
-            f'--view must be one of {", ".join(VIEWS)}, or "primary,secondary" in degrees, '
+            f'--view must be one of {", ".join(names)}, or "primary,secondary" in degrees, '
             f"got {text!r}"
         )
+    from wsreg.geometry.carm import CArmAngles
+
     return CArmAngles(
         primary_rad=math.radians(primary_deg), secondary_rad=math.radians(secondary_deg)
     )

@@ -105,7 +105,7 @@ def _by_model(
     options: Regions, kind: str, folder: Path, volume: Volume, xrays: Sequence[str]
 ) -> FindRois:
     from wsreg.segmentation.boxes import read_boxes
-    from wsreg.segmentation.network_rois import found_against_rendered, found_in_both
+    from wsreg.segmentation.network_rois import network_against_rendered, network_on_both_sides
     from wsreg.segmentation.segmenter import load_segmenter
 
     segmenter = load_segmenter(folder, kind=kind)
@@ -118,7 +118,7 @@ def _by_model(
 
     def find(name: str, radiograph: Radiograph) -> RoiTarget:
         if options.roi_moving == "network":
-            return found_in_both(segmenter, radiograph, boxes.get(name))
-        return found_against_rendered(segmenter, radiograph, volume, boxes.get(name))
+            return network_on_both_sides(segmenter, radiograph, boxes.get(name))
+        return network_against_rendered(segmenter, radiograph, volume, boxes.get(name))
 
     return find

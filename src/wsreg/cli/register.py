@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from wsreg.cli.console import progress_bar, step
+from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
-    Backend,
     CtDetails,
     Geometry,
     Labels,
@@ -26,11 +25,14 @@ from wsreg.cli.options import (
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import result_lines
 from wsreg.errors import InputError
+from wsreg.vocabulary import Backend, Method
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.result import RegistrationResult
+    from wsreg.rendering.prepared import PreparedCt
 
+Read = Callable[[Path], "Radiograph"]
 Solve = Callable[[str, "Radiograph"], "RegistrationResult"]
 
 
@@ -46,14 +48,14 @@ class Solver:
     """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""
     render_labels: Labels = ()
     """Register these bones only: label values or names."""
-    method: Literal["gauss-newton", "adam"] = "gauss-newton"
+    method: Method = "gauss-newton"
     """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
     backend: Backend = "auto"
     """Renderer; auto takes the fastest that runs here."""
     device: Literal["cpu"] = "cpu"
     """Where to compute; so far on the CPU only."""
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,50 +84,66 @@ class Register:
 
     def run(self) -> int:
         """Register every X-ray and return the exit status."""
-        from wsreg.outputs.files import prepare_output_folder
+        from wsreg.outputs.output_folder import prepare_output_folder
 
         folders = result_folders(self.xrays, self.out)
         for folder in dict.fromkeys((self.out, *folders)):
             prepare_output_folder(folder, force=self.force)
-        read = xray_reader(self.xray_details, self.geometry)
         names = [folder.name for folder in folders]
         if len(self.xrays) == 1:
             names = [_stem(self.xrays[0])]
-        solve = self._solve(names)
+        read, solve = self._prepare(names)
         if len(self.xrays) == 1:
             result = self._register(self.xrays[0], names[0], folders[0], read, solve)
             return int(result.verdict.status == "fail")
         return self._register_several(folders, read, solve)
 
-    def _solve(self, names: Sequence[str]) -> Solve:
-        """Everything that can be checked and read once, bound to the registration."""
+    def _prepare(self, names: Sequence[str]) -> tuple[Read, Solve]:
+        """Everything that can be checked and read once, bound to reading and registering an X-ray.
+
+        Unpacking a CT needs none of Python's lock, loading the solver all of it: both at a time.
+        """
         import wsreg
 
         solver = self.solver
-        view = parse_view(solver.view)
-        init = solver.init
-        start = wsreg.read_pose(init) if isinstance(init, Path) else init
-        with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
-            volume = read_ct(self.ct, self.ct_details)
-        labels = find_labels(volume, solver.render_labels)
-        find_rois = roi_finder(self.regions, volume, names)
-        config = wsreg.RegistrationConfig(
-            method=solver.method, backend=solver.backend, seed=solver.seed
-        )
+        with (
+            step(f"Reading the CT {self.ct.name}, loading the solver", quiet=self.quiet),
+            no_garbage_collected(),
+            begun(self._prepared_ct) as ready,
+        ):
+            read = xray_reader(self.xray_details, self.geometry)
+            view = parse_view(solver.view)
+            init = solver.init
+            start = wsreg.read_pose(init) if isinstance(init, Path) else init
+            config = wsreg.RegistrationConfig(
+                method=solver.method, backend=solver.backend, seed=solver.seed
+            )
+            _load_solver(config.backend)
+            ct, labels = ready.result()
+        find_rois = roi_finder(self.regions, ct.volume, names)
 
         def solve(name: str, radiograph: Radiograph) -> RegistrationResult:
             rois = find_rois(name, radiograph)
             with progress_bar(f"Registering {radiograph.name}", quiet=self.quiet) as progress:
                 return wsreg.register(
-                    radiograph, volume, init=start, view=view, render_labels=labels,
+                    radiograph, ct, init=start, view=view, render_labels=labels,
                     rois=rois, config=config, progress=progress,
                 )  # fmt: skip
 
-        return solve
+        return read, solve
 
-    def _register_several(
-        self, folders: Sequence[Path], read: Callable[[Path], Radiograph], solve: Solve
-    ) -> int:
+    def _prepared_ct(self) -> tuple[PreparedCt, tuple[int, ...]]:
+        """The CT with its levels, and the labels to be rendered."""
+        volume = read_ct(self.ct, self.ct_details)
+        labels = find_labels(volume, self.solver.render_labels)
+
+        from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
+
+        prepared = PreparedCt(volume=volume)
+        prepared.levels(VOXEL_SIZES_MM, labels)
+        return prepared, labels
+
+    def _register_several(self, folders: Sequence[Path], read: Read, solve: Solve) -> int:
         """One X-ray after the other; one that fails is reported, and the rest go on."""
         from wsreg.outputs.summary import Row, failed_row, result_row, write_summary
 
@@ -146,7 +164,7 @@ class Register:
         path: Path,
         name: str,
         folder: Path,
-        read: Callable[[Path], Radiograph],
+        read: Read,
         solve: Solve,
     ) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
@@ -172,6 +190,15 @@ class Register:
             **self.regions.files(),
         }
         return {role: path for role, path in files.items() if path is not None}
+
+
+def _load_solver(backend: Backend) -> None:
+    """Import what registers and writes, and load its kernels, before they are needed."""
+    from wsreg.rendering.loading import load_kernels
+    from wsreg.rendering.render import resolve_backend
+
+    if resolve_backend(backend) == "numba":
+        load_kernels()
 
 
 def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:

@@ -9,7 +9,8 @@ from typing import Annotated
 from tyro.conf import arg
 
 from wsreg.cli.console import step
-from wsreg.cli.options import Backend, CtDetails, Labels, find_labels, parse_view, read_ct
+from wsreg.cli.options import CtDetails, Labels, find_labels, parse_view, read_ct
+from wsreg.vocabulary import Backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class Render:
             volume = read_ct(self.ct, self.ct_details)
         labels = find_labels(volume, self.render_labels)
         if pose is None:
-            pose = wsreg.frontal_pose(volume, camera, view)
+            pose = wsreg.view_pose(volume, camera, view)
         else:
             check_plausible_pose(pose, camera, volume.corners_mm)
         shown = volume.restricted_to(labels) if labels else volume

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar
 from wsreg.errors import InputError
+from wsreg.vocabulary import PresetName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +22,10 @@ class Cohort:
 
     out: Annotated[Path, arg(metavar="FILE.h5")]
     """HDF5 file to write."""
-    preset: Literal["small", "paper", "tiny"] = "small"
+    preset: PresetName = "small"
     """small: 72 X-rays of 384 x 384 (minutes); paper: 366 of 1536 x 1536 (hours); tiny: a trial."""
     seed: int = 0
-    """Of people, poses and noise; the same seed gives the same cohort."""
+    """Seed of people, poses and noise; the same seed gives the same cohort."""
     specimens: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Only these, such as 17-1882."""
     xrays: int | None = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from wsreg.cli.console import step
 from wsreg.cli.options import CtDetails, OptionalFile, parse_view, read_ct
 from wsreg.errors import InputError
+from wsreg.vocabulary import CollimatorShape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,8 @@ class Xray:
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
     """View where there is no pose: a name, or C-arm angles "primary,secondary" in degrees."""
     seed: int = 0
-    """Of everything that is drawn."""
-    collimator: Literal["none", "circle", "rectangle"] = "none"
+    """Seed of everything that is drawn."""
+    collimator: CollimatorShape = "none"
     """Shape of the exposed field."""
     tools: Annotated[int, arg(metavar="N")] = 0
     """Number of rods, wires and screws in the image."""
@@ -56,7 +57,7 @@ class Xray:
     def run(self) -> int:
         """Simulate, save, and return the exit status."""
         import wsreg
-        from wsreg.outputs.files import prepare_output_folder
+        from wsreg.outputs.output_folder import prepare_output_folder
         from wsreg.simulation.record_file import read_xray_record
         from wsreg.simulation.silhouettes import label_silhouettes
         from wsreg.simulation.xray import ct_part, simulate_scene
@@ -94,7 +95,7 @@ class Xray:
         from wsreg.geometry.plausibility import check_plausible_pose
 
         if self.pose is None:
-            return wsreg.frontal_pose(volume, camera, parse_view(self.view))
+            return wsreg.view_pose(volume, camera, parse_view(self.view))
         pose = wsreg.read_pose(self.pose)
         check_plausible_pose(pose, camera, volume.corners_mm)
         return pose
@@ -122,9 +123,10 @@ def _save(
     """Write the image and all that is known of it, whole or not at all; the files' names."""
     from PIL import Image
 
+    from wsreg.files.json_files import write_json
+    from wsreg.files.whole import staged_folder
     from wsreg.geometry.camera_file import camera_record
     from wsreg.geometry.pose_file import pose_record
-    from wsreg.outputs.files import staged_folder, write_json
     from wsreg.simulation.detector import digitise
     from wsreg.simulation.record_file import xray_record
 

@@ -14,7 +14,7 @@ from wsreg.cli.console import progress_bar, step
 
 if TYPE_CHECKING:
     from wsreg.datasets.reader import DeepFluoroFile
-    from wsreg.training.config import TrainingConfig
+    from wsreg.training.segmentation_config import SegmentationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Train:
     """A model trained before, whose weights are the first: to go on with more steps, or with X-rays
     of one's own."""
     learning_rate: float | None = None
-    """Its peak instead of the preset's; lower for a model that has learnt before."""
+    """Peak of the rate instead of the preset's; lower for a model that has learnt before."""
     preset: Literal["small", "paper"] = "small"
     """small: hours on two cores; paper: the paper's optimiser and epochs."""
     output: Literal["sigmoid", "softmax"] = "sigmoid"
@@ -53,13 +53,13 @@ class Train:
     size_px: int | None = None
     """Image side that the network works on, 96 by default; 192 takes four times as long."""
     seed: int = 0
-    """Of weights, poses and randomisation."""
+    """Seed of weights, poses and randomisation."""
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train."""
     devices: int = 1
-    """How many."""
+    """How many devices."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Of the arithmetic."""
+    """Precision of the arithmetic."""
     quiet: bool = False
     """Print errors only."""
 
@@ -67,37 +67,43 @@ class Train:
         """Train and return the exit status."""
         from wsreg.datasets.preparation import Preparation
         from wsreg.datasets.reader import DeepFluoroFile
-        from wsreg.outputs.files import sha256_of
-        from wsreg.training.config import TrainingConfig
-        from wsreg.training.data import load_training_data
-        from wsreg.training.segmentation import train_segmentation
+        from wsreg.files.hashes import sha256_of
+        from wsreg.training.fit import fit
+        from wsreg.training.segmentation import segmentation_task
+        from wsreg.training.segmentation_config import SegmentationConfig
+        from wsreg.training.segmentation_data import load_segmentation_data
 
-        size_px = TrainingConfig.size_px if self.size_px is None else self.size_px
+        size_px = SegmentationConfig.size_px if self.size_px is None else self.size_px
         with DeepFluoroFile(self.data, Preparation(size_px=size_px)) as file:
             config = self._config(file)
             with step("Hashing the data", quiet=self.quiet):
                 sha256 = sha256_of(self.data)
             with progress_bar("Data", quiet=self.quiet) as progress:
-                data = load_training_data(
+                data = load_segmentation_data(
                     lambda name: list(file.samples(name)), file.specimens, self.hold_out, config,
                     self.out / "layers", sha256, progress,
                 )  # fmt: skip
         with progress_bar("Training", quiet=self.quiet) as progress:
-            card = train_segmentation(
-                data, config, self.out, medsam_weights=self.medsam_weights,
-                begin_with=self.begin_with,
-                accelerator=self.accelerator, devices=self.devices, precision=self.precision,
-                minutes=self.minutes, progress=progress,
+            task = segmentation_task(
+                data, config, medsam_weights=self.medsam_weights, begin_with=self.begin_with
+            )
+            card = fit(
+                task, self.out, accelerator=self.accelerator, devices=self.devices,
+                precision=self.precision, minutes=self.minutes, progress=progress,
             )  # fmt: skip
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
         return 0
 
-    def _config(self, file: DeepFluoroFile) -> TrainingConfig:
-        from wsreg.training.config import TrainingConfig, paper_config, small_config
+    def _config(self, file: DeepFluoroFile) -> SegmentationConfig:
+        from wsreg.training.segmentation_config import (
+            SegmentationConfig,
+            paper_config,
+            small_config,
+        )
 
-        size_px = TrainingConfig.size_px if self.size_px is None else self.size_px
+        size_px = SegmentationConfig.size_px if self.size_px is None else self.size_px
         config = small_config(self.output, self.model, size_px)
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
@@ -105,8 +111,14 @@ class Train:
             config = dataclasses.replace(
                 paper_config(xrays, self.output, self.model), size_px=size_px
             )
-        steps = config.steps if self.steps is None else self.steps
-        rate = config.learning_rate if self.learning_rate is None else self.learning_rate
-        config = dataclasses.replace(config, seed=self.seed, steps=steps, learning_rate=rate)
+        fit_config = dataclasses.replace(
+            config.fit,
+            seed=self.seed,
+            steps=config.fit.steps if self.steps is None else self.steps,
+            learning_rate=(
+                config.fit.learning_rate if self.learning_rate is None else self.learning_rate
+            ),
+        )
         # A model that was trained before knows which bone is where.
-        return dataclasses.replace(config, coarse_px=0) if self.begin_with else config
+        coarse_px = 0 if self.begin_with else config.coarse_px
+        return dataclasses.replace(config, coarse_px=coarse_px, fit=fit_config)

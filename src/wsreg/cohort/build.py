@@ -20,16 +20,17 @@ import numpy as np
 import torch
 
 from wsreg.cohort.exposure import (
-    Circumstances,
-    circumstances_from_record,
-    circumstances_to_record,
+    FEMORAL_HEADS,
+    Acquisition,
+    acquisition_from_record,
+    acquisition_to_record,
     expose,
-    sample_circumstances,
+    sample_acquisition,
 )
-from wsreg.cohort.parts import PartsFolder, open_parts
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
 from wsreg.errors import InputError, WsregError
+from wsreg.files.pieces import Pieces, open_pieces
 from wsreg.simulation.detector import digitise
 from wsreg.specimens.ct import LABELS, scan
 from wsreg.specimens.person import person_to_record
@@ -49,7 +50,7 @@ class _Task:
     specimen: str
     seed: int
     preset: Preset
-    parts: PartsFolder
+    parts: Pieces
     projections: tuple[int, ...]
     with_ct: bool
 
@@ -91,7 +92,7 @@ def build_cohort(
     plan = {
         "wsreg": version("wsreg"), "preset": preset.name, "seed": seed, "xrays": counts,
     }  # fmt: skip
-    parts = open_parts(path.with_name(path.name + ".parts"), plan)
+    parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
     tasks = list(_tasks(parts, preset, seed, counts))
     total = sum(counts.values()) + len(counts)
     missing = sum(len(task.projections) + task.with_ct for task in tasks)
@@ -102,9 +103,7 @@ def build_cohort(
     shutil.rmtree(parts.path)
 
 
-def _tasks(
-    parts: PartsFolder, preset: Preset, seed: int, counts: Mapping[str, int]
-) -> Iterator[_Task]:
+def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) -> Iterator[_Task]:
     """What is still to be done, in pieces that are worth a process."""
     for name, count in counts.items():
         missing = [n for n in range(count) if not parts.has(_xray_part(name, n))]
@@ -190,9 +189,9 @@ def _make(task: _Task) -> Iterator[None]:
         )
         yield
     for number in task.projections:
-        circumstances = circumstances_of(specimen, task.preset, task.specimen, task.seed, number)
+        acquisition = acquisition_of(specimen, task.preset, task.specimen, task.seed, number)
         task.parts.save(
-            _xray_part(task.specimen, number), _exposed(specimen, task.preset, circumstances)
+            _xray_part(task.specimen, number), _exposed(specimen, task.preset, acquisition)
         )
         yield
 
@@ -202,23 +201,21 @@ def _specimen(name: str, seed: int, detail: Detail) -> Specimen:
     return build_specimen(person_of(name, seed), detail)
 
 
-def circumstances_of(
+def acquisition_of(
     specimen: Specimen, preset: Preset, name: str, seed: int, projection: int
-) -> Circumstances:
-    """Circumstances of one X-ray of a cohort; they do not depend on any other X-ray."""
+) -> Acquisition:
+    """The acquisition of one X-ray of a cohort; it does not depend on any other X-ray."""
     key = (seed, list(SPECIMENS).index(name), 1000 + projection)
-    return sample_circumstances(specimen, preset.camera, np.random.default_rng(key))
+    return sample_acquisition(specimen, preset.camera, np.random.default_rng(key))
 
 
-def _exposed(
-    specimen: Specimen, preset: Preset, circumstances: Circumstances
-) -> dict[str, np.ndarray]:
-    exposure = expose(specimen, preset.camera, circumstances)
+def _exposed(specimen: Specimen, preset: Preset, acquisition: Acquisition) -> dict[str, np.ndarray]:
+    exposure = expose(specimen, preset.camera, acquisition)
     return {
         "image": digitise(exposure.transmission.numpy()),
         "labels": exposure.labels.numpy(),
-        "good_fov": np.array([exposure.left_femur_good_fov, exposure.right_femur_good_fov]),
-        "record": np.array(json.dumps(circumstances_to_record(circumstances))),
+        "good_fov": np.array([exposure.valid[femur] for femur in FEMORAL_HEADS]),
+        "record": np.array(json.dumps(acquisition_to_record(acquisition))),
         **{f"landmark {name}": point.numpy() for name, point in exposure.landmarks_px.items()},
     }
 
@@ -227,7 +224,7 @@ def _assemble(
     path: Path,
     preset: Preset,
     plan: Mapping[str, Any],
-    parts: PartsFolder,
+    parts: Pieces,
     counts: Mapping[str, int],
     progress: Progress,
 ) -> None:
@@ -254,18 +251,14 @@ def _read_ct(arrays: Mapping[str, np.ndarray]) -> tuple[Volume, dict[str, torch.
 
 def _read_xray(arrays: Mapping[str, np.ndarray]) -> Projection:
     record = json.loads(str(arrays["record"]))
-    circumstances = circumstances_from_record(record)
-    left, right = arrays["good_fov"].tolist()
+    acquisition = acquisition_from_record(record)
     return Projection(
         image=torch.from_numpy(arrays["image"].astype(np.float32)),
         labels=torch.from_numpy(arrays["labels"]),
         landmarks_px=_landmarks(arrays),
-        camera_from_ct=circumstances.camera_from_ct,
-        camera_from_left_femur=circumstances.camera_from_left_femur,
-        camera_from_right_femur=circumstances.camera_from_right_femur,
-        left_femur_good_fov=left,
-        right_femur_good_fov=right,
-        rot_180_for_up=circumstances.rot_180_for_up,
+        poses=acquisition.poses,
+        valid=dict(zip(FEMORAL_HEADS, arrays["good_fov"].tolist(), strict=True)),
+        rot_180_for_up=acquisition.rot_180_for_up,
         record=record,
     )
 

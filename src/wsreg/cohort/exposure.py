@@ -1,4 +1,4 @@
-"""One X-ray of a specimen: its circumstances, drawn first, and the image that follows from them."""
+"""One X-ray of a specimen: its acquisition, drawn first, and the image that follows from it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wsreg.datasets.sample import PELVIS
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles, rotation_from_angles
 from wsreg.geometry.rigid import exp_so3, rigid
@@ -31,8 +32,8 @@ ORBITAL_MAX_DEG, TILT_MAX_DEG, ROLL_MAX_DEG = 50.0, 32.0, 15.0
 ISOCENTRE_SD_MM = (30.0, 15.0, 30.0)
 """How far (LPS) the point on the beam's axis is from the middle of the pelvis."""
 SOURCE_TO_PELVIS_MM = (660.0, 800.0)
-TURNED_SHARE = 0.4
-"""Share of X-rays that the detector stored with the patient's head down."""
+TURNED_FRACTION = 0.4
+"""Fraction of X-rays that the detector stored with the patient's head down."""
 FEMUR_SD_DEG = (4.0, 2.5, 6.0)
 """How far femurs have turned since the CT, about x, y and z."""
 TISSUE_SD_MM, TISSUE_SD_SCALE = 0.8, 0.005
@@ -46,39 +47,45 @@ RANGES = SamplingRanges(
 )
 TORSO_MM = (380.0, 230.0)
 """Width and depth of a torso, for the tube voltage."""
-GOOD_VIEW_SHARE = 0.5
-"""A femur is seen well if this share of its upper end is in the image."""
+GOOD_VIEW_FRACTION = 0.5
+"""A femur is seen well if this fraction of its upper end is in the image."""
 UPPER_FEMUR_MM = 70.0
+FEMORAL_HEADS: Mapping[str, str] = {"left-femur": "FH-l", "right-femur": "FH-r"}
+"""Landmark about which each femur turns."""
+POSE_KEYS: Mapping[str, str] = {
+    PELVIS: "camera_from_ct",
+    "left-femur": "camera_from_left_femur",
+    "right-femur": "camera_from_right_femur",
+}
+"""Key of each body's pose in the record that is stored with an X-ray."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Circumstances:
+class Acquisition:
     """Everything that makes one X-ray of a specimen what it is.
 
     Args:
-        camera_from_ct: [4,4] float64 pose of pelvis and spine.
-        camera_from_left_femur, camera_from_right_femur: [4,4] float64 poses of the femurs.
+        poses: body -> [4,4] float64 pose: ``pelvis`` (and spine), ``left-femur``, ``right-femur``.
         camera_from_tissue: [4,4] float64 affine pose of the soft tissue.
         rot_180_for_up: whether the detector stored the image head down.
         parameters: of beam, detector, collimator and tools.
         seed: of the noise.
     """
 
-    camera_from_ct: Tensor
-    camera_from_left_femur: Tensor
-    camera_from_right_femur: Tensor
+    poses: Mapping[str, Tensor]
     camera_from_tissue: Tensor
     rot_180_for_up: bool
     parameters: XrayParameters
     seed: int
 
+    @property
+    def camera_from_ct(self) -> Tensor:
+        """[4,4] float64 pose of the pelvis."""
+        return self.poses[PELVIS]
+
     def camera_from_bone(self, name: str) -> Tensor:
-        """[4,4] pose of a bone by its name."""
-        poses = {
-            "left-femur": self.camera_from_left_femur,
-            "right-femur": self.camera_from_right_femur,
-        }
-        return poses.get(name, self.camera_from_ct)
+        """[4,4] pose of a bone by its name: its own, or that of the pelvis."""
+        return self.poses.get(name, self.camera_from_ct)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,37 +96,34 @@ class Exposure:
         transmission: [rows,columns] float32 detector signal, bright where little is in the way.
         labels: [rows,columns] uint8.
         landmarks_px: name -> [2] float64 (column,row).
-        left_femur_good_fov, right_femur_good_fov: whether enough of the femur is in view.
+        valid: femur -> whether enough of it is in view for its pose to be valid.
     """
 
     transmission: Tensor
     labels: Tensor
     landmarks_px: Mapping[str, Tensor]
-    left_femur_good_fov: bool
-    right_femur_good_fov: bool
+    valid: Mapping[str, bool]
 
 
-def sample_circumstances(
+def sample_acquisition(
     specimen: Specimen,
     camera: Camera,
     generator: np.random.Generator,
     camera_from_ct: Tensor | None = None,
-) -> Circumstances:
+) -> Acquisition:
     """Draw everything that makes one X-ray: its pose, unless that is given, and all the rest."""
     landmarks = specimen.anatomy.landmarks_mm
     middle = np.mean([landmarks[name] for name in ("FH-l", "FH-r", "ASIS-l", "ASIS-r")], axis=0)
     if camera_from_ct is None:
         camera_from_ct = _sample_pose(middle, generator)
-    left, right = (
-        camera_from_ct @ _sample_turn(torch.from_numpy(landmarks[head]), generator)
-        for head in ("FH-l", "FH-r")
-    )
-    return Circumstances(
-        camera_from_ct=camera_from_ct,
-        camera_from_left_femur=left,
-        camera_from_right_femur=right,
+    poses = {PELVIS: camera_from_ct} | {
+        femur: camera_from_ct @ _sample_turn(torch.from_numpy(landmarks[head]), generator)
+        for femur, head in FEMORAL_HEADS.items()
+    }
+    return Acquisition(
+        poses=poses,
         camera_from_tissue=camera_from_ct @ _sample_shift(landmarks, generator),
-        rot_180_for_up=bool(generator.random() < TURNED_SHARE),
+        rot_180_for_up=bool(generator.random() < TURNED_FRACTION),
         parameters=sample_parameters(
             generator, camera, RANGES, body_thickness_mm=_body_thickness_mm(camera_from_ct)
         ),
@@ -127,9 +131,9 @@ def sample_circumstances(
     )
 
 
-def expose(specimen: Specimen, camera: Camera, circumstances: Circumstances) -> Exposure:
+def expose(specimen: Specimen, camera: Camera, acquisition: Acquisition) -> Exposure:
     """Simulate the X-ray; the same arguments give the same image."""
-    c = circumstances
+    c = acquisition
     xray = simulate_scene(scene_of(specimen, c), camera, c.parameters, c.seed)
     poses = {name: c.camera_from_bone(name) for name in specimen.bones}
     landmarks = {
@@ -140,30 +144,27 @@ def expose(specimen: Specimen, camera: Camera, circumstances: Circumstances) -> 
         transmission=xray.transmission,
         labels=label_map(silhouettes(specimen.anatomy, camera, poses)),
         landmarks_px=landmarks,
-        left_femur_good_fov=_sees_femur(specimen, camera, "left-femur", c.camera_from_left_femur),
-        right_femur_good_fov=_sees_femur(
-            specimen, camera, "right-femur", c.camera_from_right_femur
-        ),
+        valid={
+            femur: _sees_femur(specimen, camera, femur, c.poses[femur]) for femur in FEMORAL_HEADS
+        },
     )
 
 
-def scene_of(specimen: Specimen, circumstances: Circumstances) -> list[ScenePart]:
+def scene_of(specimen: Specimen, acquisition: Acquisition) -> list[ScenePart]:
     """The specimen's parts, each at its own pose."""
     parts = [
-        ScenePart(grid=specimen.body_material, camera_from_part=circumstances.camera_from_tissue)
+        ScenePart(grid=specimen.body_material, camera_from_part=acquisition.camera_from_tissue)
     ]
     for name, grid in specimen.bone_materials.items():
-        parts.append(ScenePart(grid=grid, camera_from_part=circumstances.camera_from_bone(name)))
+        parts.append(ScenePart(grid=grid, camera_from_part=acquisition.camera_from_bone(name)))
     return parts
 
 
-def circumstances_to_record(circumstances: Circumstances) -> dict[str, Any]:
-    """The circumstances as plain values that JSON can hold."""
-    c = circumstances
+def acquisition_to_record(acquisition: Acquisition) -> dict[str, Any]:
+    """The acquisition as plain values that JSON can hold."""
+    c = acquisition
     return {
-        "camera_from_ct": c.camera_from_ct.tolist(),
-        "camera_from_left_femur": c.camera_from_left_femur.tolist(),
-        "camera_from_right_femur": c.camera_from_right_femur.tolist(),
+        **{key: c.poses[body].tolist() for body, key in POSE_KEYS.items()},
         "camera_from_tissue": c.camera_from_tissue.tolist(),
         "rot_180_for_up": c.rot_180_for_up,
         "parameters": parameters_to_record(c.parameters),
@@ -171,17 +172,15 @@ def circumstances_to_record(circumstances: Circumstances) -> dict[str, Any]:
     }
 
 
-def circumstances_from_record(record: Mapping[str, Any]) -> Circumstances:
-    """The circumstances of a record, also after a way through JSON."""
-    poses = {
-        name: torch.tensor(record[name], dtype=torch.float64)
-        for name in (
-            "camera_from_ct", "camera_from_left_femur", "camera_from_right_femur",
-            "camera_from_tissue",
-        )
-    }  # fmt: skip
-    return Circumstances(
-        **poses,
+def acquisition_from_record(record: Mapping[str, Any]) -> Acquisition:
+    """The acquisition of a record, also after a way through JSON."""
+
+    def pose(key: str) -> Tensor:
+        return torch.tensor(record[key], dtype=torch.float64)
+
+    return Acquisition(
+        poses={body: pose(key) for body, key in POSE_KEYS.items()},
+        camera_from_tissue=pose("camera_from_tissue"),
         rot_180_for_up=record["rot_180_for_up"],
         parameters=parameters_from_record(record["parameters"]),
         seed=record["seed"],
@@ -237,9 +236,9 @@ def _projected(camera: Camera, camera_from_ct: Tensor, point_mm: np.ndarray) -> 
 
 
 def _sees_femur(specimen: Specimen, camera: Camera, name: str, pose: Tensor) -> bool:
-    head = specimen.anatomy.landmarks_mm["FH-l" if name == "left-femur" else "FH-r"]
+    head = specimen.anatomy.landmarks_mm[FEMORAL_HEADS[name]]
     points = np.concatenate([s.vertices_mm for s in specimen.anatomy.bones[name]])
     upper = torch.from_numpy(points[np.linalg.norm(points - head, axis=1) < UPPER_FEMUR_MM])
     column, row = camera.project(upper @ pose[:3, :3].T + pose[:3, 3]).unbind(-1)
     seen = (column >= 0) & (column < camera.columns) & (row >= 0) & (row < camera.rows)
-    return float(seen.double().mean()) >= GOOD_VIEW_SHARE
+    return float(seen.double().mean()) >= GOOD_VIEW_FRACTION

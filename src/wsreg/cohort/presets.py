@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -12,8 +11,6 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.specimens.person import Person, Sex, sample_person
 from wsreg.specimens.specimen import Detail
-
-PresetName = Literal["small", "paper", "tiny"]
 
 SPECIMENS: Mapping[str, int] = {
     "17-1882": 111, "18-1109": 104, "18-0725": 24, "18-2799": 48, "18-2800": 55, "17-1905": 24,

@@ -40,7 +40,7 @@ class SpecimenReport:
         projections: how many.
         published: how many the published file has.
         turned: how many projections are stored head down.
-        femurs: how many femur poses the file vouches for, (left, right).
+        femurs: how many femur poses are valid, (left, right).
         ct_shape: (depth, height, width).
         ct_spacing_mm: (x, y, z).
         ct_range_hu: smallest and largest value in the middle slice.

@@ -54,13 +54,20 @@ OPEN_BEAM = 65487.0
 IMAGE_DATASETS = ("dir-mat", "origin", "pixels", "spacing")
 """What each image or volume group holds."""
 
-FLAGS = ("gt-poses/left-femur-good-fov", "gt-poses/right-femur-good-fov", "rot-180-for-up")
-
 POSES: Mapping[str, str] = {
-    "camera_from_ct": "cam-to-pelvis-vol",
-    "camera_from_left_femur": "cam-to-left-femur-vol",
-    "camera_from_right_femur": "cam-to-right-femur-vol",
+    "pelvis": "cam-to-pelvis-vol",
+    "left-femur": "cam-to-left-femur-vol",
+    "right-femur": "cam-to-right-femur-vol",
 }
+"""Where each body's pose is stored."""
+
+VALID_FLAGS: Mapping[str, str] = {
+    "left-femur": "left-femur-good-fov",
+    "right-femur": "right-femur-good-fov",
+}
+"""Bodies whose pose is valid only where the flag says so, as they may be out of view."""
+
+FLAGS = (*(f"gt-poses/{flag}" for flag in VALID_FLAGS.values()), "rot-180-for-up")
 
 RECORD_ATTRIBUTE = "wsreg-record"
 """Attribute (JSON) in which a simulator notes how something was made.  Every file of ours has one

@@ -20,9 +20,9 @@ class Preparation:
     """Settings, for images of any size.
 
     Args:
-        crop: share of the width cut off at each side, where the collimator's edge is; 50 of
+        crop: fraction of the width cut off at each side, where the collimator's edge is; 50 of
             1536 pixels by default.
-        blur: standard deviation of the smoothing as a share of the width; 1 of 1536 pixels.
+        blur: standard deviation of the smoothing as a fraction of the width; 1 of 1536 pixels.
         size_px: rows and columns afterwards; as they are if None.
         field: whether to look for a collimator and mask it.
     """

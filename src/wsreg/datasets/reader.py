@@ -20,6 +20,7 @@ from wsreg.datasets.layout import (
     PUBLISHED_CT_SHIFT_VOXELS,
     RECORD_ATTRIBUTE,
     SPECIMENS,
+    VALID_FLAGS,
 )
 from wsreg.datasets.preparation import Preparation, prepared, prepared_labels, prepared_pixels
 from wsreg.datasets.sample import Sample
@@ -143,7 +144,6 @@ class DeepFluoroFile:
             InputError: there is no such specimen or projection, or a part of it is missing.
         """
         group = self._projection(specimen, projection)
-        poses = hdf5.group(group, "gt-poses")
         turned = hdf5.number(group, "rot-180-for-up") != 0
         camera = self.camera(rot_180_for_up=turned)
         radiograph = prepared(
@@ -157,9 +157,7 @@ class DeepFluoroFile:
             projection=projection,
             volume=self.volume(specimen),
             radiograph=radiograph,
-            camera_from_ct=self._pose(poses, "camera_from_ct", turned),
-            camera_from_left_femur=self._femur_pose(poses, "left", turned),
-            camera_from_right_femur=self._femur_pose(poses, "right", turned),
+            poses=self._poses(hdf5.group(group, "gt-poses"), turned),
             labels=prepared_labels(
                 self._pixels(group, "gt-seg", turned, np.uint8), camera, self.preparation
             ),
@@ -181,14 +179,15 @@ class DeepFluoroFile:
         image = torch.from_numpy(stored.astype(dtype, copy=False))
         return image_from_deepfluoro(image, rot_180_for_up=turned).contiguous()
 
-    def _pose(self, poses: h5py.Group, name: str, turned: bool) -> Tensor:
-        stored = _tensor(poses, POSES[name], 4, 4)
-        return camera_from_ct_from_deepfluoro(self._extrinsic, stored, rot_180_for_up=turned)
-
-    def _femur_pose(self, poses: h5py.Group, side: str, turned: bool) -> Tensor | None:
-        if hdf5.number(poses, f"{side}-femur-good-fov") == 0:
-            return None
-        return self._pose(poses, f"camera_from_{side}_femur", turned)
+    def _poses(self, group: h5py.Group, turned: bool) -> dict[str, Tensor]:
+        """Body -> ``camera_from_ct`` [4,4] float64, of the bodies whose pose is valid."""
+        return {
+            body: camera_from_ct_from_deepfluoro(
+                self._extrinsic, _tensor(group, name, 4, 4), rot_180_for_up=turned
+            )
+            for body, name in POSES.items()
+            if body not in VALID_FLAGS or hdf5.number(group, VALID_FLAGS[body]) != 0
+        }
 
     def _landmarks_px(self, group: h5py.Group, camera: Camera, turned: bool) -> dict[str, Tensor]:
         landmarks = {}

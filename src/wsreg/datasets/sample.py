@@ -11,6 +11,9 @@ from wsreg.geometry.camera import Camera
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.volumes.volume import Volume
 
+PELVIS = "pelvis"
+"""The body whose pose is that of the CT."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
@@ -21,9 +24,8 @@ class Sample:
         projection: such as ``005``.
         volume: the specimen's CT with labels; one object shared by all its samples.
         radiograph: prepared for registration; it carries its camera.
-        camera_from_ct: [4,4] float64 true pose of the pelvis, LPS mm -> camera mm.
-        camera_from_left_femur, camera_from_right_femur: [4,4] float64 true poses of the femurs
-            (each moves the CT so that this femur fits), None where the file does not vouch for it.
+        poses: body -> [4,4] float64 true pose, LPS mm -> camera mm: each moves the CT so that this
+            body fits.  ``pelvis`` always; ``left-femur`` and ``right-femur`` where they are valid.
         labels: [H,W] uint8 true label of each pixel of the radiograph, 0 is background; or None.
         landmarks_mm: name -> [3] float64 in CT coordinates (LPS mm).
         landmarks_px: name -> [2] float64 (column, row) in the radiograph; may lie outside of it.
@@ -34,13 +36,16 @@ class Sample:
     projection: str
     volume: Volume
     radiograph: Radiograph
-    camera_from_ct: Tensor
-    camera_from_left_femur: Tensor | None = None
-    camera_from_right_femur: Tensor | None = None
+    poses: Mapping[str, Tensor]
     labels: Tensor | None = None
     landmarks_mm: Mapping[str, Tensor] = field(default_factory=dict)
     landmarks_px: Mapping[str, Tensor] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def camera_from_ct(self) -> Tensor:
+        """[4,4] float64 true pose of the pelvis, LPS mm -> camera mm."""
+        return self.poses[PELVIS]
 
     @property
     def camera(self) -> Camera:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import h5py
 
-from wsreg.errors import InputError
+from wsreg.files.whole import staged_file, writing_to
 
 CheckDisk = Callable[[], None]
 
@@ -26,27 +25,27 @@ def staged_hdf5(path: Path) -> Iterator[tuple[h5py.File, CheckDisk]]:
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    with _as_input_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with staged_file(path) as temporary:
         disk = _Disk(temporary)
-    try:
-        with h5py.File(disk, "w") as file:
-            yield file, lambda: _raise_refused(path, disk)
-        disk.close()
-        _raise_refused(path, disk)
-        with _as_input_error(path):
-            temporary.replace(path)
-    finally:
-        disk.close()
-        temporary.unlink(missing_ok=True)
+
+        def check_disk() -> None:
+            if disk.refused is not None:
+                with writing_to(path):
+                    raise disk.refused
+
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file, check_disk
+        finally:
+            disk.close()
+        check_disk()
 
 
 class _Disk(io.RawIOBase):
     """What HDF5 writes to.  It crashes the process if that fails, so the error is kept here."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("x+b", buffering=0)
+        self._file = path.open("w+b", buffering=0)
         self.refused: OSError | None = None
 
     def write(self, data: Any) -> int:
@@ -88,17 +87,3 @@ class _Disk(io.RawIOBase):
             yield
         except OSError as error:
             self.refused = self.refused or error
-
-
-def _raise_refused(path: Path, disk: _Disk) -> None:
-    if disk.refused is not None:
-        with _as_input_error(path):
-            raise disk.refused
-
-
-@contextmanager
-def _as_input_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, RECORD_ATTRIBUTE
+from wsreg.datasets.layout import POSES, PROJECTION_PARAMETERS, RECORD_ATTRIBUTE, VALID_FLAGS
 from wsreg.datasets.staging import staged_hdf5
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
@@ -40,8 +40,9 @@ class Projection:
         image: [rows,columns] float32 detector reading, bright where little is in the way.
         labels: [rows,columns] uint8.
         landmarks_px: name -> [2] (column,row).
-        camera_from_ct, camera_from_left_femur, camera_from_right_femur: [4,4] float64 poses.
-        left_femur_good_fov, right_femur_good_fov: whether a femur's pose can be relied on.
+        poses: body -> [4,4] float64 pose of every body in ``layout.POSES``.
+        valid: body -> whether its pose is valid, of those in ``layout.VALID_FLAGS``; it is
+            where that is left out.
         rot_180_for_up: whether the file stores the image head down.
         record: how it was made, plain values.
     """
@@ -49,11 +50,8 @@ class Projection:
     image: Tensor
     labels: Tensor
     landmarks_px: Mapping[str, Tensor]
-    camera_from_ct: Tensor
-    camera_from_left_femur: Tensor
-    camera_from_right_femur: Tensor
-    left_femur_good_fov: bool = True
-    right_femur_good_fov: bool = True
+    poses: Mapping[str, Tensor]
+    valid: Mapping[str, bool] = field(default_factory=dict)
     rot_180_for_up: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
 
@@ -133,8 +131,8 @@ class CohortWriter:
         """Write an X-ray of a specimen that has been written.
 
         Raises:
-            InputError: its size is not the camera's, there is no such specimen, the projection
-                has been written already, or the disk is full.
+            InputError: its size is not the camera's, a body has no pose, there is no such
+                specimen, the projection has been written already, or the disk is full.
         """
         size = (self.camera.rows, self.camera.columns)
         for what in ("image", "labels"):
@@ -143,6 +141,12 @@ class CohortWriter:
                     f"projection {specimen}/{name} {what} must be {size[0]} x {size[1]}, "
                     f"got {list(getattr(projection, what).shape)}"
                 )
+        missing = sorted(set(POSES) - set(projection.poses))
+        if missing:
+            raise InputError(
+                f"projection {specimen}/{name} poses must be of {', '.join(POSES)}, "
+                f"got none of {', '.join(missing)}"
+            )
         if specimen not in self._file:
             raise InputError(f"specimen {specimen} must be written before its projection {name}")
         projections = self._file[specimen]["projections"]
@@ -166,15 +170,13 @@ class CohortWriter:
             _image(group.create_group(name), stored.numpy(), np.zeros(2), spacing)
 
     def _write_poses(self, group: h5py.Group, projection: Projection) -> None:
-        for attribute, name in POSES.items():
+        for body, name in POSES.items():
             pose = deepfluoro_from_camera_from_ct(
-                getattr(projection, attribute),
-                EXTRINSIC,
-                rot_180_for_up=projection.rot_180_for_up,
+                projection.poses[body], EXTRINSIC, rot_180_for_up=projection.rot_180_for_up
             )
             group[name] = _float32(pose)
-        group["left-femur-good-fov"] = np.uint8(projection.left_femur_good_fov)
-        group["right-femur-good-fov"] = np.uint8(projection.right_femur_good_fov)
+        for body, flag in VALID_FLAGS.items():
+            group[flag] = np.uint8(projection.valid.get(body, True))
 
     def _pixels(self, point: Tensor, projection: Projection) -> Tensor:
         return pixels_from_deepfluoro(

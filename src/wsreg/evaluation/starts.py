@@ -17,7 +17,7 @@ from wsreg.evaluation.pose_errors import landmarks_of
 from wsreg.geometry.rigid import perturb
 
 TURNING = (0.1, 0.9)
-"""Share of a disturbance that is rotation, drawn evenly; the rest is translation."""
+"""Fraction of a disturbance that is rotation, drawn evenly; the rest is translation."""
 
 
 def seeded_start(sample: Sample, distance_mm: float, seed: int) -> Tensor:
@@ -44,9 +44,9 @@ def disturbed_start(
 ) -> Tensor:
     """[4,4] a pose whose ``mtre_3d_mm`` is ``distance_mm``, turned and moved at random.
 
-    The axis and the direction are uniform.  A share s (``TURNING``) of the disturbance is rotation:
-    s/r rad go with 1 - s millimetres, where r is the landmarks' mean distance from the pivot, so
-    that a turn counts by how far it moves them.
+    The axis and the direction are uniform.  A fraction s (``TURNING``) of the disturbance is
+    rotation: s/r rad go with 1 - s millimetres, where r is the landmarks' mean distance from the
+    pivot, so that a turn counts by how far it moves them.
 
     Args:
         camera_from_ct: [4,4] the true pose.

@@ -1,9 +1,9 @@
 """Many trials in a few numbers, by specimen and overall.
 
 A trial without an answer, or with a distance that is not defined (NaN), is a failure and stays one:
-it counts as infinitely far off in medians, percentiles and shares.  Only the mean and the standard
-deviation, which one such trial would make meaningless, are those of the trials that have a number,
-and ``measured`` says how many these are.
+it counts as infinitely far off in medians, percentiles and fractions.  Only the mean and the
+standard deviation, which one such trial would make meaningless, are those of the trials that have a
+number, and ``measured`` says how many these are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Statistics:
         measured: trials in which it is defined.
         median, p95: over all trials; infinite where too many have none.
         mean, standard_deviation: over the measured trials; NaN if there are none.
-        under_1, under_2, under_3: share of all trials that are under so many mm or degrees;
+        under_1, under_2, under_3: fraction of all trials that are under so many mm or degrees;
             ``under_1`` is what papers call SRR.
     """
 
@@ -51,7 +51,7 @@ class GroupSummary:
         group: its name: a specimen's, or ``all``.
         trials: how many there are.
         unanswered: in how many of them the method gave no pose.
-        gfr: share of gross failures.
+        gfr: fraction of gross failures.
         median_seconds: wall time of a trial.
         distances: name -> statistics, for each of ``DISTANCES``.
     """

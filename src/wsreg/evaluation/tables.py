@@ -46,8 +46,10 @@ def verdict_table(summary: VerdictSummary) -> str:
         ("others", summary.others),
         ("successes", summary.successes),
     ):
-        share = "" if math.isnan(counts.flagged_share) else f"{counts.flagged_share:.0%}"
-        lines.append(f"| {name} | {counts.passed} | {counts.checked} | {counts.failed} | {share} |")
+        fraction = "" if math.isnan(counts.flagged_fraction) else f"{counts.flagged_fraction:.0%}"
+        lines.append(
+            f"| {name} | {counts.passed} | {counts.checked} | {counts.failed} | {fraction} |"
+        )
     return "\n".join(lines)
 
 

@@ -32,8 +32,8 @@ class VerdictCounts:
     failed: int
 
     @property
-    def flagged_share(self) -> float:
-        """Share that got ``check`` or ``fail``; NaN of no trials."""
+    def flagged_fraction(self) -> float:
+        """Fraction that got ``check`` or ``fail``; NaN of no trials."""
         flagged = self.checked + self.failed
         return flagged / (self.passed + flagged) if self.passed + flagged else math.nan
 

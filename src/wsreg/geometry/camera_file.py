@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
+from wsreg.files.json_files import read_json_object
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.json_file import read_json_object
 
 _REQUIRED = ("source_to_detector_mm", "rows", "columns", "pixel_spacing_mm")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.geometry.json_file import read_json_object
+from wsreg.files.json_files import read_json_object
 
 RIGID_TOLERANCE = 1e-4
 """How far a rotation's columns may be from orthonormal: the rounding of six written digits."""

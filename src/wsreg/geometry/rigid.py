@@ -7,7 +7,6 @@ the identity (backward and forward mode).
 
 from __future__ import annotations
 
-import roma
 import torch
 from torch import Tensor
 
@@ -57,10 +56,39 @@ def exp_so3(rotation_vector: Tensor) -> Tensor:
 def log_so3(rotation: Tensor) -> Tensor:
     """[...,3] rotation vector of a rotation matrix [...,3,3], of length at most pi.
 
-    RoMa goes by way of a unit quaternion, which is accurate up to pi; there the sign is arbitrary.
+    It goes by way of a unit quaternion, which is accurate at every angle; at pi the sign of the
+    vector is arbitrary.
     """
-    rotation_vector: Tensor = roma.rotmat_to_rotvec(rotation)
+    quaternion = _unit_quaternion(rotation)
+    w, xyz = quaternion[..., :1], quaternion[..., 1:]
+    s = xyz.square().sum(dim=-1, keepdim=True)  # squared sine of half the angle
+    small = s < _SMALL
+    sine = torch.where(small, torch.ones_like(s), s).sqrt()
+    # 2 asin(sine)/sine; asin itself would lose half of the digits near pi
+    series = 2 * (1 + s * (1 / 6 + s * (3 / 40 + s * (5 / 112 + s * (35 / 1152 + s * 63 / 2816)))))
+    rotation_vector: Tensor = torch.where(small, series, 2 * torch.atan2(sine, w) / sine) * xyz
     return rotation_vector
+
+
+def _unit_quaternion(rotation: Tensor) -> Tensor:
+    """[...,4] (w, x, y, z) with w >= 0 of a rotation matrix [...,3,3].
+
+    The symmetric 4 q q^T is linear in the matrix.  Its row with the largest diagonal, brought to
+    length 1, is q or -q (Markley, J. Guid. Control Dyn. 31(2), 2008, 440-442).
+    """
+    (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in rotation.unbind(-2))
+    rows = (
+        (1 + a + e + i, h - f, c - g, d - b),
+        (h - f, 1 + a - e - i, b + d, c + g),
+        (c - g, b + d, 1 - a + e - i, f + h),
+        (d - b, c + g, f + h, 1 - a - e + i),
+    )
+    product = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+    largest = product.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)[..., None, None]
+    row = torch.gather(product, -2, largest.expand(*largest.shape[:-1], 4))[..., 0, :]
+    row = torch.where(row[..., :1] < 0, -row, row)
+    norm: Tensor = torch.linalg.norm(row, dim=-1, keepdim=True)
+    return row / norm
 
 
 def rotation_angle_rad(rotation: Tensor) -> Tensor:

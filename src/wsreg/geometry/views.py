@@ -20,11 +20,11 @@ VIEWS = {
 }
 """PA: rays run to the front.  AP: to the back.  LAT: to the patient's left.  RLAT: to the right."""
 
-ISOCENTRE_SHARE = 0.7
-"""Where the patient is, as a share of the way from the source to the detector, if nobody says."""
+ISOCENTRE_FRACTION = 0.7
+"""Where the patient is on the way from the source to the detector, if nobody says."""
 
 
-def view_pose(
+def pose_towards(
     centre_ct_mm: Tensor,
     camera: Camera,
     view: str | CArmAngles,
@@ -46,7 +46,7 @@ def view_pose(
     """
     depth = source_to_isocentre_mm
     if depth is None:
-        depth = ISOCENTRE_SHARE * camera.source_to_detector_mm
+        depth = ISOCENTRE_FRACTION * camera.source_to_detector_mm
     if not 0 < depth < math.inf:
         raise InputError(f"source_to_isocentre_mm must be positive and finite, got {depth!r}")
     on_detector = camera.detector_points(torch.tensor(_middle_px(camera), dtype=torch.float64))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.optimisation.small_matrices import solve_small
 
 Linearize = Callable[[Tensor], QuadraticModel]
 Move = Callable[[Tensor, Tensor], Tensor]
@@ -129,7 +130,7 @@ def _damped_steps(
     identity = torch.eye(len(longest), dtype=damped.dtype, device=damped.device)
     damped = torch.where(active[:, None, None], damped, identity)
     gradient = torch.where(active[:, None], here.gradient, 0.0)
-    steps = -torch.linalg.solve(damped, gradient)
+    steps = -solve_small(damped, gradient)
     excess = (steps.abs() / longest).amax(dim=-1, keepdim=True).clamp_min(1.0)
     steps = steps / excess
     curvature_along = torch.einsum("bi,bij,bj->b", steps, here.normal_matrix, steps)

@@ -67,19 +67,19 @@ def signed_difference(fixed: Pixels, moving: Pixels, mask: Mask, full_scale: flo
 
     Pixels outside the mask are shown as no difference, dimmed.
     """
-    share = np.where(mask, np.clip((fixed - moving) / full_scale, -1.0, 1.0), 0.0)[..., None]
-    strength = np.abs(share) ** 0.8  # faint differences stay visible
-    ends = np.where(share > 0, np.array(BRIGHTER_FIXED), np.array(BRIGHTER_MOVING))
+    fraction = np.where(mask, np.clip((fixed - moving) / full_scale, -1.0, 1.0), 0.0)[..., None]
+    strength = np.abs(fraction) ** 0.8  # faint differences stay visible
+    ends = np.where(fraction > 0, np.array(BRIGHTER_FIXED), np.array(BRIGHTER_MOVING))
     colour = (1 - strength) * np.array(NO_DIFFERENCE) + strength * ends
     shown: Pixels = (colour * np.where(mask, 1.0, DIM)[..., None]).astype(np.float32)
     return shown
 
 
-def edges(image: Pixels, mask: Mask, *, share: float = 0.12) -> Pixels:
+def edges(image: Pixels, mask: Mask, *, fraction: float = 0.12) -> Pixels:
     """[H,W] opacity of one-pixel lines along the strongest gradients (Canny without linking).
 
     Args:
-        share: of the pixels inside the mask, how many may count as strong before thinning.
+        fraction: of the pixels inside the mask, how many may count as strong before thinning.
     """
     from scipy import ndimage
 
@@ -89,7 +89,7 @@ def edges(image: Pixels, mask: Mask, *, share: float = 0.12) -> Pixels:
     inside = ndimage.binary_erosion(mask, iterations=3)
     if not inside.any() or not magnitude[inside].any():
         return np.zeros_like(image)
-    strong = float(np.quantile(magnitude[inside], 1 - share))
+    strong = float(np.quantile(magnitude[inside], 1 - fraction))
     unit = np.stack((down, right)) / np.maximum(magnitude, 1e-12)
     grid = np.indices(image.shape)
     ridge = inside.copy()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.outputs.files import staged_file
+from wsreg.files.whole import staged_file
 
 FloatImage = NDArray[np.float32]
 

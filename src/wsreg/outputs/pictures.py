@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wsreg.files.whole import staged_file
 from wsreg.outputs import display
 from wsreg.outputs.display import Pixels
-from wsreg.outputs.files import staged_file
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.result import Comparison, RegistrationResult, VerdictStatus
 
@@ -30,6 +30,9 @@ FOOTER_PX = 26
 TITLE_PX = 30
 TITLE_CHARACTERS = 28
 LABEL_PX = 32
+
+PNG_LEVEL = 4
+"""Half the time of the usual 6 for a tenth more bytes."""
 
 BACKGROUND = "#14161a"
 TEXT = "#e8eaed"
@@ -95,7 +98,7 @@ def write_png(picture: Image, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     with staged_file(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", compress_level=PNG_LEVEL)
 
 
 def _comparison_tiles(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,11 @@ from torch import Tensor
 
 from wsreg import __version__
 from wsreg.errors import InputError
+from wsreg.files.hashes import sha256_of
+from wsreg.files.json_files import read_json, write_json
+from wsreg.files.whole import staged_folder, write_text
 from wsreg.geometry.camera_file import camera_record
 from wsreg.geometry.pose_file import pose_record
-from wsreg.outputs.files import sha256_of, staged_folder, write_json
 from wsreg.outputs.pictures import overlay_picture, write_png
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
@@ -111,12 +112,15 @@ def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
 
     Source: https://slicer.readthedocs.io/en/latest/developer_guide/modules/transforms.html
     """
-    import SimpleITK
-
-    transform = SimpleITK.AffineTransform(3)
-    transform.SetMatrix(camera_from_ct[:3, :3].double().flatten().tolist())
-    transform.SetTranslation(camera_from_ct[:3, 3].double().tolist())
-    SimpleITK.WriteTransform(transform, str(path))
+    parameters = [*camera_from_ct[:3, :3].flatten().tolist(), *camera_from_ct[:3, 3].tolist()]
+    lines = (
+        "#Insight Transform File V1.0",
+        "#Transform 0",
+        "Transform: AffineTransform_double_3_3",
+        f"Parameters: {' '.join(map(repr, parameters))}",
+        "FixedParameters: 0 0 0",
+    )
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read_result(folder: str | Path) -> dict[str, Any]:
@@ -126,12 +130,7 @@ def read_result(folder: str | Path) -> dict[str, Any]:
         InputError: there is none, it is not JSON, or it has another schema version.
     """
     path = Path(folder) / "result.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} must be JSON: {error}") from error
+    content = read_json(path)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(f'{path} must have schema_version "{SCHEMA_VERSION}", got {version!r}')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from wsreg.files.json_files import write_json
+from wsreg.files.whole import staged_file, staged_folder
 from wsreg.outputs import display
-from wsreg.outputs.files import staged_file, staged_folder
 from wsreg.outputs.pictures import ROI_COLOURS
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.segmentation.regions import label_image, regions
@@ -58,7 +58,7 @@ def write_segmentation(
         Image.fromarray(labels).save(staging / "labels.png")
         _write_nifti(labels, radiograph, staging / "labels.nii.gz")
         values = {str(index): name for index, name in enumerate(names, start=1)}
-        (staging / "label_names.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
+        write_json(staging / "label_names.json", values)
         np.savez_compressed(
             staging / "probabilities.npz",
             probabilities=probabilities.half().numpy(),

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import roma
 import torch
 
-from wsreg.outputs.files import staged_file
+from wsreg.files.whole import staged_file
+from wsreg.geometry.rigid import log_so3
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
 _AXIS_COLUMNS = tuple(f"{axis}_{'deg' if axis.startswith('r') else 'mm'}" for axis in POSE_AXES)
@@ -35,7 +35,7 @@ Row = Mapping[str, str | float]
 def result_row(name: str, result: RegistrationResult) -> Row:
     """The row of an X-ray that was registered, whatever its verdict."""
     rotation, translation = result.camera_from_ct[:3, :3], result.camera_from_ct[:3, 3]
-    pose = torch.cat((roma.rotmat_to_rotvec(rotation), rotation @ result.pivot_mm + translation))
+    pose = torch.cat((log_so3(rotation), rotation @ result.pivot_mm + translation))
     return {
         "name": name,
         "verdict": result.verdict.status,

@@ -28,14 +28,14 @@ SEARCH_SIZE_PX = 128
 SMALLEST_SEARCH_PX = 32
 """Images smaller than this are not searched."""
 
-MIN_FIELD_SHARE = 0.1
-"""The field covers at least this share of the image."""
+MIN_FIELD_FRACTION = 0.1
+"""The field covers at least this fraction of the image."""
 
-MIN_SHARP_SHARE = 0.75
-"""Share of the outline that must be a sharp step."""
+MIN_SHARP_FRACTION = 0.75
+"""Fraction of the outline that must be a sharp step."""
 
-MIN_OUTLINE_SHARE = 0.5
-"""Length of the outline within the image, as a share of the image's shorter side."""
+MIN_OUTLINE_FRACTION = 0.5
+"""Length of the outline within the image, as a fraction of the image's shorter side."""
 
 MAX_ROUGHNESS = 0.3
 """How much the region beyond the outline may change within three pixels, against the step."""
@@ -72,12 +72,12 @@ def detect_field(image: Tensor, *, bright_is_air: bool | None = None) -> Tensor:
     logarithm = np.log(small + LOG_OFFSET)
     # Scales on which the blocked side is dark: one that shows any collimator's edge as a step,
     # and a strict one on which a body's outline in direct exposure is a slope.
-    share, field = max(
+    fraction, field = max(
         _best_field(small, logarithm, small, False, bright_is_air),
         _best_field(small, -small, -logarithm, True, bright_is_air),
         key=lambda found: found[0],
     )
-    return _enlarged(field, *image.shape) if share > 0 else everything
+    return _enlarged(field, *image.shape) if fraction > 0 else everything
 
 
 def _best_field(
@@ -89,25 +89,25 @@ def _best_field(
 ) -> tuple[float, BoolImage]:
     """How sharp the outline of the best field [H,W] is, 0 without one, and that field."""
     for scale in (steep, strict):
-        share, outline = _sharpest_outline(scale)
-        if share < MIN_SHARP_SHARE:
+        fraction, outline = _sharpest_outline(scale)
+        if fraction < MIN_SHARP_FRACTION:
             break
         field = _filled(outline, levels.shape)
-        if field.mean() < MIN_FIELD_SHARE or not _is_smooth_beyond(scale, outline, field):
+        if field.mean() < MIN_FIELD_FRACTION or not _is_smooth_beyond(scale, outline, field):
             continue
         if not _is_on_air_side(levels, field, blocked_is_bright, bright_is_air):
-            return share, field
+            return fraction, field
         if scale is strict and _is_constant_beyond(levels, field):
-            return share, field
+            return fraction, field
     return 0.0, np.ones(levels.shape, dtype=bool)
 
 
 def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
-    """Share of sharp steps and corners [N,2] of the best rectangle or circle in an image."""
+    """Fraction of sharp steps and corners [N,2] of the best rectangle or circle in an image."""
     outlines = [*rectangles(image), best_circle(image)]
-    shares = [_sharp_share(image, outline) for outline in outlines]
-    best = int(np.argmax(shares))
-    return shares[best], outlines[best]
+    fractions = [_sharp_fraction(image, outline) for outline in outlines]
+    best = int(np.argmax(fractions))
+    return fractions[best], outlines[best]
 
 
 def _is_on_air_side(
@@ -153,10 +153,10 @@ def _beyond(field: BoolImage) -> BoolImage:
     return clear
 
 
-def _sharp_share(image: FloatImage, outline: FloatImage) -> float:
-    """Share of the part of a convex outline within the image that is a sharp step upwards."""
+def _sharp_fraction(image: FloatImage, outline: FloatImage) -> float:
+    """Fraction of the part of a convex outline within the image that is a sharp step upwards."""
     samples = _across(image, outline)
-    if samples.shape[1] < MIN_OUTLINE_SHARE * min(image.shape):
+    if samples.shape[1] < MIN_OUTLINE_FRACTION * min(image.shape):
         return 0.0
     return float(np.mean(sharp_steps(*samples)))
 

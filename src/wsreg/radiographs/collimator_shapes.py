@@ -18,8 +18,8 @@ BoolImage = NDArray[np.bool_]
 MAX_SLOPE = 0.3
 """How much of the step's height the image may change by beside the step."""
 
-MIN_SIDE_SHARE = 0.7
-"""Share of a rectangle's side that must be a sharp step for the side to count as a blade."""
+MIN_SIDE_FRACTION = 0.7
+"""Fraction of a rectangle's side that must be a sharp step for the side to count as a blade."""
 
 TILTS_DEG = tuple(range(-12, 13, 2))
 """Rotations of the rectangle that are tried."""
@@ -118,7 +118,7 @@ def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] |
     }
     depth = dict.fromkeys(rise, 0)  # whole pixels between the image border and the blade
     # Each blade is best seen between the two across it, which in turn are best seen between it.
-    for needed in (0.0, MIN_SIDE_SHARE, MIN_SIDE_SHARE):
+    for needed in (0.0, MIN_SIDE_FRACTION, MIN_SIDE_FRACTION):
         for side, (start, end) in {
             "top": ("left", "right"),
             "bottom": ("left", "right"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,8 +12,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.radiographs.raw_xray import PixelMeaning
 from wsreg.radiographs.resample import area_mean, reduced_shape
-
-IntensityOption = Literal["auto", "transmission", "attenuation"]
+from wsreg.vocabulary import Intensity
 
 DIRECT_EXPOSURE_QUANTILE = 0.999
 """This quantile of the field counts as unattenuated: robust against hot pixels."""
@@ -57,7 +55,7 @@ def decide_meaning(
     pixels: Tensor,
     field: Tensor,
     *,
-    option: IntensityOption,
+    option: Intensity,
     header: PixelMeaning | None,
     header_reason: str,
 ) -> tuple[PixelMeaning, list[str]]:

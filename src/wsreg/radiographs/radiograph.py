@@ -23,7 +23,7 @@ class Radiograph:
         angles: C-arm angles from the header where known.
         notes: sentences saying what was found, assumed, overridden or missing.
         name: what to call it in outputs (the file's stem).
-        other_reading: [H,W] the image under the opposite polarity, where nothing tells which of
+        opposite_polarity: [H,W] the image under the opposite polarity, where nothing tells which of
             the two is right; registration then takes the one that fits the CT.
     """
 
@@ -33,7 +33,7 @@ class Radiograph:
     angles: CArmAngles | None = None
     notes: tuple[str, ...] = ()
     name: str = "xray"
-    other_reading: Tensor | None = None
+    opposite_polarity: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 2:

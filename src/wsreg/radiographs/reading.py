@@ -15,7 +15,6 @@ from wsreg.radiographs.camera_sources import CameraOverrides, CameraValue, resol
 from wsreg.radiographs.collimation import detect_field
 from wsreg.radiographs.dicom import DICOM_SUFFIXES, has_dicom_preamble, read_dicom
 from wsreg.radiographs.intensity import (
-    IntensityOption,
     decide_meaning,
     is_air_bright,
     other_meaning,
@@ -24,11 +23,12 @@ from wsreg.radiographs.intensity import (
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_mask, read_raster
 from wsreg.radiographs.raw_xray import RawXray
+from wsreg.vocabulary import Intensity
 
 CollimationOption = Literal["auto", "none"]
 
-MAX_EXTREME_SHARE = 0.99
-"""An image of which more than this share holds its largest (or smallest) value shows nothing."""
+MAX_EXTREME_FRACTION = 0.99
+"""An image of which more than this fraction holds its largest (or smallest) value shows nothing."""
 
 
 def read_radiograph(
@@ -36,7 +36,7 @@ def read_radiograph(
     *,
     camera: Camera | None = None,
     overrides: CameraOverrides | None = None,
-    intensity: IntensityOption = "auto",
+    intensity: Intensity = "auto",
     frame: int | None = None,
     mirror: bool = False,
     mask: str | Path | None = None,
@@ -103,7 +103,7 @@ def read_radiograph(
         angles=raw.angles,
         notes=tuple(notes),
         name=_stem(path),
-        other_reading=None if other is None else to_attenuation(pixels, valid, other),
+        opposite_polarity=None if other is None else to_attenuation(pixels, valid, other),
     )
 
 
@@ -138,12 +138,12 @@ def _check_pixels(pixels: np.ndarray, path: Path) -> None:
     if low == high:
         raise InputError(f"X-ray {path} is constant or all saturated: every pixel is {low}")
     for word, value in (("saturated at", high), ("empty, at", low)):
-        share = np.count_nonzero(pixels == value) / pixels.size
-        if share > MAX_EXTREME_SHARE:
-            raise InputError(f"X-ray {path} is {word} {value} in {share:.1%} of its pixels")
+        fraction = np.count_nonzero(pixels == value) / pixels.size
+        if fraction > MAX_EXTREME_FRACTION:
+            raise InputError(f"X-ray {path} is {word} {value} in {fraction:.1%} of its pixels")
 
 
-def _known_polarity(raw: RawXray, intensity: IntensityOption) -> bool | None:
+def _known_polarity(raw: RawXray, intensity: Intensity) -> bool | None:
     if intensity != "auto":
         return is_air_bright(intensity)
     return None if raw.meaning is None else is_air_bright(raw.meaning)
@@ -159,8 +159,12 @@ def _header_camera(raw: RawXray) -> dict[str, CameraValue]:
 
 
 def _mask_notes(valid: Tensor) -> list[str]:
-    share = 1.0 - float(valid.float().mean())
-    return [f"{share:.1%} of the image is masked (collimator, padding or mask)."] if share else []
+    fraction = 1.0 - float(valid.float().mean())
+    return (
+        [f"{fraction:.1%} of the image is masked (collimator, padding or mask)."]
+        if fraction
+        else []
+    )
 
 
 def _stem(path: Path) -> str:

@@ -50,13 +50,13 @@ def resize_radiograph(
         resized = torch.where(covered > 0, weighted / covered, 0.0)
     # Half of the area must count although float32 weights may sum to a little less.
     valid = covered >= 0.5 - 1e-5
-    other = radiograph.other_reading
+    other = radiograph.opposite_polarity
     return dataclasses.replace(
         radiograph,
         image=resized,
         mask=valid,
         camera=camera.resized(rows, columns),
-        other_reading=None if other is None else area_mean(other.float(), rows, columns),
+        opposite_polarity=None if other is None else area_mean(other.float(), rows, columns),
     )
 
 
@@ -82,13 +82,13 @@ def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
             columns=camera.columns - 2 * pixels,
             principal_point_px=(column - pixels, row - pixels),
         )
-    other = radiograph.other_reading
+    other = radiograph.opposite_polarity
     return dataclasses.replace(
         radiograph,
         image=radiograph.image[inside],
         mask=radiograph.mask[inside],
         camera=camera,
-        other_reading=None if other is None else other[inside],
+        opposite_polarity=None if other is None else other[inside],
     )
 
 
@@ -114,7 +114,7 @@ def reduced_shape(image: Tensor, longer_side: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def _overlap_weights(size_in: int, size_out: int) -> Any:
-    """Sparse [size_out, size_in] float32: share of each output cell that each input cell fills."""
+    """Sparse [size_out, size_in] float32: how much of each output cell each input cell fills."""
     from scipy.sparse import csr_array
 
     edges = np.arange(size_out + 1) * (size_in / size_out)

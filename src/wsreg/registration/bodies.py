@@ -36,7 +36,7 @@ class LevelBody:
 
 
 def level_bodies(
-    bodies: tuple[Body, ...], ct: PreparedCt, voxel_sizes_mm: tuple[float, ...]
+    bodies: tuple[Body, ...], ct: PreparedCt, voxel_sizes_mm: tuple[float | None, ...]
 ) -> list[tuple[LevelBody, ...]]:
     """Return the bodies at each voxel size, in the order given."""
     volumes = [ct.levels(voxel_sizes_mm, body.labels) for body in bodies]

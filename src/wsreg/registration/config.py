@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,13 +15,13 @@ from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.rendering.render import Backend
+from wsreg.rendering.prepared import VOXEL_SIZES_MM
 from wsreg.similarity.measure import Measure
 from wsreg.similarity.measures import MEASURES, least_squares_names
 from wsreg.similarity.ncc import MultiscaleNcc
+from wsreg.vocabulary import Backend, Method
 
-Method = Literal["gauss-newton", "adam"]
-METHODS = ("gauss-newton", "adam")
+METHODS = get_args(Method)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class LevelConfig:
 
     Args:
         image_px: longer side of the X-ray; an X-ray that is smaller stays as it is.
-        voxel_mm: of the CT; never finer than the CT is.
+        voxel_mm: of the CT, never finer than the CT is; None for the CT's own grid.
         measure: how the images are compared.
 
     Raises:
@@ -38,11 +38,11 @@ class LevelConfig:
     """
 
     image_px: int
-    voxel_mm: float
+    voxel_mm: float | None
     measure: Measure
 
     def __post_init__(self) -> None:
-        if not (self.image_px >= 2 and self.voxel_mm > 0):
+        if not (self.image_px >= 2 and (self.voxel_mm is None or self.voxel_mm > 0)):
             raise InputError(
                 f"a level's image_px must be at least 2 and its voxel_mm positive, "
                 f"got {self.image_px} and {self.voxel_mm}"
@@ -54,15 +54,9 @@ class LevelConfig:
 
     def record(self) -> dict[str, Any]:
         """Return the settings as plain values, with the measure's name."""
-        return {
-            **dataclasses.asdict(self),
-            "measure": {"name": self.measure.name, **vars_of(self.measure)},
-        }
-
-
-def vars_of(measure: Measure) -> dict[str, Any]:
-    """Return the settings of a measure as plain values."""
-    return dataclasses.asdict(measure) if dataclasses.is_dataclass(measure) else {}
+        record = dataclasses.asdict(self)
+        settings = record["measure"] if isinstance(record["measure"], dict) else {}
+        return {**record, "measure": {"name": self.measure.name, **settings}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +80,18 @@ class PoseScale:
         return one.repeat(bodies)
 
 
-LEVELS = (
-    LevelConfig(image_px=48, voxel_mm=6.0, measure=MultiscaleNcc(windows_px=(7,))),
-    LevelConfig(image_px=96, voxel_mm=3.0, measure=MultiscaleNcc(windows_px=(9,))),
-    LevelConfig(image_px=192, voxel_mm=1.0, measure=MultiscaleNcc(windows_px=(5,))),
+LEVELS = tuple(
+    LevelConfig(image_px=image_px, voxel_mm=voxel_mm, measure=measure)
+    for image_px, voxel_mm, measure in zip(
+        (48, 96, 192),
+        VOXEL_SIZES_MM,
+        (
+            MultiscaleNcc(windows_px=(7,)),
+            MultiscaleNcc(windows_px=(9,)),
+            MultiscaleNcc(windows_px=(5,), global_weight=0.1),
+        ),
+        strict=True,
+    )
 )
 """Coarse to fine."""
 

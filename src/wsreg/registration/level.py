@@ -18,7 +18,7 @@ from wsreg.registration.projection import Projection, project
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.views import LevelView
-from wsreg.rendering.render import Backend
+from wsreg.vocabulary import Backend
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -63,7 +63,7 @@ class Problem:
         if rois is not None:
             groups = rois.labels or ((),) * len(rois.names)
             record["rois"] = dict(zip(rois.names, map(list, groups), strict=True))
-            record["rois_moving"] = "rendered" if rois.moving is None else "network"
+            record["rois_moving"] = "rendered" if rois.moving_segmenter is None else "network"
         return record
 
 
@@ -106,7 +106,7 @@ def _level_view(
     )
     if view.rois is None:
         return plain
-    if view.rois.moving is not None:
+    if view.rois.moving_segmenter is not None:
         return _with_network_rois(plain, view, view.rois, problem)
     return _with_rendered_rois(plain, view, view.rois, problem, roi_config, roi_bodies)
 
@@ -118,7 +118,7 @@ def _with_network_rois(
     found = masks_on_grid(rois, view.radiograph.mask, size, [True] * len(rois.names))
     if found is None:
         return plain
-    (regions, chosen), segmenter = found, rois.moving
+    (regions, chosen), segmenter = found, rois.moving_segmenter
     assert segmenter is not None
     term: Term = NetworkRoiTerm(
         regions=regions,

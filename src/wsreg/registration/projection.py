@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,8 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.registration.bodies import LevelBody
-from wsreg.rendering.render import Backend, render, render_with_jacobian
+from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.vocabulary import Backend
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +104,7 @@ def _rendered(
     attenuation of all of them.
     """
     attenuation = not any(group for groups in labels for group in groups)
-    total = torch.zeros(())
+    images: list[Tensor] = []
     columns: list[Tensor] = []
     for number, (body, groups) in enumerate(zip(bodies, labels, strict=True)):
         here = [index for index, group in enumerate(groups) if group]
@@ -113,9 +116,9 @@ def _rendered(
         )
         if len(here) < len(groups) and not attenuation:
             channels, slopes = (_placed(part, here, len(groups)) for part in (channels, slopes))
-        total = total + channels
+        images.append(channels)
         columns.append(_columns_of(number, slopes, len(bodies)) if derivatives else slopes)
-    return total, torch.stack(columns).sum(dim=0) if len(columns) > 1 else columns[0]
+    return functools.reduce(operator.add, images), functools.reduce(operator.add, columns)
 
 
 def _rendered_body(

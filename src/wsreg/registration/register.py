@@ -16,7 +16,7 @@ from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.bodies import WHOLE, Body
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
-from wsreg.registration.config import Method, RegistrationConfig
+from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.starts.table import STARTS
@@ -26,7 +26,8 @@ from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.volumes.views import frontal_pose as view_pose
+from wsreg.vocabulary import Method
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
@@ -125,14 +126,14 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
             f"ROI masks must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
             f"got {size[0]} x {size[1]}"
         )
-    if rois.moving is not None and method != "adam":
+    if rois.moving_segmenter is not None and method != "adam":
         raise InputError(
             "method must be adam for regions that a network finds in rendered images, "
             f"got {method!r}"
         )
     known = set(volume.label_values)
     for name, group in zip(rois.names, rois.labels, strict=bool(rois.labels)):
-        if rois.moving is None and not known.issuperset(group):
+        if rois.moving_segmenter is None and not known.issuperset(group):
             raise InputError(
                 f"ROI {name} must be made of labels of the CT {sorted(known)}, "
                 f"got {sorted(set(group) - known)}"
@@ -141,7 +142,7 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
 
 def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> RoiTarget:
     """The regions that are made of these labels and of no others."""
-    if rois.moving is None:
+    if rois.moving_segmenter is None:
         return rois.restricted_to(labels)
     groups = [labels_of_region(name, volume) for name in rois.names]
     return rois.at(

@@ -54,11 +54,11 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
     """Return the problem with every X-ray in the polarity that fits the CT, and what was done."""
     texts = []
     for number, view in enumerate(problem.views):
-        opposite = view.radiograph.other_reading
+        opposite = view.radiograph.opposite_polarity
         if opposite is None:
             continue
         readings = [
-            dataclasses.replace(view.radiograph, image=image, other_reading=None)
+            dataclasses.replace(view.radiograph, image=image, opposite_polarity=None)
             for image in (view.radiograph.image, opposite)
         ]
         problems = [

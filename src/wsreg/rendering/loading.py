@@ -6,6 +6,7 @@ import numpy as np
 
 from wsreg.kernels.march import BLOCK, PAD, march_image, march_labels
 from wsreg.kernels.simd import LANES
+from wsreg.kernels.window_ncc import linearize_windows
 
 
 def load_kernels() -> None:
@@ -24,3 +25,8 @@ def load_kernels() -> None:
     image, jacobian = np.zeros((1, 1, LANES), np.float32), np.zeros((1, 6, 1, LANES), np.float32)
     march_image(0, 1, values, shape, occupancy, 1.0, *arguments, image, jacobian)
     march_labels(0, 1, values, shape, occupancy, *arguments, image[:, None], jacobian[:, None])
+    plain, one = np.zeros((2, 2), np.float32), np.ones(1, np.float32)
+    linearize_windows(
+        plain, plain + 1, plain, np.zeros((1, 2, 2), np.float32), (2, 2), 1, one, one, one, one,
+        0.0, 1.0, 0.0, np.zeros(1), np.zeros((1, 1)),
+    )  # fmt: skip

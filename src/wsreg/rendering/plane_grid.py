@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 from wsreg.kernels.march import BLOCK, CELL, MIXED, PAD
 from wsreg.rendering.rays import PlaneAxes
+from wsreg.threads import run_ranges
+from wsreg.volumes.volume import Volume
 
 MAX_CHANNELS = MIXED - 1
 
@@ -34,12 +38,19 @@ class PlaneGrid:
     scale: float
 
 
-def _bordered(planes: NDArray[np.generic]) -> NDArray[np.uint16]:
+def _bordered(planes: NDArray[Any], table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
+    """Planes [w,v,u], or what a table makes of their values, inside a border, flat."""
     depth, height, width = planes.shape
     size = depth * (height + 2 * PAD) * (width + 2 * PAD)
     flat = np.zeros(size + 1, np.uint16)
     grid = flat[:-1].reshape(depth, height + 2 * PAD, width + 2 * PAD)
-    grid[:, PAD:-PAD, PAD:-PAD] = planes
+
+    def fill(first: int, last: int) -> None:
+        for k in range(first, last):
+            inside = grid[k, PAD:-PAD, PAD:-PAD]
+            inside[:] = planes[k] if table is None else table.take(planes[k], mode="clip")
+
+    run_ranges(fill, depth, smallest=16)
     return flat
 
 
@@ -57,13 +68,13 @@ def _occupancy(grid: NDArray[np.generic]) -> NDArray[np.int32]:
     return tables
 
 
-def _along(volume: NDArray[np.generic], axes: PlaneAxes) -> NDArray[np.generic]:
+def _along(volume: NDArray[Any], axes: PlaneAxes) -> NDArray[Any]:
     """View of [D,H,W] as [w,v,u]; array axes are voxel axes (2, 1, 0)."""
     return volume.transpose(2 - axes.w, 2 - axes.v, 2 - axes.u)
 
 
-def _grid(planes: NDArray[np.generic], scale: float) -> PlaneGrid:
-    values = _bordered(planes)
+def _grid(planes: NDArray[Any], scale: float, table: NDArray[np.uint16] | None = None) -> PlaneGrid:
+    values = _bordered(planes, table)
     depth, height, width = planes.shape
     shape = np.array([width + 2 * PAD, height + 2 * PAD, depth], np.int64)
     return PlaneGrid(
@@ -74,14 +85,22 @@ def _grid(planes: NDArray[np.generic], scale: float) -> PlaneGrid:
     )
 
 
-def attenuation_grid(attenuation: NDArray[np.float32], axes: PlaneAxes) -> PlaneGrid:
-    """16-bit attenuation: the largest value becomes 65535, so rounding is 8e-6 of it."""
-    scale = max(float(attenuation.max()), 1e-12) / 65535.0
-    planes = _along(attenuation, axes)
-    quantised = np.empty(planes.shape, np.uint16)
-    for k in range(len(planes)):  # plane by plane: no float copy of the volume
-        quantised[k] = np.rint(planes[k] * np.float32(1.0 / scale))
-    return _grid(quantised, scale)
+def attenuation_grid(volume: Volume, axes: PlaneAxes) -> PlaneGrid:
+    """16-bit attenuation: the largest value becomes 65535, so rounding is 8e-6 of it.
+
+    Whole Hounsfield units are looked up in a table: a CT of 35 million voxels is laid out in a
+    fraction of a second, without a float copy of it.
+    """
+    if volume.hu.dtype != torch.int16:
+        attenuation = volume.attenuation
+        scale = max(float(attenuation.max()), 1e-12) / 65535.0
+        return _grid(np.rint(np.float32(1.0 / scale) * _along(attenuation.numpy(), axes)), scale)
+    hu = volume.hu.numpy()
+    every = np.arange(65536, dtype=np.uint16).view(np.int16)
+    table = volume.attenuation_of(torch.from_numpy(every)).numpy()
+    scale = max(float(table[hu.max().view(np.uint16)]), 1e-12) / 65535.0
+    levels = np.rint(np.clip(table / scale, 0, 65535)).astype(np.uint16)
+    return _grid(_along(hu.view(np.uint16), axes), scale, levels)
 
 
 def label_grid(labels: NDArray[np.generic], rois: Rois, axes: PlaneAxes) -> PlaneGrid:

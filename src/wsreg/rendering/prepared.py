@@ -22,8 +22,11 @@ from wsreg.rendering.rays import PlaneAxes
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
-VOXEL_SIZES_MM = (6.0, 3.0, 1.5)
-"""The levels of a registration, coarse to fine."""
+VOXEL_SIZES_MM = (6.0, 3.0, None)
+"""The levels of a registration, coarse to fine; None is the CT's own grid."""
+
+OWN_GRID_MM, AVERAGED_MM = 0.4, 0.8
+"""A CT with voxels finer than the first is averaged to the second: X-rays tell no more of it."""
 
 T = TypeVar("T")
 
@@ -85,7 +88,7 @@ class PreparedVolume:
 
     def attenuation_grid(self, axes: PlaneAxes) -> PlaneGrid:
         """The attenuation (1/mm), laid out for rays along ``axes.w``."""
-        return self._made.get(axes, lambda: attenuation_grid(self.volume.attenuation.numpy(), axes))
+        return self._made.get(axes, lambda: attenuation_grid(self.volume, axes))
 
     def label_grid(self, axes: PlaneAxes, rois: Rois) -> PlaneGrid:
         """The channel of each voxel, for groups of labels that share none, laid out alike."""
@@ -110,29 +113,42 @@ class PreparedCt:
         object.__setattr__(self, "_made", _made_of(self.volume))
 
     def levels(
-        self, voxel_sizes_mm: Sequence[float], labels: tuple[int, ...] = ()
+        self, voxel_sizes_mm: Sequence[float | None], labels: tuple[int, ...] = ()
     ) -> tuple[PreparedVolume, ...]:
         """The CT at each voxel size, in the order given; never finer than its finest spacing.
 
         Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
 
         Args:
-            voxel_sizes_mm: edges of the cubic voxels.
+            voxel_sizes_mm: edges of the cubic voxels; None is the CT's own grid, which is not
+                resampled at all (unless its voxels are finer than ``OWN_GRID_MM``).
             labels: the only labels that attenuate, so that the image shows the bones that are
                 registered and nothing that moves by itself; all of the CT if empty.
 
         Raises:
             InputError: for a size that is not positive, or labels that the CT lacks.
         """
-        if not all(math.isfinite(size) and size > 0 for size in voxel_sizes_mm):
+        if not all(size is None or (math.isfinite(size) and size > 0) for size in voxel_sizes_mm):
             raise InputError(
                 f"voxel_sizes_mm must be positive and finite, got {list(voxel_sizes_mm)}"
             )
         finest = min(self.volume.spacing_mm)
-        sizes = [max(size, finest) for size in voxel_sizes_mm]
-        ascending, wanted = sorted(set(sizes)), tuple(sorted(set(labels)))
+        own = 0.0 if finest >= OWN_GRID_MM else AVERAGED_MM
+        sizes = [own if size is None else max(size, finest) for size in voxel_sizes_mm]
+        ascending, wanted = sorted(set(sizes) - {0.0}), tuple(sorted(set(labels)))
         return tuple(
-            self._level(tuple(ascending[: ascending.index(size) + 1]), wanted) for size in sizes
+            self._own_grid(wanted)
+            if size == 0.0
+            else self._level(tuple(ascending[: ascending.index(size) + 1]), wanted)
+            for size in sizes
+        )
+
+    def _own_grid(self, labels: tuple[int, ...]) -> PreparedVolume:
+        """The CT, or these labels of it, as it is."""
+        if not labels:  # not to be kept: what is kept for a volume must not refer to it
+            return PreparedVolume(volume=self.volume)
+        return self._made.get(
+            labels, lambda: PreparedVolume(volume=self.volume.restricted_to(labels))
         )
 
     def _level(self, sizes_mm: tuple[float, ...], labels: tuple[int, ...]) -> PreparedVolume:
@@ -143,7 +159,7 @@ class PreparedCt:
             if finer:
                 source = self._level(tuple(finer), labels).volume
             else:
-                source = self.volume.restricted_to(labels) if labels else self.volume
+                source = self._own_grid(labels).volume
             return PreparedVolume(volume=resample_isotropic(source, size))
 
         return self._made.get((sizes_mm, labels), make)
@@ -151,7 +167,7 @@ class PreparedCt:
 
 def prepare(
     volume: Volume,
-    voxel_sizes_mm: Sequence[float] = VOXEL_SIZES_MM,
+    voxel_sizes_mm: Sequence[float | None] = VOXEL_SIZES_MM,
     labels: tuple[int, ...] = (),
 ) -> PreparedCt:
     """Do ahead what a first registration of a CT would wait for: its levels, and the kernels.
@@ -179,10 +195,8 @@ def _first_difference(a: Volume, b: Volume) -> str | None:
         return None
     if a.hu.shape != b.hu.shape or not torch.equal(a.ct_from_voxel, b.ct_from_voxel):
         return "voxel grid"
-    if a.air_hu != b.air_hu or not torch.equal(a.hu, b.hu):
+    if a.air_hu != b.air_hu or bool((a.hu != b.hu).any()):
         return "Hounsfield units"
-    if (a.labels is None) != (b.labels is None):
-        return "labels"
-    if a.labels is not None and b.labels is not None and not torch.equal(a.labels, b.labels):
-        return "labels"
-    return None
+    if a.labels is None or b.labels is None:
+        return None if a.labels is b.labels else "labels"
+    return "labels" if bool((a.labels != b.labels).any()) else None

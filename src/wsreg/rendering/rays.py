@@ -18,6 +18,10 @@ MAX_HALF_ANGLE_DEG = 30.0
 """A voxel axis can be 55 degrees off the optical axis; a ray must not run along its planes."""
 
 
+_CROSS = skew(torch.eye(3, dtype=torch.float64))
+"""[3,3,3]: _CROSS[j] @ p is e_j x p."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlaneAxes:
     """Voxel axes (0 = x, 1 = y, 2 = z): rays follow ``w`` most, image columns follow ``u``."""
@@ -85,9 +89,9 @@ def ray_geometry(
     pivot_camera = transform_points(poses, pivot_mm.to(poses)[None])[:, 0]
     # A rotation about e_j through the pivot c moves p by e_j x (p - c), so the linear part
     # changes by -linear [e_j x], and the source by linear (e_j x c).
-    turning = -linear[:, None] @ skew(torch.eye(3).to(poses))
+    turning = linear[:, None] @ -_CROSS.to(poses)
     by_rotation = -(turning @ pivot_camera[:, None, :, None])[..., 0]
-    depth = transform_points(poses, corners_mm.to(poses).expand(len(poses), -1, -1))[..., 2]
+    depth = poses[:, 2, :3] @ corners_mm.to(poses).T + poses[:, 2, 3:]
     return RayGeometry(
         source=source,
         linear=linear,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,8 @@ from wsreg.rendering.backends.protocol import RenderBackend
 from wsreg.rendering.plane_grid import Rois
 from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.rays import check_field_of_view
+from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
-
-Backend = Literal["auto", "numba", "reference"]
 
 _BACKENDS: Mapping[str, tuple[RenderBackend, str | None]] = {
     "numba": (numba_backend, "cpu"),

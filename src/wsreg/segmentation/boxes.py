@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.geometry.json_file import read_json_object
+from wsreg.files.json_files import read_json_object
 
 
 def boxes_from_masks(masks: Tensor) -> Tensor:
@@ -45,13 +45,6 @@ def jittered_boxes(boxes: Tensor, most_px: float, generator: torch.Generator) ->
     low = torch.minimum(moved[..., :2], moved[..., 2:])
     high = torch.maximum(moved[..., :2], moved[..., 2:])
     return torch.cat((low, high), dim=-1)
-
-
-def scaled_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Boxes [...,4] in an image of (rows, columns) ``old`` resampled to ``new``."""
-    rows, columns = new[0] / old[0], new[1] / old[1]
-    scale = torch.tensor([columns, rows, columns, rows]).to(boxes)
-    return (boxes + 0.5) * scale - 0.5
 
 
 def read_boxes(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wsreg.networks.medsam import scaled_boxes
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.segmentation.boxes import scaled_boxes
 from wsreg.segmentation.masks import target_of_probabilities
 from wsreg.segmentation.regions import segment_radiograph
 from wsreg.segmentation.rois import RoiTarget
@@ -13,7 +13,7 @@ from wsreg.segmentation.segmenter import HARD_MASK, Segmenter
 from wsreg.volumes.volume import Volume
 
 
-def found_against_rendered(
+def network_against_rendered(
     segmenter: Segmenter, radiograph: Radiograph, volume: Volume, boxes: Tensor | None = None
 ) -> RoiTarget:
     """Hard masks of the X-ray, to be compared with rendered labels of the CT.
@@ -30,7 +30,7 @@ def found_against_rendered(
     return target_of_probabilities(segmenter.roi_names, masks, volume, source)
 
 
-def found_in_both(
+def network_on_both_sides(
     segmenter: Segmenter, radiograph: Radiograph, boxes: Tensor | None = None
 ) -> RoiTarget:
     """Hard masks of the X-ray, to be compared with what the network finds in rendered images.
@@ -39,11 +39,11 @@ def found_in_both(
     """
     size = (radiograph.image.shape[0], radiograph.image.shape[1])
 
-    def moving(images: Tensor) -> Tensor:
+    def find(images: Tensor) -> Tensor:
         inner = (images.shape[-2], images.shape[-1])
         return segmenter.probabilities(
             images, None if boxes is None else scaled_boxes(boxes, size, inner)
         )
 
     masks = segment_radiograph(segmenter, radiograph, boxes) > HARD_MASK
-    return RoiTarget(names=segmenter.roi_names, masks=masks.float(), moving=moving)
+    return RoiTarget(names=segmenter.roi_names, masks=masks.float(), moving_segmenter=find)

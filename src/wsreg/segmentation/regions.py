@@ -43,8 +43,8 @@ def segment_radiograph(
     """
     # What is masked out looks as it does in prepared training images: nothing in the way.
     readings = [radiograph.image]
-    if radiograph.other_reading is not None:
-        readings.append(radiograph.other_reading)
+    if radiograph.opposite_polarity is not None:
+        readings.append(radiograph.opposite_polarity)
     found = []
     for reading in readings:
         image = torch.where(radiograph.mask, reading.float(), 0.0)

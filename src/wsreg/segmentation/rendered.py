@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.rendering.render import Backend, render, render_with_jacobian
+from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
 
 SHARPNESS = 1.0

@@ -20,8 +20,9 @@ class RoiTarget:
         labels: CT labels of each region, which are rendered to compare with the masks.
         known: [R,H,W] bool, False where the masks do not tell whether the region is there (in a
             label image, a region may go on behind another one); None where all is known.
-        moving: finds the regions in rendered images [B,1,H,W] of attenuation, gives probabilities
-            [B,R,H,W] and is differentiable to the images; None renders them from ``labels``.
+        moving_segmenter: finds the regions in rendered images [B,1,H,W] of attenuation, gives
+            probabilities [B,R,H,W] and is differentiable to the images; None renders the regions
+            from ``labels``.
 
     Raises:
         InputError: parts that do not fit each other, or masks that are no probabilities.
@@ -31,7 +32,7 @@ class RoiTarget:
     masks: Tensor
     labels: tuple[tuple[int, ...], ...] = ()
     known: Tensor | None = None
-    moving: Callable[[Tensor], Tensor] | None = None
+    moving_segmenter: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -48,7 +49,7 @@ class RoiTarget:
                 f"known must have the ROI masks' shape {list(self.masks.shape)}, "
                 f"got {list(self.known.shape)}"
             )
-        if self.moving is None and len(self.labels) != count:
+        if self.moving_segmenter is None and len(self.labels) != count:
             raise InputError(
                 f"labels must name the CT labels of each of the {count} ROIs, "
                 f"got {len(self.labels)} groups"
@@ -63,13 +64,15 @@ class RoiTarget:
 
     def at(self, kept: Sequence[int]) -> RoiTarget:
         """The regions at these indices."""
-        chosen, moving = list(kept), self.moving
+        chosen, segmenter = list(kept), self.moving_segmenter
         return RoiTarget(
             names=tuple(self.names[index] for index in chosen),
             masks=self.masks[chosen],
             labels=tuple(self.labels[index] for index in chosen) if self.labels else (),
             known=None if self.known is None else self.known[chosen],
-            moving=None if moving is None else lambda images: moving(images)[:, chosen],
+            moving_segmenter=(
+                None if segmenter is None else lambda images: segmenter(images)[:, chosen]
+            ),
         )
 
     def known_where(self, valid: Tensor) -> Tensor:

@@ -7,24 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.segmentation.boxes import scaled_boxes
-from wsreg.segmentation.checkpoint import ModelCard, read_card, read_weights
-from wsreg.segmentation.medsam import MedSam, windowed
-from wsreg.segmentation.unet import UNet, UNetConfig, roi_probabilities
-
-CONTRAST_RANGE = 2.0
-"""Grey values further from the median than this many times the 10th to 90th percentile's distance
-are cut: metal would set the scale otherwise."""
-CENTRE = 0.35
-"""Radius, as a share of the image's sides, of the disk whose histogram sets the scale: a collimator
-leaves the middle open."""
-WINDOW = 1 / 6
-"""Side of the neighbourhood to which local contrast refers, as a share of the image's side."""
-FAINTEST = 0.1
-"""Standard deviation in a neighbourhood below which local contrast fades: it would be noise."""
+from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
+from wsreg.networks.medsam import MedSam, scaled_boxes, windowed
+from wsreg.networks.normalisation import normalised
+from wsreg.networks.unet import UNet, UNetConfig, roi_probabilities
 
 HARD_MASK = 0.5
 KINDS = ("unet", "medsam")
@@ -153,57 +142,6 @@ def _medsam_segmenter(card: ModelCard, folder: Path) -> Segmenter:
         network=lambda image, boxes: network(image, boxes).sigmoid(),
         normalise=windowed,
     )
-
-
-def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
-    """Put weights into a network.
-
-    Raises:
-        InputError: a tensor is missing, unknown, or of another shape.
-    """
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"model {folder} does not fit its architecture: {name} must be "
-            f"{wanted.get(name, 'absent')}, got {found.get(name, 'nothing')}"
-        )
-    network.load_state_dict(weights)
-
-
-def normalised(image: Tensor) -> Tensor:
-    """[B,2,H,W] two readings of images [B,1,H,W] that exposure does not change; differentiable.
-
-    In the first, the middle of the histogram becomes 0 and the distance of its 10th and 90th
-    percentiles 1; the second is the first against its neighbourhood, by mean and deviation, which
-    shows bones under thick tissue as well as under thin.
-    """
-    shares = torch.tensor([0.1, 0.5, 0.9], dtype=image.dtype, device=image.device)
-    centre = _disk(image.shape[2], image.shape[3]).to(image.device)
-    low, middle, high = torch.quantile(image[:, 0, centre], shares, dim=1)[:, :, None, None, None]
-    scaled = (image - middle) / (high - low).clamp(min=1e-6)
-    cut = scaled.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
-    difference = cut - _local_mean(cut)
-    deviation = (_local_mean(difference.square()) + FAINTEST**2).sqrt()
-    return torch.cat((cut, difference / deviation), dim=1)
-
-
-def _disk(rows: int, columns: int) -> Tensor:
-    """[H,W] bool: the middle of an image."""
-    row = (torch.arange(rows)[:, None] + 0.5) / rows - 0.5
-    column = (torch.arange(columns)[None, :] + 0.5) / columns - 0.5
-    return row.square() + column.square() <= CENTRE**2
-
-
-def _local_mean(image: Tensor) -> Tensor:
-    reach = [max(1, round(WINDOW * size / 2)) for size in image.shape[2:]]
-    padded = torch.nn.functional.pad(
-        image, (reach[1], reach[1], reach[0], reach[0]), mode="reflect"
-    )
-    over_rows = torch.nn.functional.avg_pool2d(padded, (2 * reach[0] + 1, 1), stride=1)
-    return torch.nn.functional.avg_pool2d(over_rows, (1, 2 * reach[1] + 1), stride=1)
 
 
 def _resampled(image: Tensor, size: tuple[int, int]) -> Tensor:

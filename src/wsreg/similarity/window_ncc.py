@@ -30,6 +30,7 @@ from torch.nn.functional import avg_pool2d
 from wsreg.errors import InputError
 from wsreg.kernels.window_ncc import linearize_windows
 from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.optimisation.small_matrices import eigh_small
 from wsreg.threads import run_ranges
 
 MIN_VALID = 0.5
@@ -46,8 +47,8 @@ class WindowConfig:
         robust_scale: r; 0 for none.
     """
 
-    floor: float = 1e-3
-    weight_floor: float = 5e-3
+    floor: float = 1e-4
+    weight_floor: float = 2e-2
     robust_scale: float = 0.3
 
 
@@ -320,6 +321,6 @@ def _positive(matrices: Tensor) -> Tensor:
     """
     finite = torch.isfinite(matrices).all(dim=-1).all(dim=-1)[..., None, None]
     symmetric = torch.where(finite, 0.5 * (matrices + matrices.mT), 0.0)
-    values, vectors = torch.linalg.eigh(symmetric)
+    values, vectors = eigh_small(symmetric)
     positive = (vectors * values.clamp_min(0)[..., None, :]) @ vectors.mT
     return torch.where(finite, positive, matrices)

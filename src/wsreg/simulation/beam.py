@@ -1,4 +1,4 @@
-"""The X-ray beam: which share of the detector signal each energy makes."""
+"""The X-ray beam: which fraction of the detector signal each energy makes."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ made by benchmarks/tabulate_spectra.py."""
 
 
 def energy_weights(tube_voltage_kv: float, filtration: Filtration) -> NDArray[np.float64]:
-    """[8] share of the open beam's detector signal near each of ``ENERGIES_KEV``, sum 1.
+    """[8] fraction of the open beam's detector signal near each of ``ENERGIES_KEV``, sum 1.
 
     Raises:
         InputError: for an unknown filtration or a voltage outside of the table.
     """
     if filtration not in get_args(Filtration):
         raise InputError(f"filtration must be one of {', '.join(FILTRATIONS)}, got {filtration!r}")
-    voltages_kv, shares = _table()[filtration]
+    voltages_kv, fractions = _table()[filtration]
     if not voltages_kv[0] <= tube_voltage_kv <= voltages_kv[-1]:
         raise InputError(
             f"tube_voltage_kv must be from {voltages_kv[0]:g} to {voltages_kv[-1]:g}, "
             f"got {tube_voltage_kv}"
         )
-    weights = np.array([np.interp(tube_voltage_kv, voltages_kv, share) for share in shares.T])
-    share: NDArray[np.float64] = weights / weights.sum()
-    return share
+    weights = np.array(
+        [np.interp(tube_voltage_kv, voltages_kv, fraction) for fraction in fractions.T]
+    )
+    fraction: NDArray[np.float64] = weights / weights.sum()
+    return fraction
 
 
 def polyenergetic_transmission(
@@ -57,7 +59,7 @@ def polyenergetic_transmission(
         weights: [8] from :func:`energy_weights`.
 
     Returns:
-        [...] float32 share of the open beam's signal, in [0, 1].
+        [...] float32 fraction of the open beam's signal, in [0, 1].
     """
     present = [m for m in range(len(MATERIALS)) if areal_density[..., m].any()]
     transmission = np.zeros(areal_density.shape[:-1], dtype=np.float32)
@@ -72,7 +74,7 @@ def polyenergetic_transmission(
 
 @functools.cache
 def _table() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """For each filtration the voltages [V] (kV), rising, and shares [V,8]."""
+    """For each filtration the voltages [V] (kV), rising, and fractions [V,8]."""
     with TABLE_FILE.open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
     table = {}

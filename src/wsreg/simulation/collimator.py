@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
-
-CollimatorShape = Literal["none", "circle", "rectangle"]
+from wsreg.vocabulary import CollimatorShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +18,10 @@ class Collimator:
 
     Args:
         shape: ``none`` exposes the whole detector.
-        centre: (column, row) of the field as a share of the image, (0.5, 0.5) is its middle.
-        half_size: (column, row) half extent as a share of the image's shorter side.
+        centre: (column, row) of the field as a fraction of the image, (0.5, 0.5) is its middle.
+        half_size: (column, row) half extent as a fraction of the image's shorter side.
         edge_px: width over which the edge falls off.
-        leakage: share of the signal left outside the field.
+        leakage: fraction of the signal left outside the field.
     """
 
     shape: CollimatorShape = "none"
@@ -43,13 +42,13 @@ class Collimator:
                 raise InputError(f"collimator {name} must be two finite numbers, got {pair}")
         if not (0.0 <= self.edge_px < np.inf and 0.0 <= self.leakage <= 1.0):
             raise InputError(
-                "collimator edge_px must not be negative and leakage a share, "
+                "collimator edge_px must not be negative and leakage a fraction, "
                 f"got {self.edge_px} and {self.leakage}"
             )
 
 
 def exposed_field(collimator: Collimator, rows: int, columns: int) -> NDArray[np.float32]:
-    """[rows,columns] share of the beam that the collimator lets through, soft at its edge."""
+    """[rows,columns] fraction of the beam that the collimator lets through, soft at its edge."""
     if collimator.shape == "none":
         return np.ones((rows, columns), dtype=np.float32)
     side = min(rows, columns)
@@ -61,10 +60,10 @@ def exposed_field(collimator: Collimator, rows: int, columns: int) -> NDArray[np
         inside_px = half_x - np.hypot(dx, dy)
     else:
         inside_px = np.minimum(half_x - dx, half_y - dy)
-    share = np.clip(inside_px / max(collimator.edge_px, 1e-6) + 0.5, 0.0, 1.0)
+    fraction = np.clip(inside_px / max(collimator.edge_px, 1e-6) + 0.5, 0.0, 1.0)
     field: NDArray[np.float32] = np.float32(collimator.leakage) + np.float32(
         1.0 - collimator.leakage
-    ) * share.astype(np.float32)
+    ) * fraction.astype(np.float32)
     return field
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.simulation.beam import FILTRATIONS, Filtration, energy_weights
-from wsreg.simulation.collimator import Collimator, CollimatorShape, sample_collimator
+from wsreg.simulation.collimator import Collimator, sample_collimator
 from wsreg.simulation.tools import Tool, ToolKind, sample_tool
+from wsreg.vocabulary import CollimatorShape
 
 Range = tuple[float, float]
 Choice = TypeVar("Choice")
@@ -30,14 +31,14 @@ class XrayParameters:
     Args:
         tube_voltage_kv: from 60 to 110.
         filtration: of the beam, a key of ``FILTRATIONS``.
-        scatter_fraction: median share of scatter in the signal behind the patient, in [0, 1).
+        scatter_fraction: median fraction of scatter in the signal behind the patient, in [0, 1).
         scatter_sigma_mm: standard deviation of the scatter's spread on the detector.
         photons: quanta for each pixel in the open beam.
         electronic_noise: standard deviation of the read-out noise, in quanta.
         focal_blur_px: blur before the quantum noise (focal spot), standard deviation.
         detector_blur_px: blur after it (scintillator), standard deviation.
         gain: signal of the open beam.
-        saturation: share of the open beam above which the detector saturates.
+        saturation: fraction of the open beam above which the detector saturates.
         collimator: the exposed field.
         tools: metal between source and detector.
     """
@@ -72,11 +73,11 @@ class SamplingRanges:
     """What :func:`sample_parameters` draws from: pairs are the ends of a range.
 
     Args:
-        collimators: share of X-rays with each shape of the exposed field.
-        field_half_size: half extent of the field, as a share of the image's shorter side.
-        tool_counts: share of X-rays with each number of tools.
-        tool_kinds: share of tools of each kind.
-        filtrations: share of X-rays with each filtration of the beam.
+        collimators: fraction of X-rays with each shape of the exposed field.
+        field_half_size: half extent of the field, as a fraction of the image's shorter side.
+        tool_counts: fraction of X-rays with each number of tools.
+        tool_kinds: fraction of tools of each kind.
+        filtrations: fraction of X-rays with each filtration of the beam.
         voltage_spread_kv: how far the tube voltage is from what the body's thickness calls for.
         photons_per_mm2: quanta in the open beam for each mm2 of the detector; logarithmic.
         electronic_noise_per_mm: read-out noise (quanta) of 1 mm of pixel side: it adds up over
@@ -161,6 +162,10 @@ def sample_parameters(
     )
 
 
+OLD_TOOL_KEYS: Mapping[str, str] = {"tip_share": "tip_fraction"}
+"""What records of older files call it, and its name."""
+
+
 def parameters_to_record(parameters: XrayParameters) -> dict[str, Any]:
     """The parameters as plain values that JSON can hold."""
     return dataclasses.asdict(parameters)
@@ -177,7 +182,10 @@ def parameters_from_record(record: Mapping[str, Any]) -> XrayParameters:
         for name in {"centre", "half_size"} & set(collimator):
             collimator[name] = tuple(collimator[name])
         tools = (
-            {**tool, "points_px": tuple(tuple(point) for point in tool["points_px"])}
+            {
+                **{OLD_TOOL_KEYS.get(key, key): value for key, value in tool.items()},
+                "points_px": tuple(tuple(point) for point in tool["points_px"]),
+            }
             for tool in record.get("tools", ())
         )
         return XrayParameters(
@@ -196,12 +204,12 @@ def _voltage_kv(thickness_mm: float, deviation_kv: float) -> float:
     return min(max(wanted, LOWEST_VOLTAGE_KV), HIGHEST_VOLTAGE_KV)
 
 
-def _choose(generator: np.random.Generator, shares: Mapping[Choice, float]) -> Choice:
-    """One of the keys, as often as its share; nothing is drawn where there is one only."""
-    keys = list(shares)
+def _choose(generator: np.random.Generator, fractions: Mapping[Choice, float]) -> Choice:
+    """One of the keys, as often as its fraction; nothing is drawn where there is one only."""
+    keys = list(fractions)
     if len(keys) == 1:
         return keys[0]
-    weights = np.array(list(shares.values()), dtype=np.float64)
+    weights = np.array(list(fractions.values()), dtype=np.float64)
     return keys[int(generator.choice(len(keys), p=weights / weights.sum()))]
 
 

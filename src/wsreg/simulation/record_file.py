@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
-from wsreg.geometry.json_file import read_json_object
+from wsreg.files.json_files import read_json_object
 from wsreg.simulation.parameters import (
     XrayParameters,
     parameters_from_record,

@@ -41,9 +41,9 @@ class Tool:
             opaque.
         kind: what it stands for.
         metal: what it is made of.
-        tip_share: radius and thickness at the last point, as shares of those at the first.
+        tip_fraction: radius and thickness at the last point, as fractions of those at the first.
         thread_pitch_px: distance between the crests of a thread.
-        thread_depth: depth of the thread's grooves as a share of the radius; 0 is smooth.
+        thread_depth: depth of the thread's grooves as a fraction of the radius; 0 is smooth.
     """
 
     points_px: tuple[tuple[float, float], ...]
@@ -51,7 +51,7 @@ class Tool:
     thickness_mm: float
     kind: ToolKind = "rod"
     metal: Metal = "steel"
-    tip_share: float = 1.0
+    tip_fraction: float = 1.0
     thread_pitch_px: float = 1.0
     thread_depth: float = 0.0
 
@@ -68,7 +68,7 @@ class Tool:
                 raise InputError(
                     f"tool {name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
-        for name in ("radius_px", "thickness_mm", "tip_share", "thread_pitch_px"):
+        for name in ("radius_px", "thickness_mm", "tip_fraction", "thread_pitch_px"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"tool {name} must be positive, got {getattr(self, name)}")
         if not 0.0 <= self.thread_depth < 1.0:
@@ -97,7 +97,7 @@ def metal_density(
 def _add_shadow(tool: Tool, parts: int, thickness_mm: Float32Array) -> None:
     """Add the metal of one tool, looking only at the pixels around it."""
     corners = np.asarray(tool.points_px)
-    reach = tool.radius_px * max(1.0, tool.tip_share) + 1.0
+    reach = tool.radius_px * max(1.0, tool.tip_fraction) + 1.0
     windows = []
     for axis, size in ((1, thickness_mm.shape[0]), (0, thickness_mm.shape[1])):
         low = (corners[:, axis].min() - reach + 0.5) * parts
@@ -107,11 +107,11 @@ def _add_shadow(tool: Tool, parts: int, thickness_mm: Float32Array) -> None:
     if row.size and column.size:
         across, along, side = _off_middle_line(corners, row[:, None], column[None, :])
         length = max(float(np.linalg.norm(np.diff(corners, axis=0), axis=1).sum()), 1e-9)
-        share = 1.0 + (tool.tip_share - 1.0) * along / length
+        fraction = 1.0 + (tool.tip_fraction - 1.0) * along / length
         # the crests of a helix on one side lie between those on the other
         turn = along / tool.thread_pitch_px + 0.5 * side
         groove = tool.thread_depth * np.abs(2.0 * (turn % 1.0) - 1.0)
-        radius = tool.radius_px * share * (1.0 - groove)
+        radius = tool.radius_px * fraction * (1.0 - groove)
         chord = np.sqrt(np.clip(1.0 - (across / radius) ** 2, 0.0, None))
         thickness_mm[windows[0], windows[1]] += (
             tool.thickness_mm * chord * radius / tool.radius_px
@@ -180,14 +180,16 @@ def _sample_wire(
 ) -> Tool:
     """A K-wire or guide wire: an arc of a parabola."""
     half_length = side_px * generator.uniform(0.25, 0.7)
-    bend = half_length * generator.uniform(-0.08, 0.08)
+    curvature_px = half_length * generator.uniform(-0.08, 0.08)
     angle = generator.uniform(0.0, 2.0 * math.pi)
     radius_mm = generator.uniform(0.8, 1.6)
     t = np.linspace(-1.0, 1.0, WIRE_POINTS)[:, None]
     along, across = _directions(angle)
     return Tool(
         kind="wire",
-        points_px=_as_points(middle + half_length * t * along + bend * (1.0 - t**2) * across),
+        points_px=_as_points(
+            middle + half_length * t * along + curvature_px * (1.0 - t**2) * across
+        ),
         radius_px=radius_mm * MAGNIFICATION / pixel_mm,
         thickness_mm=2.0 * radius_mm,
     )
@@ -205,7 +207,7 @@ def _sample_screw(generator: np.random.Generator, middle: FloatArray, pixel_mm: 
         ),
         radius_px=radius_mm * MAGNIFICATION / pixel_mm,
         thickness_mm=2.0 * radius_mm,
-        tip_share=generator.uniform(0.5, 0.9),
+        tip_fraction=generator.uniform(0.5, 0.9),
         thread_pitch_px=generator.uniform(1.2, 3.0) * MAGNIFICATION / pixel_mm,
         thread_depth=generator.uniform(0.15, 0.35),
     )

@@ -94,7 +94,7 @@ def simulate_scene(
 
 
 def _primary(parts: Sequence[ScenePart], camera: Camera, parameters: XrayParameters) -> FloatImage:
-    """[rows,columns] unscattered share of the open beam, blurred by the focal spot."""
+    """[rows,columns] unscattered fraction of the open beam, blurred by the focal spot."""
     from scipy.ndimage import gaussian_filter
 
     rows, columns = camera.rows, camera.columns

@@ -299,6 +299,6 @@ def _superellipse(
 
 
 def _smooth_union(first: Float32Array, second: Float32Array, width_mm: float) -> Float32Array:
-    share = np.clip(0.5 + 0.5 * (second - first) / width_mm, 0.0, 1.0)
-    joined = second + (first - second) * share - width_mm * share * (1.0 - share)
+    fraction = np.clip(0.5 + 0.5 * (second - first) / width_mm, 0.0, 1.0)
+    joined = second + (first - second) * fraction - width_mm * fraction * (1.0 - fraction)
     return np.asarray(joined, dtype=np.float32)

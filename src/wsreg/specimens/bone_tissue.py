@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 CORTICAL_G_PER_CM3 = 1.92
 MARROW_G_PER_CM3 = 0.95
 MUSCLE_G_PER_CM3 = 1.05
-CORTICAL_SHARE = 0.88
-"""Share of bone in the shell; the rest are pores."""
+CORTICAL_FRACTION = 0.88
+"""Fraction of bone in the shell; the rest are pores."""
 SHELL_EDGE_MM = 0.8
 """Over which the shell passes into trabeculae."""
 
@@ -32,8 +32,8 @@ class BoneKind:
 
     Args:
         shell_mm: thickness of the cortical shell.
-        trabecular: share of bone inside, near the shell.
-        core: share of bone deep inside, relative to that near the shell.
+        trabecular: fraction of bone inside, near the shell.
+        core: fraction of bone deep inside, relative to that near the shell.
         shaft_mm: thickness of the shell far from the joint, where there is a hollow shaft.
         closed_mm: gaps up to twice as wide are filled, and voxels that the surface touches count:
             in some people the shape model's two sides of a thin plate cross, which left holes.
@@ -113,11 +113,11 @@ def bone_voxels(
             mask &= signed_depth_mm(neighbours, spacing_mm) < -gap_mm
     generator = np.random.default_rng((person.tissue_seed, sorted(BONE_KINDS).index(name)))
     depth_mm = signed_depth_mm(mask, spacing_mm)
-    share = _bone_share(BONE_KINDS[name], depth_mm, grid, person, head_mm, generator)
+    fraction = _bone_fraction(BONE_KINDS[name], depth_mm, grid, person, head_mm, generator)
     filled = gaussian_filter(mask.astype(np.float32), 0.5)  # voxels that the surface cuts
     density = np.empty((*grid.shape, 2), dtype=np.float32)
-    density[..., 0] = ((1.0 - share) * MARROW_G_PER_CM3 - MUSCLE_G_PER_CM3) * filled
-    density[..., 1] = share * CORTICAL_G_PER_CM3 * filled
+    density[..., 0] = ((1.0 - fraction) * MARROW_G_PER_CM3 - MUSCLE_G_PER_CM3) * filled
+    density[..., 1] = fraction * CORTICAL_G_PER_CM3 * filled
     return BoneVoxels(grid=grid, mask=mask, density=density)
 
 
@@ -141,7 +141,7 @@ def _closed(mask: NDArray[np.bool_], reach_mm: float, spacing_mm: float) -> NDAr
     return closed | mask
 
 
-def _bone_share(
+def _bone_fraction(
     kind: BoneKind,
     depth_mm: Float32Array,
     grid: Grid,
@@ -149,7 +149,7 @@ def _bone_share(
     head_mm: FloatArray | None,
     generator: np.random.Generator,
 ) -> Float32Array:
-    """[D,H,W] share of each voxel that is bone, by depth under the surface."""
+    """[D,H,W] fraction of each voxel that is bone, by depth under the surface."""
     shell_mm: NDArray[Any] = (
         person.cortex * kind.shell_mm * np.exp(0.4 * smooth_noise(grid, 18.0, generator))
     )
@@ -166,8 +166,8 @@ def _bone_share(
     fine = smooth_noise(grid, 1.8, generator)
     trabecular = trabecular * np.exp(0.25 * coarse + 0.4 * fine)
     within_shell = np.clip((shell_mm - depth_mm) / SHELL_EDGE_MM + 0.5, 0.0, 1.0)
-    share = trabecular + within_shell * (CORTICAL_SHARE - trabecular)
-    return np.asarray(np.clip(share, 0.0, 0.97), dtype=np.float32)
+    fraction = trabecular + within_shell * (CORTICAL_FRACTION - trabecular)
+    return np.asarray(np.clip(fraction, 0.0, 0.97), dtype=np.float32)
 
 
 def _smoothstep(value: FloatArray, low: float, high: float) -> Float32Array:

@@ -47,10 +47,10 @@ def averaged(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
 
 
 def _box_weights(centres: NDArray[Any], width: float, size: int) -> Float32Array:
-    """[N,size] share of every value in the mean over a box around each centre, in voxels."""
+    """[N,size] weight of every value in the mean over a box around each centre, in voxels."""
     low, high = (centres[:, None] + side * width / 2.0 - np.arange(size) for side in (-1, 1))
-    weights = (_hat_integral(high) - _hat_integral(low)) / width
-    return np.asarray(weights, np.float32)
+    weights: Float32Array = ((_hat_integral(high) - _hat_integral(low)) / width).astype(np.float32)
+    return weights
 
 
 def _hat_integral(x: NDArray[Any]) -> NDArray[Any]:
@@ -82,11 +82,11 @@ def overlap(grid: Grid, other: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
 def _along(values: Float32Array, positions: NDArray[Any], axis: int) -> Float32Array:
     size = values.shape[axis]
     low = np.floor(positions).astype(int)
-    share = (positions - low).astype(np.float32)
+    fraction = (positions - low).astype(np.float32)
     broadcast = [1] * values.ndim
     broadcast[axis] = len(positions)
-    low_weight = np.where((low >= 0) & (low < size), 1.0 - share, 0.0).astype(np.float32)
-    high_weight = np.where((low >= -1) & (low + 1 < size), share, 0.0).astype(np.float32)
+    low_weight = np.where((low >= 0) & (low < size), 1.0 - fraction, 0.0).astype(np.float32)
+    high_weight = np.where((low >= -1) & (low + 1 < size), fraction, 0.0).astype(np.float32)
     read: Float32Array = np.take(values, np.clip(low, 0, size - 1), axis=axis)
     read *= low_weight.reshape(broadcast)
     upper = np.take(values, np.clip(low + 1, 0, size - 1), axis=axis)

@@ -132,7 +132,7 @@ def _body(size: VertebraSize) -> Surface:
         np.stack((x * w, y * w, level * half_height), axis=-1)
         for level, w in ((level, 0.88 + 0.12 * level**2) for level in levels)
     ]
-    hollow = [(share, 1.0 - 0.11 * (1.0 - share**2)) for share in (0.85, 0.6, 0.3)]
+    hollow = [(fraction, 1.0 - 0.11 * (1.0 - fraction**2)) for fraction in (0.85, 0.6, 0.3)]
     top = [
         np.stack((x * s, y * s, half_height.mean() * d + (half_height - half_height.mean()) * s),
                  axis=-1)

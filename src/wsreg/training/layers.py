@@ -7,6 +7,7 @@ in a file, and every step of the training makes new images from them.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ import torch
 from torch import Tensor
 
 from wsreg.datasets.sample import Sample
+from wsreg.errors import InputError
+from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.rendering.render import render
-from wsreg.segmentation.checkpoint import write_whole
 from wsreg.segmentation.region_names import region_name
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
@@ -119,7 +121,7 @@ def layers_at(
 def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
     """(masks [R,H,W] bool, known [R] bool) of an X-ray: the CT's labels at the true poses.
 
-    A femur whose pose is not vouched for, and what the CT lacks, is not known.
+    A femur whose pose is not valid, and what the CT lacks, is not known.
     """
     there = [label for label in labels if label in sample.volume.label_values]
     femurs = {_femur(sample, label) for label in there}
@@ -140,21 +142,14 @@ def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 def cached_layers(path: Path, source: str, make: Callable[[], Layers]) -> Layers:
     """The layers in a file, made and written first if it is not there or of another ``source``."""
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import save_file
-
     if path.exists():
-        try:
-            with safe_open(path, "pt") as file:
-                if (file.metadata() or {}).get("source") == source:
-                    return Layers(
-                        attenuation=file.get_tensor("attenuation"), masks=file.get_tensor("masks")
-                    )
-        except SafetensorError:
-            pass  # damaged: made again
+        with contextlib.suppress(InputError):  # damaged: made again
+            tensors, note = read_tensors(path)
+            if note.get("source") == source:
+                return Layers(attenuation=tensors["attenuation"], masks=tensors["masks"])
     layers = make()
     tensors = {"attenuation": layers.attenuation, "masks": layers.masks}
-    write_whole(path, lambda partial: save_file(tensors, partial, metadata={"source": source}))
+    write_tensors(path, tensors, {"source": source})
     return layers
 
 
@@ -180,11 +175,7 @@ def _femur(sample: Sample, label: int) -> str | None:
 
 
 def _true_pose(sample: Sample, femur: str | None) -> Tensor | None:
-    if femur is None:
-        return sample.camera_from_ct
-    return (
-        sample.camera_from_left_femur if femur == "left-femur" else sample.camera_from_right_femur
-    )
+    return sample.poses.get(femur or "pelvis")
 
 
 def _middle(sample: Sample) -> Tensor:

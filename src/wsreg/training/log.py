@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from wsreg.segmentation.checkpoint import write_whole
+from wsreg.files.whole import staged_file
 
 LOG_FILE = "log.csv"
 
@@ -25,14 +25,13 @@ def append_log(folder: Path, step: int, metrics: Mapping[str, float]) -> None:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.DictReader(stream) if int(row["step"]) < step]
     row = {"step": str(step), **{name: f"{value:.5f}" for name, value in metrics.items()}}
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(row), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows([*rows, row])
-
-    write_whole(path, write)
+    with (
+        staged_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, fieldnames=list(row), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows([*rows, row])
     with SummaryWriter(str(folder / "tensorboard"), purge_step=step) as events:
         for name, value in metrics.items():
             events.add_scalar(name.replace(" ", "/"), value, step)

@@ -14,32 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-INVERTED_SHARE = 0.05
-TURNED_SHARE = 0.05
-MIRRORED_SHARE = 0.5
+INVERTED_FRACTION = 0.05
+TURNED_FRACTION = 0.05
+MIRRORED_FRACTION = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Randomisation:
-    """Of one image.
+    """What makes one image differ.
 
     Args:
         attenuation: factor of each layer (everything else first).
         gamma: exponent of the grey scale.
-        noise: standard deviation as a share of the grey scale's range.
+        noise: standard deviation as a fraction of the grey scale's range.
         blur_px: standard deviation.
-        scatter: share of a veil that follows the blurred image.
+        scatter: fraction of a glare that follows the blurred image.
         slope: (column, row) gradient of brightness over the image.
         inverted: whether bright and dark change places.
         mirrored: whether left and right change places, of the image and of its regions' names.
         turn_rad: how far the image is turned in its plane.
         zoom: its magnification.
-        shift: (columns, rows) of its way, as shares.
-        collimator: (centre column, centre row, half width, half height) as shares, round if the
+        shift: (columns, rows) of its way, as fractions.
+        collimator: (centre column, centre row, half width, half height) as fractions, round if the
             half height is 0; None for an open field.
         blade: grey behind the collimator.
-        boxes: (left, top, right, bottom, grey) as shares: erased parts.
-        rods: (column, row, angle, half width, half length, darkness) as shares: tools.
+        boxes: (left, top, right, bottom, grey) as fractions: erased parts.
+        rods: (column, row, angle, half width, half length, darkness) as fractions: tools.
         seed: of the noise.
     """
 
@@ -62,17 +62,18 @@ class Randomisation:
 
 
 def sample_randomisation(
-    generator: np.random.Generator, layers: int, disturbed_share: float = 1.0
+    generator: np.random.Generator, layers: int, augmented_fraction: float = 1.0
 ) -> Randomisation:
-    """Draw one.
+    """Draw what makes an image differ.
 
     Args:
         generator: to draw from.
         layers: everything else and the regions.
-        disturbed_share: of the images that look unlike a clean one; the others are only placed.
+        augmented_fraction: fraction of the images whose intensities are unlike a clean one's; the
+            others are only mirrored and moved.
     """
     r = _sample_everything(generator, layers)
-    if generator.random() < disturbed_share:
+    if generator.random() < augmented_fraction:
         return r
     plain = (1.0,) * layers
     return Randomisation(
@@ -107,9 +108,9 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
         blur_px=uniform(0.0, 1.5),
         scatter=uniform(0.0, 0.6),
         slope=(generator.normal(0.0, 0.2), generator.normal(0.0, 0.2)),
-        inverted=bool(generator.random() < INVERTED_SHARE),
-        mirrored=bool(generator.random() < MIRRORED_SHARE),
-        turn_rad=np.pi * (generator.random() < TURNED_SHARE) + np.radians(uniform(-12.0, 12.0)),
+        inverted=bool(generator.random() < INVERTED_FRACTION),
+        mirrored=bool(generator.random() < MIRRORED_FRACTION),
+        turn_rad=np.pi * (generator.random() < TURNED_FRACTION) + np.radians(uniform(-12.0, 12.0)),
         zoom=float(np.exp(generator.normal(0.0, 0.08))),
         shift=(uniform(-0.08, 0.08), uniform(-0.08, 0.08)),
         collimator=collimator,
@@ -120,23 +121,23 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
     )
 
 
-def composed(layers: Tensor, randomisation: Randomisation) -> Tensor:
+def mix_layers(layers: Tensor, randomisation: Randomisation) -> Tensor:
     """[H,W] float32 attenuation of layers [L,H,W] with factors of their own."""
     factors = torch.tensor(randomisation.attenuation, dtype=torch.float32)
     return torch.einsum("l,lhw->hw", factors, layers.float())
 
 
-def disturbed(image: Tensor, r: Randomisation) -> Tensor:
-    """[H,W] the image as another detector would show it, from 0 to about 1, not yet placed."""
+def augment_intensity(image: Tensor, r: Randomisation) -> Tensor:
+    """[H,W] the image as another detector would show it, from 0 to about 1, not yet moved."""
     from torch.nn.functional import interpolate
 
     rows, columns = image.shape
     low, high = torch.quantile(image[::4, ::4], torch.tensor([0.02, 0.98]))
     grey = ((image - low) / (high - low).clamp(min=1e-6)).clamp(-0.2, 1.5)
-    veil = interpolate(
+    glare = interpolate(
         interpolate(grey[None, None], (6, 6), mode="area"), (rows, columns), mode="bicubic"
     )[0, 0]
-    grey = (1.0 - r.scatter) * grey + r.scatter * veil
+    grey = (1.0 - r.scatter) * grey + r.scatter * glare
     grey = grey.clamp(min=0.0) ** r.gamma
     row = torch.linspace(-0.5, 0.5, rows)[:, None]
     column = torch.linspace(-0.5, 0.5, columns)[None, :]
@@ -154,12 +155,13 @@ def disturbed(image: Tensor, r: Randomisation) -> Tensor:
     return _erased(grey, r, row + 0.5, column + 0.5)
 
 
-def placed(
-    image: Tensor, masks: Tensor, shown: Tensor, r: Randomisation, partners: Sequence[int]
+def augment_geometry(
+    image: Tensor, masks: Tensor, valid: Tensor, r: Randomisation, partners: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The image [H,W], its masks and where they count [R,H,W] mirrored, turned, magnified, shifted.
+    """The image [H,W], its masks [R,H,W] and where they are valid, mirrored, turned, magnified and
+    shifted alike.
 
-    What comes in over the border does not count.  ``partners`` are the indices of the regions that
+    What comes in over the border is not valid.  ``partners`` are the indices of the regions that
     a mirror makes of the regions (:func:`mirror_partners`).
     """
     from torch.nn.functional import affine_grid, grid_sample
@@ -171,8 +173,8 @@ def placed(
     grid = affine_grid(theta, [1, 1, *image.shape], align_corners=False)
     if r.mirrored:
         twins = list(partners)
-        image, masks, shown = image.flip(1), masks[twins].flip(2), shown[twins].flip(2)
-    flags = torch.cat((masks, shown))[None].float()
+        image, masks, valid = image.flip(1), masks[twins].flip(2), valid[twins].flip(2)
+    flags = torch.cat((masks, valid))[None].float()
     moved = grid_sample(image[None, None], grid, padding_mode="border", align_corners=False)
     flags = grid_sample(flags, grid, mode="nearest", align_corners=False)[0] > 0.5
     return moved[0, 0], flags[: len(masks)], flags[len(masks) :]
@@ -196,7 +198,7 @@ def _erased(grey: Tensor, r: Randomisation, row: Tensor, column: Tensor) -> Tens
 
 
 def open_field(r: Randomisation, size_px: int) -> Tensor:
-    """[S,S] bool: what the collimator leaves open of an image not yet placed."""
+    """[S,S] bool: what the collimator leaves open of an image not yet moved."""
     column = torch.linspace(0.0, 1.0, size_px)[None, :]
     row = column.T
     if r.collimator is None:
@@ -220,6 +222,6 @@ def _blurred(image: Tensor, sigma_px: float) -> Tensor:
     return blurred
 
 
-def _count(generator: np.random.Generator, share: float) -> int:
-    """How many of something that a share of the images has: mostly one."""
-    return int(generator.integers(1, 3)) if generator.random() < share else 0
+def _count(generator: np.random.Generator, fraction: float) -> int:
+    """How many of something that a fraction of the images has: mostly one."""
+    return int(generator.integers(1, 3)) if generator.random() < fraction else 0

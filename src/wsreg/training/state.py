@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,104 +12,96 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.segmentation.checkpoint import WEIGHTS_FILE, write_whole
-from wsreg.training.config import TrainingConfig
-from wsreg.training.data import TrainingData
+from wsreg.files.plans import differing_keys
+from wsreg.files.tensor_file import read_tensors, write_tensors
+from wsreg.networks.checkpoint import load_weights
 
 STATE_FILE = "state.safetensors"
 
-
-def run_signature(data: TrainingData, config: TrainingConfig, setting: Mapping[str, Any]) -> str:
-    """What a state must share with the run that goes on from it.
-
-    Args:
-        data: learnt from.
-        config: settings.
-        setting: what else the answer depends on: weights to start from, devices, precision.
-    """
-    return json.dumps(
-        {
-            **dataclasses.asdict(config),
-            **setting,
-            "data": data.sha256,
-            "held_out": data.held_out_names,
-            "rois": data.roi_names,
-        },
-        sort_keys=True,
-    )
+RENAMED = {"xray_share": "xray_fraction"}
+"""Settings that states written before have under another name."""
 
 
-def weights_sha256(folder: Path | None) -> str:
-    """Of the weights that a training starts from; empty without any."""
-    if folder is None:
-        return ""
-    with (folder / WEIGHTS_FILE).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def settings_of(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass and of the dataclasses in it, side by side."""
+    settings: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        settings |= settings_of(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return settings
 
 
 def save_state(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    signature: str,
+    plan: Mapping[str, Any],
     step: int,
 ) -> None:
-    """Weights and moments in one file, which is replaced whole."""
-    from safetensors.torch import save_file
+    """Write weights and moments to one file, which is replaced whole.
 
+    Args:
+        folder: of the training.
+        network, optimiser: as they are after ``step`` steps.
+        plan: all that the weights depend on, in JSON's types; a run that goes on has the same.
+        step: steps made.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     tensors = {f"weights.{k}": v for k, v in network.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"moments.{index}.{k}": v for k, v in moments.items()}
-    # Copies: safetensors refuses tensors that share memory, as tied weights do.
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    note = {"step": str(step), "signature": signature}
-    write_whole(folder / STATE_FILE, lambda path: save_file(tensors, path, metadata=note))
+    note = {"step": str(step), "signature": json.dumps(plan, sort_keys=True)}
+    write_tensors(folder / STATE_FILE, tensors, note)
 
 
 def restore_state(
     folder: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    signature: str,
+    plan: Mapping[str, Any],
+    defaults: Mapping[str, Any],
 ) -> int:
-    """Put the last state back, if there is one; the step to go on from.
+    """Put the last state back, if there is one, and return the step to go on from.
+
+    Args:
+        folder: of the training.
+        network, optimiser: made as for a new run.
+        plan: of this run.
+        defaults: what a setting was that did not exist yet when the state was written.
 
     Raises:
-        InputError: it is of another run, or damaged.
+        InputError: it is of another plan, or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = folder / STATE_FILE
     if not path.exists():
         return 0
     try:
-        with safe_open(path, "pt") as file:
-            note = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+        tensors, note = read_tensors(path)
+    except InputError as error:
         raise InputError(
             f"{path} is damaged ({error}); delete it to begin the training again"
         ) from None
-    # A setting that did not exist yet when the state was written had its default value.
-    found = json.dumps(
-        {**dataclasses.asdict(TrainingConfig()), **json.loads(note["signature"])}, sort_keys=True
-    )
-    if found != signature:
+    found = {RENAMED.get(key, key): value for key, value in json.loads(note["signature"]).items()}
+    differing = differing_keys({**defaults, **found}, {**defaults, **plan})
+    if differing:
         raise InputError(
-            f"{folder} holds the state of a training with other settings or data; "
-            "name another folder or delete it"
+            f"{folder} holds the state of a training with other settings or data "
+            f"({', '.join(differing)} differ); name another folder or delete it"
         )
-    network.load_state_dict(dict(_below(tensors, "weights.")))
+    load_weights(network, _below(tensors, "weights."), folder)
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "moments."):
+    for name, tensor in _below(tensors, "moments.").items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = tensor
-    state = optimiser.state_dict()
-    optimiser.load_state_dict({**state, "state": moments})
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     return int(note["step"])
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in tensors.items():
-        if name.startswith(prefix):
-            yield name.removeprefix(prefix), tensor
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -19,13 +19,13 @@ from wsreg.volumes.image_files import last_line
 from wsreg.volumes.voxel_image import VoxelImage, check_affine
 
 GAP_TOLERANCE = 0.05
-"""Share of the usual slice distance by which one distance may differ."""
+"""Fraction of the usual slice distance by which one distance may differ."""
 
 LEAST_GAP_MM = 1e-3
 """Slices closer than this lie at the same position."""
 
 LINE_TOLERANCE = 0.1
-"""Share of the usual slice distance by which a slice may lie off the evenly divided line."""
+"""Fraction of the usual slice distance by which a slice may lie off the evenly divided line."""
 
 _TAGS = (
     "Columns",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 from wsreg.volumes.voxel_image import VoxelImage, check_affine, check_is_3d
@@ -59,13 +60,23 @@ def _read_nifti(path: Path) -> VoxelImage:
     except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
         raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
     slope, intercept = image.dataobj.slope, image.dataobj.inter
-    if (slope, intercept) != (1, 0):  # nibabel would scale in float64: twice the time and memory
-        voxels = voxels.astype(np.float32)
-        voxels *= slope
-        voxels += intercept
+    if (slope, intercept) != (1, 0):
+        voxels = _scaled(voxels, float(slope), float(intercept))
     to_mm = MM_PER_UNIT[image.header.get_xyzt_units()[0]]
     ct_from_voxel = LPS_FROM_RAS @ np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
     return VoxelImage(voxels, ct_from_voxel)
+
+
+def _scaled(voxels: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
+    """Slope and intercept applied; nibabel would do so in float64: twice the time and memory."""
+    small_whole = voxels.dtype.kind in "iu" and voxels.itemsize <= 2
+    if small_whole and slope == 1 and intercept.is_integer() and abs(intercept) < 2**30:
+        whole: NDArray[Any] = np.add(voxels, int(intercept), dtype=np.int32)
+        return whole
+    scaled = voxels.astype(np.float32)
+    scaled *= slope
+    scaled += intercept
+    return scaled
 
 
 def _check_has_orientation(header: Any, path: Path) -> None:

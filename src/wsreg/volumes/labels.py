@@ -17,7 +17,7 @@ from wsreg.volumes.image_files import read_image_file
 from wsreg.volumes.voxel_image import VoxelImage
 
 LEAST_OVERLAP = 0.5
-"""Share of the labelled volume that must lie inside the CT."""
+"""Fraction of the labelled volume that must lie inside the CT."""
 
 SAME_GRID_TOLERANCE_MM = 1e-3
 NAME_COLUMNS = ("structure", "name")
@@ -90,10 +90,10 @@ def _onto_grid(image: VoxelImage, ct: VoxelImage, path: Path) -> NDArray[Any]:
         order=0,
         mode="grid-constant",
     )
-    share = _labelled_mm3(resampled, ct) / _labelled_mm3(image.voxels, image)
-    if share < LEAST_OVERLAP:
+    fraction = _labelled_mm3(resampled, ct) / _labelled_mm3(image.voxels, image)
+    if fraction < LEAST_OVERLAP:
         raise InputError(
-            f"labels {path} must lie inside the CT, got only {share:.0%} of the labelled volume "
+            f"labels {path} must lie inside the CT, got only {fraction:.0%} of the labelled volume "
             "there (labels of another patient's grid?)"
         )
     return resampled

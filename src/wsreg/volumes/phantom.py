@@ -177,9 +177,9 @@ def _rod(start: Point, end: Point, radius: float) -> _Shape:
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
         from_first = [p - c for p, c in zip((x, y, z), first, strict=True)]
-        share = sum(p * a for p, a in zip(from_first, along, strict=True)) / (along @ along)
-        share = np.clip(share, 0, 1)
-        off = [p - share * a for p, a in zip(from_first, along, strict=True)]
+        fraction = sum(p * a for p, a in zip(from_first, along, strict=True)) / (along @ along)
+        fraction = np.clip(fraction, 0, 1)
+        off = [p - fraction * a for p, a in zip(from_first, along, strict=True)]
         depth: Array = radius - np.sqrt(sum(o * o for o in off))
         return depth
 

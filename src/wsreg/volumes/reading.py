@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.volumes.dicom_series import is_dicom, read_dicom_series
 from wsreg.volumes.image_files import has_known_suffix, read_image_file
 from wsreg.volumes.labels import read_label_names, read_labels
-from wsreg.volumes.volume import Volume
 from wsreg.volumes.voxel_image import VoxelImage
+
+if TYPE_CHECKING:
+    from wsreg.volumes.volume import Volume
 
 LOWEST_HU, HIGHEST_HU = -32768.0, 65535.0
 """Scanner padding goes down to -32768; metal on the extended 16-bit scale up to 64511."""
@@ -56,11 +56,18 @@ def read_volume(
     hu = _as_hounsfield(image.voxels, path)
     if labels is None and label_names is not None:
         raise InputError("label_names needs labels, got names without a label map")
+    label_map = None if labels is None else read_labels(Path(labels), image)
+    names = read_label_names(label_names)
+    # Not before: torch takes a second to load, which another thread may do while this one unpacks.
+    import torch
+
+    from wsreg.volumes.volume import Volume
+
     return Volume(
-        hu=hu,
+        hu=torch.from_numpy(hu),
         ct_from_voxel=torch.from_numpy(image.ct_from_voxel),
-        labels=None if labels is None else torch.from_numpy(read_labels(Path(labels), image)),
-        label_names=read_label_names(label_names),
+        labels=None if label_map is None else torch.from_numpy(label_map),
+        label_names=names,
     )
 
 
@@ -72,10 +79,11 @@ def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
     return read_image_file(path)
 
 
-def _as_hounsfield(voxels: NDArray[Any], source: object) -> Tensor:
+def _as_hounsfield(voxels: NDArray[Any], source: object) -> NDArray[Any]:
     """The voxels as int16 or float32, once they pass as Hounsfield units."""
     lowest, highest = float(voxels.min()), float(voxels.max())
-    if not np.isfinite(voxels.sum(dtype=np.float64)):
+    whole_numbers = voxels.dtype.kind in "iu"
+    if not whole_numbers and not np.isfinite(voxels.sum(dtype=np.float64)):
         raise InputError(f"{source} must hold finite Hounsfield units, got NaN or infinite voxels")
     if lowest == highest:
         raise InputError(f"{source} must hold a CT, got the same value {lowest:g} everywhere")
@@ -92,6 +100,6 @@ def _as_hounsfield(voxels: NDArray[Any], source: object) -> Tensor:
         )
     if highest <= np.iinfo(np.int16).max:
         whole = voxels.astype(np.int16)
-        if np.array_equal(whole, voxels):
-            return torch.from_numpy(whole)
-    return torch.from_numpy(voxels.astype(np.float32))
+        if whole_numbers or np.array_equal(whole, voxels):
+            return whole
+    return voxels.astype(np.float32)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
-from wsreg.geometry.views import view_pose
+from wsreg.geometry.views import pose_towards
 from wsreg.volumes.volume import Volume
 
 
-def frontal_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
+def view_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
     """[4,4] float64 ``camera_from_ct`` with the volume's centre in the middle of the image.
 
     Args:
@@ -21,4 +23,10 @@ def frontal_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") 
     Raises:
         InputError: for an unknown view.
     """
-    return view_pose(volume.centre_mm, camera, view)
+    return pose_towards(volume.centre_mm, camera, view)
+
+
+def frontal_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
+    """Old name of :func:`view_pose`, which takes lateral views as well."""
+    warnings.warn("frontal_pose is now view_pose", DeprecationWarning, stacklevel=2)
+    return view_pose(volume, camera, view)

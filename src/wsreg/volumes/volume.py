@@ -80,9 +80,13 @@ class Volume:
     @cached_property
     def attenuation(self) -> Tensor:
         """[D,H,W] float32 linear attenuation in 1/mm."""
-        hu = self.hu.to(torch.float32, copy=True)
-        scaled = hu.add_(1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
-        return scaled.masked_fill_(self.hu <= self.air_hu, 0.0)
+        return self.attenuation_of(self.hu)
+
+    def attenuation_of(self, hu: Tensor) -> Tensor:
+        """Return float32 linear attenuation (1/mm) of Hounsfield units of any shape, as here."""
+        scaled = hu.to(torch.float32, copy=True)
+        scaled.add_(1000.0).mul_(WATER_ATTENUATION_PER_MM / 1000.0)
+        return scaled.masked_fill_(hu <= self.air_hu, 0.0)
 
     @cached_property
     def label_values(self) -> tuple[int, ...]:

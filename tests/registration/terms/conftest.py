@@ -10,7 +10,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.resampling import resample_isotropic
-from wsreg.volumes.views import frontal_pose
+from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 NAMES = ("hip_left", "hip_right", "sacrum")
@@ -28,7 +28,7 @@ def _blocky(phantom: Volume) -> Volume:
 
 @pytest.fixture(name="pose", scope="session")
 def _pose(blocky: Volume, tiny_camera: Camera) -> Tensor:
-    return frontal_pose(blocky, tiny_camera)
+    return view_pose(blocky, tiny_camera)
 
 
 @pytest.fixture(name="target", scope="session")

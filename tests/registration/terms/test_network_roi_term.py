@@ -10,16 +10,16 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
+from wsreg.networks.medsam import MedSam, windowed
+from wsreg.networks.normalisation import normalised
+from wsreg.networks.unet import UNet, UNetConfig
 from wsreg.registration.projection import Projection
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.roi_masks import RoiMasks
 from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.rendering.render import render
-from wsreg.segmentation.medsam import MedSam, windowed
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.segmentation.segmenter import normalised
-from wsreg.segmentation.unet import UNet, UNetConfig
 from wsreg.similarity.chamfer import distance_maps
 from wsreg.volumes.volume import Volume
 

@@ -1,0 +1,1 @@
+"""Files: written whole or not at all, strict JSON, hashes, and what lets a stopped run go on."""

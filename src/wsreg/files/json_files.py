@@ -1,0 +1,58 @@
+"""JSON files: written strictly, read with clear errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from wsreg.errors import InputError
+from wsreg.files.whole import write_text
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write strict JSON, whole or not at all; NaN and infinity are a ``ValueError``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: for a missing or unreadable file, or invalid JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} must be valid JSON: {error}") from None
+
+
+def read_json_object(
+    path: str | Path, required: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields of a JSON object; every required one is there and none is unknown.
+
+    Raises:
+        InputError: for a missing or unreadable file, invalid JSON, missing or unknown fields.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    missing = [name for name in required if name not in content]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}")
+    unknown = sorted(set(content) - set(required) - set(optional))
+    if unknown:
+        known = ", ".join((*required, *optional))
+        raise InputError(f"{path} has unknown fields {', '.join(unknown)}; known are {known}")
+    return content

@@ -1,0 +1,91 @@
+"""A run's finished pieces as arrays in a folder: one file each, written whole, by any process.
+
+A run that was stopped goes on with the pieces that are there.  For many small results that one
+process writes and people read, see :mod:`wsreg.files.journal`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsreg.errors import InputError
+from wsreg.files.json_files import read_json, write_json
+from wsreg.files.plans import differing_keys
+from wsreg.files.whole import staged_file
+
+PLAN_FILE = "plan.json"
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """A folder of finished pieces, each known by a name such as ``17-1882/003``.
+
+    Args:
+        path: of the folder.
+    """
+
+    path: Path
+
+    def has(self, name: str) -> bool:
+        """Whether a piece is finished."""
+        return self._file(name).exists()
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Write a piece, whole or not at all.
+
+        Raises:
+            InputError: it cannot be written (the disk is full, say).
+        """
+        with staged_file(self._file(name)) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **dict(arrays), allow_pickle=False)
+
+    def load(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read a finished piece.
+
+        Raises:
+            InputError: there is none of this name, or it is damaged.
+        """
+        file = self._file(name)
+        try:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{file} cannot be read ({error}); delete it to have it made again"
+            ) from error
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.npz"
+
+
+def open_pieces(path: Path, plan: Mapping[str, Any], *, of: str = "run") -> Pieces:
+    """Begin a folder of pieces, or go on with the one that is there.
+
+    Args:
+        path: of the folder.
+        plan: what is being made, in JSON's types; pieces of another plan do not fit.
+        of: what the pieces make, for the error.
+
+    Raises:
+        InputError: the folder holds pieces of another plan, or cannot be written.
+    """
+    file = path / PLAN_FILE
+    if not file.exists():
+        write_json(file, plan)
+        return Pieces(path=path)
+    differing = differing_keys(read_json(file), plan)
+    if differing:
+        raise InputError(
+            f"{path} holds pieces of another {of} ({', '.join(differing)} differ); "
+            "delete that folder or name another --out"
+        )
+    return Pieces(path=path)

@@ -1,0 +1,50 @@
+"""Named tensors in one safetensors file with a few words about them.  No pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.files.whole import staged_file
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, str]) -> None:
+    """Write tensors from any device, whole or not at all.
+
+    Args:
+        path: of the file.
+        tensors: of any shapes and types, by name.
+        note: kept in the file's header.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    # Copies: safetensors refuses tensors that share memory, as tied weights do.
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with staged_file(path) as temporary:
+        try:
+            save_file(copies, temporary, metadata=dict(note) or None)
+        except SafetensorError as error:  # its way to say that the disk is full
+            raise InputError(f"cannot write to {path}: {error}") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file, on the CPU, and the note in its header.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""Networks, and their checkpoints: weights and what they are."""

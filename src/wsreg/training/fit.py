@@ -1,0 +1,182 @@
+"""Fit a network to a task: one loop for any network, which goes on after a kill as if nothing
+had happened."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wsreg.errors import InputError
+from wsreg.networks.checkpoint import ModelCard, save_checkpoint
+from wsreg.training.config import FitConfig, learning_rate
+from wsreg.training.log import append_log
+from wsreg.training.state import restore_state, save_state, settings_of
+
+CLIP_NORM = 1.0
+"""Longest gradient that a step is made with."""
+
+Batch = tuple[Tensor, ...]
+Progress = Callable[[str, int, int], None]
+
+
+class TaskConfig(Protocol):
+    """Settings of a task: a frozen dataclass of plain values with defaults, one of them ``fit``."""
+
+    @property
+    def fit(self) -> FitConfig:
+        """How the network is fitted."""
+
+
+class Task(Protocol):
+    """What a network is to learn.  Nothing is drawn but from the seed and the numbers given."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with its first weights; :func:`fit` changes it in place."""
+
+    @property
+    def config(self) -> TaskConfig:
+        """Settings, which a run that goes on must share."""
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """What else it must share, plain values: data, first weights."""
+
+    def batch(self, step: int, number: int) -> Batch:
+        """Tensors on the CPU that are learnt from.
+
+        Args:
+            step: of the optimiser, for what grows harder.
+            number: of the batch; as the step, but for each device its own.
+        """
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Scalar loss of a batch on the network's device."""
+
+    def validate(self, network: nn.Module, step: int) -> Mapping[str, float]:
+        """Metrics on what is held out, without gradients; NaN for what cannot be measured."""
+
+    def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
+        """What the checkpoint after ``step`` steps says of itself; ``metrics`` are finite."""
+
+
+def fit(
+    task: Task,
+    folder: Path,
+    *,
+    accelerator: str = "cpu",
+    devices: int = 1,
+    precision: str = "32-true",
+    minutes: float = math.inf,
+    progress: Progress = lambda stage, done, total: None,
+) -> ModelCard:
+    """Train, going on from the last state in the folder if there is one.
+
+    A run that was killed and goes on ends with the same weights as one that was not: what a step
+    sees follows from seed and step alone.
+
+    Args:
+        task: what to learn; its network is changed in place.
+        folder: gets model.safetensors, model.json, log.csv, TensorBoard's events and the state.
+        accelerator: Lightning Fabric's: ``cpu``, ``cuda``, ``auto``.
+        devices: how many; each works on batches of its own.
+        precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
+        minutes: after which to stop at the next state; started again, the run goes on.
+        progress: called with (stage, done, total), first with the step that the run goes on from.
+
+    Returns:
+        The card of the last checkpoint that was written.
+
+    Raises:
+        InputError: the accelerator is absent, the state is of other settings or data, the loss is
+            not finite any more, or the folder cannot be written.
+    """
+    config, network = task.config.fit, task.network
+    fabric = _fabric(accelerator, devices, precision)
+    optimiser = _optimiser(network, config)
+    plan = {
+        **settings_of(task.config), **task.origin, "devices": devices, "precision": precision,
+    }  # fmt: skip
+    model, fabric_optimiser = fabric.setup(network, optimiser)
+    defaults = settings_of(type(task.config)())
+    begin = restore_state(folder, network, optimiser, plan, defaults)  # onto the device
+    progress("training", begin, config.steps)
+    losses: list[float] = []
+    card = task.card(begin, {})
+    stop = time.monotonic() + 60.0 * minutes
+    for step in range(begin, config.steps):
+        losses.append(_train_step(fabric, model, fabric_optimiser, task, step))
+        progress("training", step + 1, config.steps)
+        if (step + 1) % config.save_every and step + 1 < config.steps:
+            continue
+        metrics = {"loss": float(np.mean(losses)), **_validated(task, model, step)}
+        losses.clear()
+        card = task.card(step + 1, {k: v for k, v in metrics.items() if math.isfinite(v)})
+        if fabric.is_global_zero:  # the state last: what a kill cuts off is then done again
+            save_checkpoint(folder, card, network.state_dict())
+            append_log(folder, step + 1, metrics)
+            save_state(folder, network, optimiser, plan, step + 1)
+        if time.monotonic() > stop:
+            break
+    return card
+
+
+def _train_step(
+    fabric: Any, model: nn.Module, optimiser: torch.optim.Optimizer, task: Task, step: int
+) -> float:
+    """Make a step and return the loss before it."""
+    config = task.config.fit
+    model.train()
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(config, step)
+    number = step * fabric.world_size + fabric.global_rank
+    # What a network itself draws, as for dropout, follows from seed and number too.
+    torch.manual_seed(((config.seed << 32) + number) % 2**63)
+    batch = tuple(tensor.to(fabric.device) for tensor in task.batch(step, number))
+    loss = task.loss(model, batch)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise InputError(
+            f"training diverged: the loss is {value} at step {step}; lower the learning rate"
+        )
+    optimiser.zero_grad()
+    fabric.backward(loss)
+    fabric.clip_gradients(model, optimiser, max_norm=CLIP_NORM)
+    optimiser.step()
+    return value
+
+
+def _validated(task: Task, model: nn.Module, step: int) -> Mapping[str, float]:
+    model.eval()
+    with torch.no_grad():
+        return task.validate(model, step)
+
+
+def _fabric(accelerator: str, devices: int, precision: str) -> Any:
+    from lightning_fabric import Fabric
+
+    if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+        raise InputError("accelerator cuda needs a GPU, this machine has none that torch can use")
+    if devices < 1:
+        raise InputError(f"devices must be at least 1, got {devices}")
+    if accelerator in ("cuda", "gpu") and devices > torch.cuda.device_count():
+        raise InputError(
+            f"devices must be at most the {torch.cuda.device_count()} GPUs here, got {devices}"
+        )
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def _optimiser(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if config.optimiser == "adam":
+        return torch.optim.Adam(trained, lr=config.learning_rate)
+    return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -1,0 +1,30 @@
+"""Choices by name that the packages and the command line share.
+
+They lie here because the command line names them in its help, for which nothing heavy is loaded.
+"""
+
+from typing import Literal
+
+Backend = Literal["auto", "numba", "reference"]
+"""Renderer: ``auto`` takes the fastest that runs on the poses' device."""
+
+CollimatorShape = Literal["none", "circle", "rectangle"]
+"""Shape of the exposed field of a simulated X-ray."""
+
+ExampleName = Literal["chest", "pelvis"]
+"""A real CT that can be fetched to try things on."""
+
+DemoSource = Literal["specimen", ExampleName, "phantom"]
+"""Where the CT of a demo comes from."""
+
+Intensity = Literal["auto", "transmission", "attenuation"]
+"""What stored pixel values are: air is bright (transmission) or bone is (attenuation)."""
+
+Method = Literal["gauss-newton", "adam"]
+"""Solver of a registration: Levenberg-Marquardt, or the paper's loop."""
+
+PresetName = Literal["small", "paper", "tiny"]
+"""Size of a virtual cohort."""
+
+ViewName = Literal["PA", "AP", "LAT", "RLAT"]
+"""Named radiographic view: rays run to the front, to the back, to the left, to the right."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wsreg.errors import InputError
+from wsreg.files.json_files import read_json, read_json_object, write_json
+
+
+def test_reads_the_fields_of_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1, "b": [2]}', encoding="utf-8-sig")
+    assert read_json_object(path, ("a",), ("b",)) == {"a": 1, "b": [2]}
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json does not exist"):
+        read_json_object(tmp_path / "nowhere.json", ())
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_json_object(tmp_path, ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe\x00", b'{"a": 1,}', b"[" * 100_000, b"9" * 5000],
+    ids=["empty", "cut", "binary", "comma", "deep", "long number"],
+)
+def test_what_is_no_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json must be valid JSON"):
+        read_json_object(path, ())
+
+
+def test_json_that_is_no_object(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[1, 2]")
+    with pytest.raises(InputError, match="must hold a JSON object, got list"):
+        read_json_object(path, ())
+
+
+def test_every_missing_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"b": 1}')
+    with pytest.raises(InputError, match=r"lacks a, c$"):
+        read_json_object(path, ("a", "b", "c"))
+
+
+def test_unknown_fields_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1, "z": 2, "y": 3}')
+    with pytest.raises(InputError, match=r"unknown fields y, z; known are a, b"):
+        read_json_object(path, ("a",), ("b",))
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": [1, 2.5, None]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", float("nan"))
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_any_content_comes_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", ["µ", 1, None])
+    assert read_json(tmp_path / "a.json") == ["µ", 1, None]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wsreg.errors import InputError
+from wsreg.files.pieces import open_pieces
+
+PLAN = {"seed": 0, "preset": "tiny"}
+
+
+def test_a_piece_comes_back_and_survives_reopening(tmp_path: Path) -> None:
+    parts = open_pieces(tmp_path / "x.parts", PLAN)
+    assert not parts.has("a/001")
+    parts.save("a/001", {"image": np.arange(6).reshape(2, 3)})
+    again = open_pieces(tmp_path / "x.parts", PLAN)
+    assert again.has("a/001")
+    np.testing.assert_array_equal(again.load("a/001")["image"], [[0, 1, 2], [3, 4, 5]])
+
+
+def test_pieces_of_another_plan_are_refused(tmp_path: Path) -> None:
+    open_pieces(tmp_path / "x.parts", PLAN)
+    with pytest.raises(InputError, match=r"another run \(seed differ\)"):
+        open_pieces(tmp_path / "x.parts", {**PLAN, "seed": 1})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="cannot write"):
+        open_pieces(tmp_path / "x.parts", PLAN)
+
+
+def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = open_pieces(tmp_path / "x.parts", PLAN)
+
+    def full(stream: object, **arrays: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(InputError, match="No space left"):
+        parts.save("a", {"image": np.zeros(3)})
+    assert not parts.has("a")
+    assert sorted(p.name for p in parts.path.iterdir()) == ["plan.json"]
+
+
+def test_a_damaged_piece_is_named(tmp_path: Path) -> None:
+    parts = open_pieces(tmp_path / "x.parts", PLAN)
+    parts.save("a", {"image": np.zeros(3)})
+    file = tmp_path / "x.parts" / "a.npz"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"a\.npz cannot be read .* delete it"):
+        parts.load("a")
+    with pytest.raises(InputError, match=r"b\.npz cannot be read"):
+        parts.load("b")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from wsreg.errors import InputError
+from wsreg.files.tensor_file import read_tensors, write_tensors
+
+SMALL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from wsreg.errors import InputError
+from wsreg.files.tensor_file import write_tensors
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    write_tensors(Path(sys.argv[1]), {"a": torch.zeros(10_000)}, {})
+except InputError as error:
+    print(error)
+"""
+
+
+def test_tensors_and_note_come_back(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).reshape(2, 3)
+    tensors = {"a": shared, "tied": shared, "turned": shared.T, "b": torch.tensor([True])}
+    write_tensors(tmp_path / "new" / "a.safetensors", tensors, {"step": "7"})
+    found, note = read_tensors(tmp_path / "new" / "a.safetensors")
+    assert note == {"step": "7"}
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_what_is_no_tensor_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(InputError, match=r"a\.safetensors cannot be read"):
+        read_tensors(path)
+    write_tensors(path, {"a": torch.zeros(3)}, {})
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(InputError, match=r"a\.safetensors cannot be read"):
+        read_tensors(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits on file sizes are POSIX")
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {"old": torch.ones(2)}, {})
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_DISK, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"cannot write to {path}: ")
+    assert "File too large" in done.stdout
+    assert list(read_tensors(path)[0]) == ["old"]
+    assert os.listdir(tmp_path) == ["a.safetensors"]
