@@ -111,12 +111,13 @@ def solved(
 
 def test_states_much_worse_than_the_best_go_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     """1.25 times the best loss is the limit."""
-    loss_of = looked_up({10.0: 0.2, 20.0: 0.24, 30.0: 0.26, 40.0: 0.1999, 50.0: torch.nan})
+    loss_of = looked_up({10.0: 0.2, 20.0: 0.246, 30.0: 0.254, 40.0: 0.2001, 50.0: torch.nan})
     coarse, fine = Landscape(loss_of), Landscape(loss_of)
-    found = solved(monkeypatch, [coarse, fine], 10.0, 20.0, 30.0, 40.0, 50.0)
-    assert coarse.refined == [[10.0, 20.0, 30.0, 40.0, 50.0]]
-    assert fine.refined == [[40.0, 10.0]]  # at most two are finished
-    assert float(found.state[0, 0, 3]) == 40.0
+    settings = dataclasses.replace(problem_of().settings, search=SearchConfig(kept=5, finished=5))
+    found = solved(monkeypatch, [coarse, fine], 20.0, 30.0, 40.0, 50.0, 10.0, settings=settings)
+    assert coarse.refined == [[20.0, 30.0, 40.0, 50.0, 10.0]]
+    assert fine.refined == [[10.0, 40.0, 20.0]]
+    assert float(found.state[0, 0, 3]) == 10.0
 
 
 def test_fewer_and_fewer_go_on_and_only_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,11 @@ def test_far_states_come_near_the_best_first(pair: Problem, true_state: Tensor) 
     )  # fmt: skip
     (level,) = make_levels(problem)
     steps = torch.tensor(
-        [[0.05, 0.0, 0.1, -60.0, 40.0, 10.0], [0.0] * 6, [0.0, 0.1, 0.0, 50.0, 30.0, -10.0]],
+        [
+            [0.0, 0.0, 0.0, 400.0, 0.0, 0.0],  # lost: nothing of it is in view
+            [0.05, 0.0, 0.1, -60.0, 40.0, 10.0],
+            [0.0, 0.1, 0.0, 50.0, 30.0, -10.0],
+        ],
         dtype=torch.float64,
     )
     states = moved_together(true_state[:1], steps, whole.pivot_mm)
@@ -37,11 +41,12 @@ def test_far_states_come_near_the_best_first(pair: Problem, true_state: Tensor) 
     before, after = (
         [mean_distance_mm(one, true_state[:1], points) for one in some] for some in (states, near)
     )
-    assert min(before[0], before[2]) > 50.0
-    assert max(after) < 0.3 * min(before[0], before[2])
+    assert min(before) > 50.0
+    assert max(after[:2]) < 0.3 * min(before)
+    assert after[2] > 300.0
     regions = level.with_rois_alone(problem.settings.roi_approach)
     assert regions is not None
     with torch.no_grad():
         losses = regions.loss(near)
-        assert bool((losses.diff() >= -1e-6).all())
-        assert float(losses[-1]) < 0.1 * float(regions.loss(states).max())
+        assert bool((losses.diff() >= 0).all())
+        assert float(losses[1]) < 0.1 * float(losses[2])
