@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import tyro
 from tqdm import tqdm
-from wsreg.registration.roi_terms import RoiConfig
+from wsreg.registration.terms.config import RoiConfig
 
 from hardware import describe_hardware
 from results_file import write_section
