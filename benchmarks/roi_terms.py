@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import tyro
 from tqdm import tqdm
-from wsreg.registration.terms.config import RoiConfig
 
 from hardware import describe_hardware
 from results_file import write_section
@@ -35,6 +34,7 @@ from wsreg.evaluation.starts import seeded_start
 from wsreg.evaluation.trial import Trial
 from wsreg.files.hashes import sha256_of
 from wsreg.networks.checkpoint import WEIGHTS_FILE
+from wsreg.registration.terms.config import RoiConfig
 from wsreg.segmentation.network_rois import network_against_rendered, network_on_both_sides
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
