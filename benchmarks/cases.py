@@ -122,9 +122,9 @@ def choose_landmarks(volume: Volume) -> Tensor:
 
 def _make_case(key: VolumeKey, index: int, volume: Volume, landmarks_mm: Tensor) -> Case:
     generator = np.random.default_rng([VOLUME_KEYS.index(key), index])
-    pose = _draw_pose(generator, volume)
+    pose = draw_pose(generator, volume)
     starts = [
-        _draw_start(generator, pose, volume, landmarks_mm) for _ in range(STARTS_FOR_EACH_CASE)
+        draw_start(generator, pose, volume, landmarks_mm) for _ in range(STARTS_FOR_EACH_CASE)
     ]
     parameters = sample_parameters(
         generator,
@@ -149,7 +149,7 @@ def _make_case(key: VolumeKey, index: int, volume: Volume, landmarks_mm: Tensor)
     )
 
 
-def _draw_pose(generator: np.random.Generator, volume: Volume) -> Tensor:
+def draw_pose(generator: np.random.Generator, volume: Volume) -> Tensor:
     """A pose around PA: turned about, and moved from, the centre of the CT."""
     rotation = np.deg2rad(generator.uniform(-ROTATION_RANGE_DEG, ROTATION_RANGE_DEG, size=3))
     translation = generator.uniform(-1.0, 1.0, size=3) * TRANSLATION_RANGE_MM
@@ -157,7 +157,7 @@ def _draw_pose(generator: np.random.Generator, volume: Volume) -> Tensor:
     return perturb(view_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
 
 
-def _draw_start(
+def draw_start(
     generator: np.random.Generator, pose: Tensor, volume: Volume, landmarks_mm: Tensor
 ) -> Tensor:
     """A pose whose landmarks are ``START_DISTANCE_MM`` off on average, turned and moved at random.

@@ -212,6 +212,14 @@ def report(rows: list[Row], memory_gb: float) -> str:
             some = [row for row in rows if row["kind"] == kind and row["ct"] == key]
             if some and kind != "stranger":
                 lines.append(_error_row(kind, key, some))
+    starts = [row for row in rows if row["kind"] == "starts"]
+    for text, some in (
+        ("starts, no tool", [row for row in starts if not row["tools"]]),
+        ("starts, with a tool", [row for row in starts if row["tools"]]),
+        ("starts", starts),
+    ):
+        if some:
+            lines.append(_error_row(text, "both", some))
     lines += ["", *_solver_lines(rows), "", *_verdict_lines(rows), "", *_deviation_lines(rows)]
     lines += ["", f"Peak memory of a registration with the chest CT: {memory_gb:.2f} GB."]
     return "\n".join(lines) + "\n"
@@ -226,9 +234,9 @@ def _error_row(kind: str, key: str, rows: list[Row]) -> str:
     spatial, seconds = _column(rows, lambda r: r["end"][1]), _column(rows, lambda r: r["seconds"])
     renders = _column(rows, lambda r: r["renders"])
     return (
-        f"| {kind} | {key} | {len(rows)} | {np.median(start):.0f} | {np.median(projected):.2f} | "
-        f"{np.percentile(projected, 95):.2f} | {np.mean(projected < SUCCESS_MM):.0%} | "
-        f"{np.median(spatial):.2f} | {np.percentile(spatial, 95):.2f} | {np.median(seconds):.2f} | "
+        f"| {kind} | {key} | {len(rows)} | {np.median(start):.0f} | {np.median(projected):.3f} | "
+        f"{np.percentile(projected, 95):.3f} | {np.mean(projected < SUCCESS_MM):.0%} | "
+        f"{np.median(spatial):.3f} | {np.percentile(spatial, 95):.2f} | {np.median(seconds):.2f} | "
         f"{np.percentile(seconds, 95):.2f} | {np.median(renders):.0f} |"
     )
 
@@ -244,9 +252,9 @@ def _solver_lines(rows: list[Row]) -> list[str]:
     cells = []
     for solver in (newton, adam):
         ends = np.array([solver[name]["end"] for name in both])
-        share = np.mean(ends[:, 0] < SUCCESS_MM)
+        fraction = np.mean(ends[:, 0] < SUCCESS_MM)
         cells.append(f"{np.median(ends[:, 0]):.2f} mm projected, {np.median(ends[:, 1]):.2f} mm "
-                     f"3D (medians), {share:.0%} under 1 mm")  # fmt: skip
+                     f"3D (medians), {fraction:.0%} under 1 mm")  # fmt: skip
     return [
         f"The same {len(both)} X-rays and starts: Gauss-Newton {cells[0]}; Adam, 250 steps, "
         f"{cells[1]}.  Adam takes {ratio:.0f} times as long (median ratio)."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "BackendError": "wsreg.errors",
@@ -25,7 +25,7 @@ _HOMES = {
     "RegistrationResult": "wsreg.registration.result",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
-    "frontal_pose": "wsreg.volumes.views",  # until 0.2: the old name of view_pose
+    "frontal_pose": "wsreg.volumes.views",  # until 0.3: the old name of view_pose
     "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",

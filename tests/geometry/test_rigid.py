@@ -13,6 +13,7 @@ from torch import Tensor
 from wsreg.geometry.rigid import (
     exp_se3,
     exp_so3,
+    inverse_affine,
     inverse_rigid,
     log_se3,
     log_so3,
@@ -298,3 +299,15 @@ def test_forward_and_backward_derivatives_agree(angle: float, dtype: torch.dtype
     twist = torch.cat((angle * AXIS, TRANSLATION)).to(dtype)
     forward = torch.func.jacfwd(exp_se3)(twist)
     torch.testing.assert_close(forward, jacobian(exp_se3, twist), rtol=0.0, atol=tolerance(dtype))
+
+
+def test_the_inverse_of_an_affine_motion() -> None:
+    generator = torch.Generator().manual_seed(5)
+    affine = torch.randn(20, 4, 4, generator=generator, dtype=torch.float64)
+    affine[:, 3] = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(inverse_affine(affine), torch.linalg.inv(affine))
+    mirrored = torch.diag(torch.tensor([-2.0, 0.5, 4.0, 1.0], dtype=torch.float64))
+    mirrored[0, 3] = 6.0
+    expected = torch.diag(torch.tensor([-0.5, 2.0, 0.25, 1.0], dtype=torch.float64))
+    expected[0, 3] = 3.0
+    torch.testing.assert_close(inverse_affine(mirrored), expected)

@@ -168,7 +168,7 @@ def test_everything_dies_with_the_volume_by_reference_counts_alone(
 def test_prepare_does_the_work_of_a_registration_ahead(
     ct: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert RegistrationConfig().voxel_sizes_mm == VOXEL_SIZES_MM == (6.0, 3.0, 1.5)
+    assert tuple(level.voxel_mm for level in RegistrationConfig().levels) == VOXEL_SIZES_MM
     prepared = prepare(ct)
     assert prepared.volume is ct
 
@@ -176,8 +176,9 @@ def test_prepare_does_the_work_of_a_registration_ahead(
         raise AssertionError
 
     monkeypatch.setattr(module, "resample_isotropic", refuse)
-    levels = prepared.levels((6.0, 3.0, 1.5))
-    assert [round(level.volume.spacing_mm[0], 6) for level in levels] == [6.0, 3.0, 1.5]
+    levels = prepared.levels(VOXEL_SIZES_MM)
+    assert [round(level.volume.spacing_mm[0], 6) for level in levels[:2]] == [6.0, 3.0]
+    assert levels[2].volume is ct
 
 
 def test_a_prepared_ct_is_of_its_volume_or_of_an_equal_one(ct: Volume) -> None:
@@ -201,3 +202,11 @@ def test_a_prepared_ct_is_of_its_volume_or_of_an_equal_one(ct: Volume) -> None:
     ):
         with pytest.raises(InputError, match=f"prepared must be of the volume given, .* {what}"):
             check_prepared(prepared, other)
+
+
+def test_a_ct_with_very_fine_voxels_is_averaged(ct: Volume) -> None:
+    affine = ct.ct_from_voxel.clone()
+    affine[:3, :3] *= 0.2 / min(ct.spacing_mm)
+    fine = dataclasses.replace(ct, ct_from_voxel=affine)
+    (level,) = PreparedCt(volume=fine).levels((None,))
+    assert min(level.volume.spacing_mm) == pytest.approx(0.8)

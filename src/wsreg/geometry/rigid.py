@@ -132,6 +132,18 @@ def inverse_rigid(motion: Tensor) -> Tensor:
     return rigid(back, -(back @ motion[..., :3, 3:])[..., 0])
 
 
+def inverse_affine(motion: Tensor) -> Tensor:
+    """[...,4,4] inverse of an affine motion [...,4,4], in closed form.
+
+    LAPACK would wait for a pool of threads at each of these small matrices.
+    """
+    a, b, c = motion[..., :3, :3].unbind(-2)
+    bc = torch.linalg.cross(b, c)
+    columns = torch.stack((bc, torch.linalg.cross(c, a), torch.linalg.cross(a, b)), dim=-1)
+    back = columns / (a * bc).sum(dim=-1)[..., None, None]
+    return rigid(back, -(back @ motion[..., :3, 3:])[..., 0])
+
+
 def transform_points(motion: Tensor, points: Tensor) -> Tensor:
     """Points [...,N,3] moved by a motion [...,4,4]."""
     return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.rigid import skew, transform_points
+from wsreg.geometry.rigid import inverse_affine, skew, transform_points
 
 MAX_HALF_ANGLE_DEG = 30.0
 """A voxel axis can be 55 degrees off the optical axis; a ray must not run along its planes."""
@@ -84,7 +84,7 @@ def ray_geometry(
     They lie on the poses' device.
     """
     poses = camera_from_ct.detach().to(torch.float64)
-    voxel_from_camera = torch.linalg.inv(poses @ ct_from_voxel.to(poses))
+    voxel_from_camera = inverse_affine(poses @ ct_from_voxel.to(poses))
     linear, source = voxel_from_camera[:, :3, :3], voxel_from_camera[:, :3, 3]
     pivot_camera = transform_points(poses, pivot_mm.to(poses)[None])[:, 0]
     # A rotation about e_j through the pivot c moves p by e_j x (p - c), so the linear part
