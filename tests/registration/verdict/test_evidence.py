@@ -57,6 +57,7 @@ def test_all_is_read_from_one_projection(
     assert found.similarity < 1.0
     assert found.loss > 0.0
     assert found.patch_ncc < 1.0
+    assert found.gradient_agreement < 1.0
     assert found.overlap > 0.0
     assert found.roi_dice()
     assert found.model() is not None
@@ -109,6 +110,7 @@ def test_of_several_views_the_least_good_one_counts(
     assert one.similarity > 0.95
     assert both.similarity == other.similarity < 0.5
     assert both.patch_ncc == other.patch_ncc < 0.5
+    assert both.gradient_agreement == other.gradient_agreement < one.gradient_agreement
     assert both.overlap == min(one.overlap, other.overlap)
     assert both.loss == pytest.approx(one.loss + other.loss)
     assert both.roi_dice() == one.roi_dice()

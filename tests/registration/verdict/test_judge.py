@@ -16,6 +16,7 @@ GOOD = Evidence(
     loss_start=0.3,
     loss_end=0.1,
     patch_ncc=0.8,
+    gradient_agreement=0.97,
     disagreement_mm=0.0,
     rivals=0,
     starts=4,
