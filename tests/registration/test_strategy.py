@@ -44,7 +44,8 @@ class Landscape:
         self.loss_of, self.refined = loss_of, list[list[float]]()
         volume = SimpleNamespace(volume=SimpleNamespace(spacing_mm=(voxel_mm,) * 3))
         self.bodies = (SimpleNamespace(volume=volume),)
-        self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK),)
+        measure = GlobalNcc().prepare(PATTERN, MASK)
+        self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK, measure=measure),)
 
     def loss(self, states: Tensor) -> Tensor:
         return self.loss_of(states[:, 0, 0, 3])
@@ -59,7 +60,7 @@ class Landscape:
     def move(self, states: Tensor, steps: Tensor) -> Tensor:
         return states
 
-    def project(self, states: Tensor) -> tuple[Projection]:
+    def project(self, states: Tensor, *, derivatives: bool) -> tuple[Projection]:
         good = float(self.loss(states)) < 0.5
         nothing = torch.empty(0)
         image = (PATTERN if good else NOISE)[None]

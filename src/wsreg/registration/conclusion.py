@@ -85,7 +85,6 @@ def _evidence(
         similarity_end=end.similarity,
         loss_start=start.loss,
         loss_end=end.loss,
-        patch_ncc=end.patch_ncc,
         gradient_agreement=end.gradient_agreement,
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),

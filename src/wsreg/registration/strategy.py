@@ -16,7 +16,8 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct
-from wsreg.registration.verdict.patch_ncc import patch_ncc
+from wsreg.registration.verdict.evidence import evaluate
+from wsreg.registration.verdict.judge import looks_wrong
 
 RIVAL_RATIO = 1.04
 """Another answer rivals the best one if its loss is less than this many times as large."""
@@ -116,13 +117,8 @@ def _solve_gauss_newton(
 
 
 def _is_lost(problem: Problem, level: Level, state: Tensor) -> bool:
-    with torch.no_grad():
-        seen = level.project(state[None])
-    alike = [
-        patch_ncc(view.fixed, view.mask, projection.image[0])
-        for view, projection in zip(level.views, seen, strict=True)
-    ]
-    return min(alike) < problem.settings.trust.patch_ncc[1]
+    found = evaluate(level, state, derivatives=False)
+    return looks_wrong(found.similarity, found.gradient_agreement, problem.settings.trust)
 
 
 def _coarse_to_fine(

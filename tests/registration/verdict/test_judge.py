@@ -8,14 +8,13 @@ import pytest
 
 from wsreg.registration.verdict.config import TrustConfig
 from wsreg.registration.verdict.evidence import Evidence
-from wsreg.registration.verdict.judge import judge
+from wsreg.registration.verdict.judge import judge, looks_wrong
 
 GOOD = Evidence(
     similarity_start=0.2,
     similarity_end=0.9,
     loss_start=0.3,
     loss_end=0.1,
-    patch_ncc=0.8,
     gradient_agreement=0.97,
     disagreement_mm=0.0,
     rivals=0,
@@ -39,7 +38,7 @@ def test_good_evidence_passes_with_reasons() -> None:
 
 
 def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
-    evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.195)
+    evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.75)
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "pass"
     assert verdict.reasons[-1] == "The regions of interest have a mean Dice of 0.85."
@@ -49,8 +48,12 @@ def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarit
     ("change", "status", "word"),
     [
         ({"loss_end": 0.31}, "fail", "fits worse than its start (loss 0.3100 against 0.3000)"),
-        ({"patch_ncc": 0.65}, "check", "patches is only 0.65"),
-        ({"patch_ncc": 0.3}, "fail", "patches is only 0.30"),
+        (
+            {"similarity_end": 0.6},
+            "check",
+            "0.60, and their edges agree only to 0.97",
+        ),
+        ({"similarity_end": 0.6, "gradient_agreement": 0.9}, "fail", "agree only to 0.90"),
         ({"disagreement_mm": 2.0, "rivals": 1}, "check", "1 of 4 other starts"),
         ({"disagreement_mm": 9.0, "rivals": 2}, "fail", "2 of 4 other starts"),
         ({"depth_deviation_mm": 8.0}, "check", "depth is known only to 8.0 mm"),
@@ -88,7 +91,15 @@ def test_all_doubts_are_told() -> None:
 
 
 def test_the_limits_are_settings() -> None:
-    strict = TrustConfig(patch_ncc=(0.95, 0.85))
-    assert judge(GOOD, strict).status == "fail"
-    assert judge(dataclasses.replace(GOOD, patch_ncc=0.9), strict).status == "check"
-    assert judge(dataclasses.replace(GOOD, patch_ncc=0.95), strict).status == "pass"
+    strict = TrustConfig(overlap=(0.95, 0.85))
+    assert judge(dataclasses.replace(GOOD, overlap=0.8), strict).status == "fail"
+    assert judge(dataclasses.replace(GOOD, overlap=0.9), strict).status == "check"
+    assert judge(dataclasses.replace(GOOD, overlap=0.95), strict).status == "pass"
+
+
+def test_edges_that_agree_speak_for_an_image_that_is_unlike() -> None:
+    with_a_tool = dataclasses.replace(GOOD, similarity_end=0.6, gradient_agreement=0.99)
+    assert judge(with_a_tool, TrustConfig()).status == "pass"
+    assert not looks_wrong(0.6, 0.99, TrustConfig())
+    assert not looks_wrong(0.8, 0.5, TrustConfig())
+    assert looks_wrong(0.6, 0.97, TrustConfig())

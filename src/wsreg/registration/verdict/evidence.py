@@ -16,7 +16,6 @@ from wsreg.registration.projection import Projection
 from wsreg.registration.terms.image_term import ImageTerm
 from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.gradient_agreement import gradient_agreement
-from wsreg.registration.verdict.patch_ncc import patch_ncc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,6 @@ class Evidence:
     Args:
         similarity_start, similarity_end: of the measure at the finest level; 1 is a perfect match.
         loss_start, loss_end: what was minimised, at the finest level.
-        patch_ncc: mean NCC over large patches.
         gradient_agreement: correlation of image gradients where it is best.
         disagreement_mm: of the descents from other starts that are as good, 0 if there are none.
         rivals: how many of them reached another pose with a loss as low as the answer's.
@@ -41,7 +39,6 @@ class Evidence:
     similarity_end: float
     loss_start: float
     loss_end: float
-    patch_ncc: float
     gradient_agreement: float
     disagreement_mm: float
     rivals: int
@@ -82,12 +79,6 @@ class Evaluation:
         """The measure's similarity, of the view where it is lowest; 1 is a perfect match."""
         views = zip(self.level.views, self.projections, strict=True)
         return min(float(view.measure.similarity(seen.image)[0]) for view, seen in views)
-
-    @property
-    def patch_ncc(self) -> float:
-        """Mean NCC over large patches, of the view where it is lowest."""
-        views = zip(self.level.views, self.projections, strict=True)
-        return min(patch_ncc(view.fixed, view.mask, seen.image[0]) for view, seen in views)
 
     @property
     def gradient_agreement(self) -> float:

@@ -31,8 +31,7 @@ def _beyond(
 
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
     return [
-        *_beyond(e.patch_ncc, config.patch_ncc,
-                 f"The mean similarity of image patches is only {e.patch_ncc:.2f}.", lowest=True),
+        *_of_likeness(e.similarity_end, e.gradient_agreement, config),
         *_beyond(e.overlap, config.overlap,
                  f"The CT covers only {e.overlap:.0%} of the image.", lowest=True),
         *_beyond(e.masked, config.masked,
@@ -44,6 +43,23 @@ def _of_numbers(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, s
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
                  f"{e.disagreement_mm:.1f} mm away.", lowest=False),
     ]  # fmt: skip
+
+
+def _of_likeness(
+    similarity: float, gradient_agreement: float, config: TrustConfig
+) -> list[tuple[VerdictStatus, str]]:
+    if similarity >= config.similar_enough:
+        return []
+    text = (
+        f"The images are alike only to {similarity:.2f}, "
+        f"and their edges agree only to {gradient_agreement:.2f}."
+    )
+    return _beyond(gradient_agreement, config.gradient_agreement, text, lowest=True)
+
+
+def looks_wrong(similarity: float, gradient_agreement: float, config: TrustConfig) -> bool:
+    """Return whether an answer is so little like the X-ray that it is worth a wider search."""
+    return bool(_of_likeness(similarity, gradient_agreement, config))
 
 
 def _of_solver(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
