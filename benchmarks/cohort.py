@@ -111,6 +111,7 @@ def realism(volumes: dict[str, Volume]) -> str:
     ]
     figure, axes = plt.subplots(2, len(cases), figsize=(3.2 * len(cases), 7))
     for column, (name, (volume, labels)) in enumerate(cases.items()):
+        assert volume.labels is not None
         hu, label = volume.hu.numpy().astype(float), volume.labels.numpy()
         mask = np.isin(label, list(labels.values())) & (hu < 2500)
         depth = signed_depth_mm(mask, 3.0)
@@ -135,6 +136,7 @@ def realism(volumes: dict[str, Volume]) -> str:
 
 def _at_3_mm(volume: Volume) -> Volume:
     """A virtual CT read as coarsely as the real one."""
+    assert volume.labels is not None
     spacing = volume.spacing_mm[0]
     factor = round(3.0 / spacing)
     hu = gaussian_filter(volume.hu.numpy().astype(np.float32), 0.42 * factor)
@@ -191,7 +193,8 @@ def _centred(nodes: np.ndarray) -> np.ndarray:
 
     mean = load_shape_model().mean[PELVIS_NODES]
     a, b = nodes - nodes.mean(axis=0), mean - mean.mean(axis=0)
-    return Rotation.align_vectors(b, a)[0].apply(a)
+    aligned: np.ndarray = Rotation.align_vectors(b, a)[0].apply(a)
+    return aligned
 
 
 def _range_row(name: str, values: list[float]) -> str:
@@ -248,6 +251,7 @@ def _fine_label_dice(samples: list[Sample], seed: int) -> Tensor:
 
 
 def _posed_dice(sample: Sample, volumes: dict[int, Volume], least_mm: float) -> Tensor:
+    assert sample.labels is not None
     posed, known = _posed_labels(sample, volumes, least_mm)
     posed, stored = posed[known], sample.labels[known]
     both = ((posed == stored) & (posed > 0)).sum()
@@ -258,6 +262,7 @@ def _posed_labels(
     sample: Sample, volumes: dict[int, Volume], least_mm: float
 ) -> tuple[Tensor, Tensor]:
     """Silhouettes of labels at the stored poses, and which pixels are known."""
+    assert sample.labels is not None
     bodies = {LABELS[name]: name for name in ("left-femur", "right-femur")}
     # Voxels stick out of the surface they stand for, so a ray has to cross a voxel's side.
     pictures, known = [], torch.ones_like(sample.labels, dtype=torch.bool)
@@ -316,6 +321,7 @@ def _shift_row(name: str, shifts_px: Tensor) -> str:
 
 def _bodies(volume: Volume) -> Bodies:
     """The CT taken apart: what each body attenuates more than muscle does, and all the rest."""
+    assert volume.labels is not None
     labels = volume.labels.numpy()
     distance, nearest = distance_transform_edt(labels == 0, return_indices=True)
     near = np.where(distance < REACH_VOXELS, labels[tuple(nearest)], 0)  # partial volume, too

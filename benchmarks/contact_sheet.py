@@ -79,7 +79,7 @@ def _draw_surface(axis: Axes, anatomy: Anatomy) -> None:
     order = np.argsort(-triangles[:, :, 1].mean(axis=1))
     axis.add_collection(
         PolyCollection(
-            triangles[order][:, :, [0, 2]], facecolors=plt.cm.bone(shade[order]), linewidths=0
+            list(triangles[order][:, :, [0, 2]]), facecolors=plt.cm.bone(shade[order]), linewidths=0
         )
     )
     for x, _, z in anatomy.landmarks_mm.values():
@@ -100,6 +100,7 @@ def _draw_xray(axis: Axes, sample: Sample) -> None:
     shown = image[sample.radiograph.mask.numpy()]
     low, high = np.percentile(shown, [1, 99.5])
     axis.imshow(image, cmap="gray", vmin=low, vmax=high)
+    assert sample.labels is not None
     labels = sample.labels.numpy()
     for label, colour in enumerate(COLOURS, start=1):
         if (labels == label).any():

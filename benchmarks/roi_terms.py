@@ -133,7 +133,7 @@ def run(
     seed: int, limit: int | None,
 ) -> list[Trial]:  # fmt: skip
     """Trials of one method at one distance; what the journal holds is not run again."""
-    method = (METHODS | LOOPS)[name]
+    method = {**METHODS, **LOOPS}[name]
     setup = {
         "method": name,
         "wsreg": __version__,

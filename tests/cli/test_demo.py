@@ -31,7 +31,9 @@ def test_without_network_the_phantom_is_registered_and_can_be_again(
     assert "no chest here" in said.err
     assert "NO REAL CT" in said.err
     lines = said.out.splitlines()
-    errors_mm = {line[:3]: np.float64(line.split()[-4:-1:2]) for line in lines if "mm  " in line}
+    errors_mm = {
+        line[:3]: np.array(line.split()[-4:-1:2], float) for line in lines if "mm  " in line
+    }
     assert (errors_mm["sta"] > 10.0).all()
     assert errors_mm["end"][0] < 1.0
     assert errors_mm["end"][1] < 5.0

@@ -27,7 +27,7 @@ def pixels(path: Path) -> np.ndarray:
         stored = np.asarray(image, dtype=np.float64)
         if path.suffix != ".png":
             return stored
-        low, scale = (float(word) for word in image.text["Description"].split()[2:5:2])
+        low, scale = (float(word) for word in image.info["Description"].split()[2:5:2])
     return low + scale * stored
 
 

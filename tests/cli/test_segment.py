@@ -28,6 +28,7 @@ def unet_folder(folder: Path, *, bias: float | None = None) -> Path:
     torch.manual_seed(0)
     network = UNet(UNetConfig(rois=2, channels=(4, 8)))
     if bias is not None:
+        assert network.exit.bias is not None
         torch.nn.init.constant_(network.exit.bias, bias)
     card = ModelCard(
         kind="unet", config={"channels": [4, 8], "output": "sigmoid"}, roi_names=ROIS, size_px=32

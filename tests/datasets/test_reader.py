@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -48,7 +49,7 @@ def oblique(file: h5py.File) -> None:
         file[f"17-1882/{name}/spacing"][()] = np.array([[0.5], [1.0], [2.0]])
 
 
-def places(path: Path, **options: float) -> list[list[float]]:
+def places(path: Path, **options: Any) -> list[list[float]]:
     """Where two voxels lie (LPS mm)."""
     with DeepFluoroFile(path, **options) as file:
         return (VOXELS @ file.volume("17-1882").ct_from_voxel.T)[:, :3].tolist()

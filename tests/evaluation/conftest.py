@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def make_sample() -> SampleMaker:
     axes = torch.cat((torch.eye(3), -torch.eye(3))).double()
     landmarks = {f"L{n}": volume.centre_mm + 80.0 * axis for n, axis in enumerate(axes)}
 
-    def make(specimen: str = "A", projection: str = "000", **changes: object) -> Sample:
+    def make(specimen: str = "A", projection: str = "000", **changes: Any) -> Sample:
         fields = {
             "volume": volume,
             "radiograph": Radiograph(

@@ -43,7 +43,8 @@ def _turn(axis: int, angle_deg: float) -> Tensor:
     generator[axis] = math.radians(angle_deg)
     x, y, z = generator.tolist()
     skew = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
-    return torch.linalg.matrix_exp(skew)
+    turn: Tensor = torch.linalg.matrix_exp(skew)
+    return turn
 
 
 def _ring(half_size_mm: tuple[float, float, float] = (RING_MM, RING_MM, 0.0)) -> Tensor:

@@ -57,8 +57,8 @@ def test_resized_covers_the_same_detector(camera: Camera) -> None:
 
 def test_numpy_numbers_are_numbers(camera: Camera) -> None:
     same = Camera(
-        source_to_detector_mm=np.float32(1000),
-        rows=np.int64(100),
+        source_to_detector_mm=np.float32(1000),  # type: ignore[arg-type]
+        rows=np.int64(100),  # type: ignore[arg-type]
         columns=200,
         pixel_spacing_mm=(np.float64(2), 1),
         principal_point_px=(90, 60),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import roma
@@ -53,7 +54,7 @@ def check_value_and_derivative(
     function: Callable[[Tensor], Tensor], oracle: Callable[[Tensor], Tensor], at: Tensor
 ) -> None:
     """Agreement with an oracle in float64, which is itself good to 1e-13 only at 0.01 rad."""
-    close = {"rtol": 0.0, "atol": max(tolerance(at.dtype), 2e-13)}
+    close: dict[str, Any] = {"rtol": 0.0, "atol": max(tolerance(at.dtype), 2e-13)}
     exact = at.double()
     assert function(at).dtype == at.dtype
     torch.testing.assert_close(function(at).double(), oracle(exact), **close)
@@ -160,7 +161,7 @@ def test_log_of_every_kind_of_rotation_and_its_derivatives_are_romas() -> None:
     directions = torch.randn(200, 3, generator=generator, dtype=torch.float64)
     angles = torch.linspace(0.01, 3.1, 200, dtype=torch.float64)  # both sides of the series' end
     rotations = exp_so3(directions / directions.norm(dim=-1, keepdim=True) * angles[:, None])
-    close = {"rtol": 0.0, "atol": 1e-12}
+    close: dict[str, Any] = {"rtol": 0.0, "atol": 1e-12}
     torch.testing.assert_close(log_so3(rotations), roma.rotmat_to_rotvec(rotations), **close)
 
     # The derivative along rotations, which is all that a rotation matrix can do.
@@ -285,7 +286,7 @@ def test_forward_derivative_of_perturb_at_zero_is_the_one_known_by_hand(dtype: t
         return transform_points(perturb(camera_from_ct, twist, pivot), point[None])[0]
 
     zero = torch.zeros(6, dtype=dtype)
-    value, derivative = torch.func.jvp(moved, (zero,), (direction,))
+    value, derivative = torch.func.jvp(moved, (zero,), (direction,))  # type: ignore[misc]
     before, centre = transform_points(camera_from_ct, torch.stack((point, pivot)))
     expected = torch.linalg.cross(direction[:3], before - centre) + direction[3:]
     assert derivative.dtype == dtype

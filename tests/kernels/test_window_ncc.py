@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -102,7 +104,7 @@ def test_values_without_parameters_are_the_references(
     fixed, moving, jacobian, mask = example(shape, 1)
     single, double = both_prepared(fixed, mask, size, stride, WindowConfig())
     loss, alike = window_loss(double, moving), window_similarity(double, moving)
-    near = {"rtol": 2e-4, "atol": 2e-6}
+    near: dict[str, Any] = {"rtol": 2e-4, "atol": 2e-6}
     torch.testing.assert_close(window_loss(single, moving.float()).double(), loss, **near)
     torch.testing.assert_close(window_similarity(single, moving.float()).double(), alike, **near)
     nothing = linearize_window_loss(single, moving.float(), jacobian[..., :0].float())

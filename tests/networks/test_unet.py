@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from wsreg.errors import InputError
-from wsreg.networks.unet import UNet, UNetConfig, roi_probabilities
+from wsreg.networks.unet import Output, UNet, UNetConfig, roi_probabilities
 
 
 def test_six_levels_halved_by_two_by_two_convolutions_and_doubled_by_transposed_ones() -> None:
@@ -18,7 +18,7 @@ def test_six_levels_halved_by_two_by_two_convolutions_and_doubled_by_transposed_
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
-def test_a_probability_for_each_region_in_each_pixel(output: str) -> None:
+def test_a_probability_for_each_region_in_each_pixel(output: Output) -> None:
     torch.manual_seed(0)
     network = UNet(UNetConfig(rois=3, channels=(4, 8, 8), output=output))
     found = roi_probabilities(network(torch.randn(2, 2, 16, 24)), output).detach()
@@ -39,4 +39,4 @@ def test_bad_settings_are_named() -> None:
     with pytest.raises(InputError, match="at least 1 ROI and 2 levels"):
         UNetConfig(rois=0)
     with pytest.raises(InputError, match="sigmoid or softmax, got 'relu'"):
-        UNetConfig(rois=1, output="relu")
+        UNetConfig(rois=1, output="relu")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def make_result() -> Callable[..., RegistrationResult]:
     mask[:, :8] = False
     fixed[:, :8] = 1e6
 
-    def make(**changes: object) -> RegistrationResult:
+    def make(**changes: Any) -> RegistrationResult:
         comparison = Comparison(
             camera=camera,
             fixed=fixed,
@@ -48,7 +49,7 @@ def make_result() -> Callable[..., RegistrationResult]:
             moving_end=blob_image(32, 24),
             rois_end=changes.pop("rois_end", torch.zeros(0, 48, 64)),
         )
-        fields = {
+        fields: dict[str, Any] = {
             "camera_from_ct": pose(90.0),
             "start_camera_from_ct": pose(80.0),
             "camera": camera,

@@ -12,7 +12,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.outputs import pictures
 from wsreg.outputs.pictures import TILE_PX, inspect_picture, overlay_picture, write_png
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.result import RegistrationResult, Verdict
+from wsreg.registration.result import RegistrationResult, Verdict, VerdictStatus
 
 MakeResult = Callable[..., RegistrationResult]
 
@@ -65,8 +65,10 @@ def test_labels_are_outlined_each_in_its_colour(make_result: MakeResult) -> None
 
 
 @pytest.mark.parametrize("status", ["pass", "check", "fail"])
-def test_badge_has_the_colour_of_the_verdict(make_result: MakeResult, status: str) -> None:
-    verdict = Verdict(status=status, reasons=("One long reason " * 40,))  # type: ignore[arg-type]
+def test_badge_has_the_colour_of_the_verdict(
+    make_result: MakeResult, status: VerdictStatus
+) -> None:
+    verdict = Verdict(status=status, reasons=("One long reason " * 40,))
     picture = overlay_picture(make_result(verdict=verdict))
     assert picture.getpixel((20, 20)) == ImageColor.getrgb(pictures.VERDICT_COLOURS[status])
 

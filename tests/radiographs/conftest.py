@@ -19,7 +19,8 @@ def chord_mm(centre: tuple[float, float], half_axes: tuple[float, float, float])
     rows, columns = np.mgrid[:SIZE, :SIZE]
     x = (columns - centre[0]) / half_axes[0]
     y = (rows - centre[1]) / half_axes[1]
-    return 2 * half_axes[2] * np.sqrt(np.clip(1 - x**2 - y**2, 0, None))
+    chords: NDArray[Any] = 2 * half_axes[2] * np.sqrt(np.clip(1 - x**2 - y**2, 0, None))
+    return chords
 
 
 @pytest.fixture(scope="session")

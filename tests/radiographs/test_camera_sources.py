@@ -6,6 +6,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.camera_sources import CameraOverrides, resolve_camera
 
+Header = dict[str, float | tuple[float, float]]
 SHAPE = (40, 50)
 FILE = Camera(
     source_to_detector_mm=1000.0,
@@ -17,7 +18,7 @@ FILE = Camera(
 
 
 def test_header_alone_with_the_image_centre() -> None:
-    header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
+    header: Header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
     camera, notes = resolve_camera(SHAPE, header=header, overrides=None, camera=None)
     assert camera == Camera(
         source_to_detector_mm=980.0, rows=40, columns=50, pixel_spacing_mm=(0.2, 0.3)
@@ -43,7 +44,7 @@ def test_flags_and_file_fill_what_is_absent() -> None:
 
 
 def test_header_is_never_silently_overridden() -> None:
-    header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
+    header: Header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
     flag = CameraOverrides(source_to_detector_mm=1100.0)
     camera, notes = resolve_camera(SHAPE, header=header, overrides=flag, camera=None)
     assert camera is not None
@@ -56,7 +57,7 @@ def test_header_is_never_silently_overridden() -> None:
 
 
 def test_override_header_wins_and_says_so() -> None:
-    header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
+    header: Header = {"source_to_detector_mm": 980.0, "pixel_spacing_mm": (0.2, 0.3)}
     flag = CameraOverrides(source_to_detector_mm=1100.0, override_header=True)
     camera, notes = resolve_camera(SHAPE, header=header, overrides=flag, camera=None)
     assert camera is not None
@@ -65,7 +66,7 @@ def test_override_header_wins_and_says_so() -> None:
 
 
 def test_agreeing_sources_are_not_a_conflict() -> None:
-    header = {"source_to_detector_mm": 1000.5, "pixel_spacing_mm": (0.5, 0.5)}
+    header: Header = {"source_to_detector_mm": 1000.5, "pixel_spacing_mm": (0.5, 0.5)}
     _, notes = resolve_camera(SHAPE, header=header, overrides=None, camera=FILE)
     assert not any(note.startswith("Kept") for note in notes)
 

@@ -34,7 +34,8 @@ AS_SAVED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 def display(image: NDArray[Any]) -> NDArray[Any]:
     low, high = np.percentile(image, [0.5, 99.5])
-    return np.round(255 * np.clip((image - low) / (high - low), 0, 1))
+    grey: NDArray[Any] = np.round(255 * np.clip((image - low) / (high - low), 0, 1))
+    return grey
 
 
 def detect(image: NDArray[Any], **kwargs: Any) -> NDArray[np.bool_]:

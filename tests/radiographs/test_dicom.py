@@ -154,12 +154,13 @@ def test_orientation(write_dicom: WriteDicom) -> None:
 
 
 def test_what_is_no_xray_is_refused(write_dicom: WriteDicom) -> None:
-    for fields, message in [
+    cases: list[tuple[dict[str, str | None], str]] = [
         ({"Modality": "CT"}, r"X-ray \(XA, RF, DX, CR\), its DICOM modality is CT"),
         ({"Modality": None}, "modality is not stated"),
         ({"PixelData": None}, "without pixel data"),
         ({"PhotometricInterpretation": "RGB"}, "grey image .* it is in RGB"),
-    ]:
+    ]
+    for fields, message in cases:
         with pytest.raises(InputError, match=message):
             read_dicom(write_dicom(PIXELS, **fields))
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsreg.errors import InputError
@@ -15,7 +17,7 @@ PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.TIFF"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pictures_keep_their_values(tmp_path: Path, name: str, dtype: type) -> None:
-    pixels = (PIXELS // (257 if dtype is np.uint8 else 1)).astype(dtype)
+    pixels: NDArray[Any] = (PIXELS // (257 if dtype is np.uint8 else 1)).astype(dtype)
     Image.fromarray(pixels).save(tmp_path / name)
     np.testing.assert_array_equal(read_raster(tmp_path / name), pixels)
 

@@ -83,7 +83,8 @@ def test_derivatives_of_the_rays_are_those_of_the_moved_pose(
 
     def voxel_from_camera(twist: Tensor) -> Tensor:
         moved: Tensor = perturb(pose, twist, pivot) @ noisy_volume.ct_from_voxel
-        return torch.linalg.inv(moved)[:3]
+        inverse: Tensor = torch.linalg.inv(moved)[:3]
+        return inverse
 
     rays = ray_geometry(
         pose[None], noisy_volume.ct_from_voxel, pivot, camera, noisy_volume.corners_mm

@@ -19,6 +19,7 @@ from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import WATER_ATTENUATION_PER_MM, Volume
 
 BACKENDS = ("numba", "reference")
+ROIS: tuple[int | tuple[int, ...], ...] = (1, (2, 3), 3)
 VIEWS = ("PA", "AP", "LAT", "axial", "oblique")
 
 
@@ -32,20 +33,20 @@ def one_pixel_camera() -> Camera:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("view", ["PA", "AP", "LAT"])
-def test_a_ray_through_a_slab_of_water(backend: str, view: str) -> None:
+def test_a_ray_through_a_slab_of_water(backend: Backend, view: str) -> None:
     hu = torch.full((9, 9, 9), -1000.0)
     hu[2:7, 2:7, 2:7] = 0.0
     affine = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0], dtype=torch.float64))
     volume = Volume(hu=hu, ct_from_voxel=affine)
     pose = view_pose(volume, one_pixel_camera(), view)
-    image = render(volume, one_pixel_camera(), pose, backend=backend)  # type: ignore[arg-type]
+    image = render(volume, one_pixel_camera(), pose, backend=backend)
     assert image.shape == (1, 1, 1, 1)
     # Five voxels of 2 mm.
     assert float(image) == pytest.approx(5 * 2.0 * WATER_ATTENUATION_PER_MM, rel=1e-4)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_slanted_ray_is_longer(backend: str) -> None:
+def test_a_slanted_ray_is_longer(backend: Backend) -> None:
     hu = torch.full((41, 41, 41), 0.0)
     volume = Volume(hu=hu, ct_from_voxel=torch.eye(4, dtype=torch.float64))
     camera = one_pixel_camera()
@@ -54,7 +55,7 @@ def test_a_slanted_ray_is_longer(backend: str) -> None:
         torch.tensor([0.0, 0.3, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64),
         volume.centre_mm,
     )
-    image = render(volume, camera, pose, backend=backend)  # type: ignore[arg-type]
+    image = render(volume, camera, pose, backend=backend)
     expected = 41 * WATER_ATTENUATION_PER_MM / math.cos(0.3)
     assert float(image) == pytest.approx(expected, rel=1e-4)
 
@@ -82,12 +83,11 @@ def test_the_chord_of_a_sphere() -> None:
 def test_numba_agrees_with_the_reference(
     noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], view: str, step_mm: float | None
 ) -> None:
-    rois = [1, (2, 3), 3]
     image, jacobian = render_with_jacobian(
-        noisy_volume, camera, poses[view], rois=rois, step_mm=step_mm, backend="reference"
+        noisy_volume, camera, poses[view], rois=ROIS, step_mm=step_mm, backend="reference"
     )
     fast, fast_jacobian = render_with_jacobian(
-        noisy_volume, camera, poses[view], rois=rois, step_mm=step_mm, backend="numba"
+        noisy_volume, camera, poses[view], rois=ROIS, step_mm=step_mm, backend="numba"
     )
     assert fast.shape == (1, 4, 21, 37)
     assert fast_jacobian.shape == (1, 4, 21, 37, 6)
@@ -101,18 +101,18 @@ def test_numba_agrees_with_the_reference(
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rois_alone_are_the_other_channels(
-    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], backend: str
+    noisy_volume: Volume, camera: Camera, poses: dict[str, Tensor], backend: Backend
 ) -> None:
-    small, rois = camera.resized(5, 9), [1, (2, 3), 3]
+    small = camera.resized(5, 9)
     pose = poses["PA"]
-    both = render_with_jacobian(noisy_volume, small, pose, rois=rois, backend=backend)
+    both = render_with_jacobian(noisy_volume, small, pose, rois=ROIS, backend=backend)
     alone = render_with_jacobian(
-        noisy_volume, small, pose, rois=rois, attenuation=False, backend=backend
+        noisy_volume, small, pose, rois=ROIS, attenuation=False, backend=backend
     )
     for whole, part in zip(both, alone, strict=True):
         assert torch.equal(part, whole[:, 1:])
     moving = pose.clone().requires_grad_()
-    lengths = render(noisy_volume, small, moving, rois=rois, attenuation=False, backend=backend)
+    lengths = render(noisy_volume, small, moving, rois=ROIS, attenuation=False, backend=backend)
     assert torch.equal(lengths.detach(), alone[0])
     assert bool(torch.autograd.grad(lengths.sum(), moving)[0].any())
     with pytest.raises(InputError, match="rois must name labels where attenuation is left out"):
@@ -160,7 +160,7 @@ def test_the_jacobian_is_that_of_central_differences(smooth_volume: Volume, came
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gradients_to_a_pose_are_the_jacobian(
-    smooth_volume: Volume, camera: Camera, backend: str
+    smooth_volume: Volume, camera: Camera, backend: Backend
 ) -> None:
     poses = torch.stack(
         [view_pose(smooth_volume, camera, "PA"), view_pose(smooth_volume, camera, "LAT")]
@@ -171,7 +171,7 @@ def test_gradients_to_a_pose_are_the_jacobian(
     )
     twist = torch.zeros(2, 6, dtype=torch.float64, requires_grad=True)
     moved = perturb(poses, twist, pivot)
-    loss = (render(smooth_volume, camera, moved, backend=backend) * weights).sum()  # type: ignore[arg-type]
+    loss = (render(smooth_volume, camera, moved, backend=backend) * weights).sum()
     (gradient,) = torch.autograd.grad(loss, twist)
     _, jacobian = render_with_jacobian(
         smooth_volume, camera, poses, pivot_mm=pivot, backend="reference"

@@ -45,7 +45,7 @@ def medsam_folder(tmp_path: Path, sam_config: dict[str, Any]) -> Path:
 def rewrite_card() -> Callable[..., None]:
     """Change fields of the card in a checkpoint."""
 
-    def rewrite(folder: Path, **changes: object) -> None:
+    def rewrite(folder: Path, **changes: Any) -> None:
         from wsreg.networks.checkpoint import read_card, read_weights
 
         card = dataclasses.replace(read_card(folder), **changes)

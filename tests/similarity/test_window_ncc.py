@@ -169,11 +169,15 @@ def brute_force(
             def extended(values: Tensor, global_deviation: Tensor, count: int = count) -> Tensor:
                 more = (count * f) ** 0.5 * global_deviation
                 vector = torch.cat((values - values.mean(), more[None]))
-                return vector / vector.norm()
+                unit: Tensor = vector / vector.norm()
+                return unit
 
-            def moved(step: Tensor, at=at, valid=valid, extended=extended) -> Tensor:  # type: ignore[no-untyped-def]
+            def moved(  # type: ignore[no-untyped-def]
+                step: Tensor, at=at, valid=valid, extended=extended
+            ) -> Tensor:
                 image = moving + jacobian @ step
-                return extended(image[at][valid], image[mask].std(unbiased=False))
+                vector: Tensor = extended(image[at][valid], image[mask].std(unbiased=False))
+                return vector
 
             a = extended(fixed[at][valid], deviation)
             texture = float((fixed[at][valid] - fixed[at][valid].mean()).square().sum())
@@ -225,11 +229,9 @@ def test_the_models_gradient_is_autograds(
     losses = window_loss(windows, moving + (jacobian @ step[:, None, :, None])[..., 0])
     (gradient,) = torch.autograd.grad(losses.sum(), step)
     model = linearize_window_loss(windows, moving, jacobian)
-    tight = (
-        {"atol": 1e-11, "rtol": 1e-8} if dtype == torch.float64 else {"atol": 2e-5, "rtol": 1e-4}
-    )
-    torch.testing.assert_close(model.value, losses.detach().double(), **tight)
-    torch.testing.assert_close(model.gradient, gradient.double(), **tight)
+    atol, rtol = (1e-11, 1e-8) if dtype == torch.float64 else (2e-5, 1e-4)
+    torch.testing.assert_close(model.value, losses.detach().double(), atol=atol, rtol=rtol)
+    torch.testing.assert_close(model.gradient, gradient.double(), atol=atol, rtol=rtol)
     assert float(torch.linalg.eigvalsh(model.normal_matrix).min()) >= -1e-12
 
 

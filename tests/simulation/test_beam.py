@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.simulation.beam import FILTRATIONS, energy_weights, polyenergetic_transmission
+from wsreg.simulation.beam import (
+    FILTRATIONS,
+    Filtration,
+    energy_weights,
+    polyenergetic_transmission,
+)
 from wsreg.simulation.materials import ENERGIES_KEV, MASS_ATTENUATION_CM2_PER_G, MATERIALS
 
 WEIGHTS = energy_weights(90.0, "4Al+0.1Cu")
 
 
-def _mean_kev(tube_voltage_kv: float, filtration: str) -> float:
+def _mean_kev(tube_voltage_kv: float, filtration: Filtration) -> float:
     return float(energy_weights(tube_voltage_kv, filtration) @ ENERGIES_KEV)
 
 
 @pytest.mark.parametrize("filtration", FILTRATIONS)
 @pytest.mark.parametrize("tube_voltage_kv", [60.0, 73.0, 110.0])
 def test_weights_are_shares_and_end_at_the_tube_voltage(
-    filtration: str, tube_voltage_kv: float
+    filtration: Filtration, tube_voltage_kv: float
 ) -> None:
     weights = energy_weights(tube_voltage_kv, filtration)
     assert weights.shape == (len(ENERGIES_KEV),)
@@ -50,7 +55,7 @@ def test_between_tabulated_voltages_the_beam_is_between() -> None:
 )
 def test_unknown_beams_are_refused(tube_voltage_kv: float, filtration: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        energy_weights(tube_voltage_kv, filtration)
+        energy_weights(tube_voltage_kv, filtration)  # type: ignore[arg-type]
 
 
 def test_nothing_in_the_way_transmits_everything() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wsreg.simulation.collimator import Collimator, exposed_field, sample_collimator
+from wsreg.vocabulary import CollimatorShape
 
 
 def test_round_field() -> None:
@@ -36,7 +37,7 @@ def test_no_collimator_leaves_everything() -> None:
 
 
 @pytest.mark.parametrize("shape", ["circle", "rectangle"])
-def test_sampled_fields_leave_most_of_the_image(shape: str) -> None:
+def test_sampled_fields_leave_most_of_the_image(shape: CollimatorShape) -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):
         drawn = sample_collimator(generator, shape, (0.4, 0.45))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_coarse_pixels_spread_scatter_as_fine_ones_do() -> None:
     np.testing.assert_allclose(added, direct, rtol=0.02)
 
 
-def _plain(**changes: float) -> XrayParameters:
+def _plain(**changes: Any) -> XrayParameters:
     return XrayParameters(**{"electronic_noise": 0.0, "detector_blur_px": 0.0, **changes})
 
 

@@ -66,7 +66,8 @@ def _rotation(seed: int) -> Tensor:
     matrix, _ = torch.linalg.qr(
         torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     )
-    return matrix * torch.linalg.det(matrix)
+    proper: Tensor = matrix * torch.linalg.det(matrix)
+    return proper
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

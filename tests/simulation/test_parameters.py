@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_records_of_something_else_are_refused(change: dict[str, object]) -> Non
         ("focal_blur_px", -0.1),
     ],
 )
-def test_impossible_values_are_refused(name: str, value: object) -> None:
+def test_impossible_values_are_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=name):
         XrayParameters(**{name: value})
 

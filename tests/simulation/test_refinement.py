@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from wsreg.simulation.refinement import refine
 from wsreg.volumes.volume import Volume
 
 
-def _volume(hu: torch.Tensor, spacing_mm: tuple[float, float, float]) -> Volume:
+def _volume(hu: torch.Tensor, spacing_mm: Sequence[float]) -> Volume:
     affine = torch.diag(torch.tensor([*spacing_mm, 1.0], dtype=torch.float64))
     affine[:3, 3] = torch.tensor([10.0, -20.0, 30.0])
     return Volume(hu=hu, ct_from_voxel=affine, labels=torch.ones(hu.shape, dtype=torch.uint8))
@@ -35,7 +37,7 @@ def test_a_cubic_is_reproduced_between_the_voxels(dim: int) -> None:
     coarse = cubic(torch.arange(9.0)).reshape(shape).expand(9, 9, 9)
     spacing = [1.0, 1.0, 1.0]
     spacing[2 - dim] = 2.0
-    fine = refine(_volume(coarse, tuple(spacing)), 1.0).hu
+    fine = refine(_volume(coarse, spacing), 1.0).hu
     centres = ((torch.arange(18.0) + 0.5) / 2 - 0.5)[1:-1]
     shape[dim] = 16
     expected = cubic(centres).reshape(shape).expand(*[16 if i == dim else 9 for i in range(3)])

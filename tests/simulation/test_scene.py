@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_rays_may_be_coarser_than_pixels() -> None:
     """Pixels far finer than the voxels are interpolated, at worst at the rim of something hard."""
     fine = CAMERA.resized(300, 500)
     distance = np.hypot(np.hypot(*np.ogrid[-9:10, -9:10]), np.arange(-9, 10)[:, None, None])
-    ball = np.clip(7.5 - distance, 0.0, 1.0)
+    ball = np.clip(7.5 - distance, 0.0, 1.0).astype(np.float32)
     grid = MaterialGrid(
         density=1.5 * ball[..., None], materials=("cortical bone",), part_from_voxel=torch.eye(4)
     )
@@ -156,6 +157,6 @@ def test_thickness_of_a_body_in_the_beam() -> None:
         {"part_from_voxel": torch.zeros(4, 4)},
     ],
 )
-def test_impossible_grids_are_refused(change: dict[str, object]) -> None:
+def test_impossible_grids_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="grid"):
         dataclasses.replace(_slab({"fat": 0.9}), **change)

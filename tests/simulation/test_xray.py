@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.simulation.beam import energy_weights
+from wsreg.simulation.beam import Filtration, energy_weights
 from wsreg.simulation.collimator import Collimator
 from wsreg.simulation.joseph import project_attenuation
 from wsreg.simulation.materials import MASS_ATTENUATION_CM2_PER_G
@@ -145,9 +145,10 @@ def test_a_scene_of_two_parts_is_what_they_are_together(pose: Tensor) -> None:
 
 
 def test_a_harder_beam_gets_through(volume: Volume, pose: Tensor) -> None:
+    cases: tuple[tuple[float, Filtration], ...] = ((60.0, "3Al"), (110.0, "4Al+0.3Cu"))
     soft, hard = (
         dataclasses.replace(CLEAN, tube_voltage_kv=kv, filtration=filtration)
-        for kv, filtration in ((60.0, "3Al"), (110.0, "4Al+0.3Cu"))
+        for kv, filtration in cases
     )
     images = [simulate_xray(volume, CAMERA, pose, p, seed=0).transmission for p in (soft, hard)]
     assert float(images[1][20, 30]) > 1.3 * float(images[0][20, 30])

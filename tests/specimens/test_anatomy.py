@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from wsreg.specimens.anatomy import LANDMARK_NODES, build_anatomy, surface_distance_mm
 from wsreg.specimens.person import Person, person_from_record, person_to_record, sample_person
@@ -48,9 +50,8 @@ def test_femurs_hang_from_their_heads_and_turn_about_them(
     near = np.linalg.norm(straight.bones[f"{bone}-femur"][0].vertices_mm - centre, axis=1).min()
     # the pit of the ligament dips below the sphere
     np.testing.assert_allclose(near, straight.head_radius_mm, atol=4.0)
-    bent = build_anatomy(
-        dataclasses.replace(mean_person, **{f"{bone}_femur_deg": (20.0, 10.0, 0.0)})
-    )
+    turned: dict[str, Any] = {f"{bone}_femur_deg": (20.0, 10.0, 0.0)}
+    bent = build_anatomy(dataclasses.replace(mean_person, **turned))
     np.testing.assert_allclose(bent.landmarks_mm[head], centre)
     away = _knee(bent.bones[f"{bone}-femur"][0].vertices_mm) - knee
     assert away[1] < -100.0  # flexion brings the knee forward
@@ -88,5 +89,6 @@ def test_distance_between_a_surface_and_itself_shifted(mean_person: Person) -> N
     assert 850.0 < surface_distance_mm(sacrum, [sacrum[0].moved(shift)]) < 1000.0
 
 
-def _knee(femur: np.ndarray) -> np.ndarray:
-    return femur[femur[:, 2] < femur[:, 2].min() + 60.0].mean(axis=0)
+def _knee(femur: NDArray[np.float64]) -> NDArray[np.float64]:
+    below: NDArray[np.float64] = femur[femur[:, 2] < femur[:, 2].min() + 60.0].mean(axis=0)
+    return below

@@ -27,4 +27,4 @@ def test_a_rate_that_cannot_be(rate: float) -> None:
 @pytest.mark.parametrize("name", ["batch", "steps", "save_every"])
 def test_counts_are_at_least_1(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} must be at least 1, got 0"):
-        dataclasses.replace(FitConfig(), **{name: 0})
+        dataclasses.replace(FitConfig(), **{name: 0})  # type: ignore[arg-type]

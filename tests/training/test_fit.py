@@ -172,6 +172,8 @@ def test_a_damaged_state_is_said(tmp_path: Path) -> None:
 def test_weights_that_are_frozen_stay(tmp_path: Path) -> None:
     frozen = task()
     first, last = frozen.network.get_submodule("0"), frozen.network.get_submodule("2")
+    assert isinstance(first, nn.Linear)
+    assert isinstance(last, nn.Linear)
     first.requires_grad_(False)
     before = [part.weight.clone() for part in (first, last)]
     fit(frozen, tmp_path)

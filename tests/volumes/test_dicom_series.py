@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -21,7 +25,15 @@ INTERCEPT = -1024
 SERIES = generate_uid(entropy_srcs=["one"])
 
 
-def _write_slice(file, stored, position, axes, *, series=SERIES, **tags):
+def _write_slice(
+    file: Path,
+    stored: NDArray[np.integer],
+    position: Sequence[float] | NDArray[np.float64],
+    axes: NDArray[np.float64],
+    *,
+    series: str = SERIES,
+    **tags: object,
+) -> None:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -49,7 +61,15 @@ def _write_slice(file, stored, position, axes, *, series=SERIES, **tags):
     header.save_as(file, enforce_file_format=True)
 
 
-def _write_series(folder, voxels, affine, *, series=SERIES, skip=(), **tags):
+def _write_series(
+    folder: Path,
+    voxels: NDArray[np.int16],
+    affine: NDArray[np.float64],
+    *,
+    series: str = SERIES,
+    skip: Collection[int] = (),
+    **tags: object,
+) -> Path:
     """One file a slice, with names in an order that is not that of the slices."""
     folder.mkdir(exist_ok=True)
     axes = affine[:3, :2].T / np.linalg.norm(affine[:3, :2], axis=0)[:, None]
@@ -63,17 +83,21 @@ def _write_series(folder, voxels, affine, *, series=SERIES, skip=(), **tags):
 
 
 @pytest.fixture
-def affine(oblique_affine):
+def affine(oblique_affine: NDArray[np.float64]) -> NDArray[np.float64]:
     return oblique_affine
 
 
-def test_shuffled_oblique_series(tmp_path, marked_ct, affine):
+def test_shuffled_oblique_series(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     image = read_dicom_series(_write_series(tmp_path / "s", marked_ct, affine))
     np.testing.assert_array_equal(image.voxels, marked_ct)
     np.testing.assert_allclose(image.ct_from_voxel, affine, atol=1e-5)
 
 
-def test_a_folder_or_one_of_its_files_is_a_volume(tmp_path, marked_ct, affine):
+def test_a_folder_or_one_of_its_files_is_a_volume(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     for path in (folder, next(folder.iterdir())):
         volume = read_volume(path)
@@ -81,7 +105,9 @@ def test_a_folder_or_one_of_its_files_is_a_volume(tmp_path, marked_ct, affine):
         np.testing.assert_allclose(volume.ct_from_voxel, affine, atol=1e-5)
 
 
-def test_agrees_with_itk(tmp_path, marked_ct, affine):
+def test_agrees_with_itk(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     image = read_dicom_series(folder)
     reader = SimpleITK.ImageSeriesReader()
@@ -92,7 +118,9 @@ def test_agrees_with_itk(tmp_path, marked_ct, affine):
     np.testing.assert_allclose((image.ct_from_voxel @ (6, 5, 4, 1))[:3], corner, atol=1e-5)
 
 
-def test_slices_stored_from_head_to_foot_come_out_right_handed(tmp_path, marked_ct, affine):
+def test_slices_stored_from_head_to_foot_come_out_right_handed(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     affine[:3, 2] *= -1
     image = read_dicom_series(_write_series(tmp_path / "s", marked_ct, affine))
     np.testing.assert_array_equal(image.voxels, marked_ct[::-1])
@@ -100,7 +128,7 @@ def test_slices_stored_from_head_to_foot_come_out_right_handed(tmp_path, marked_
     np.testing.assert_allclose(image.ct_from_voxel @ (5, 1, 1, 1), expected, atol=1e-5)
 
 
-def test_tilted_gantry_becomes_a_shear(tmp_path, marked_ct):
+def test_tilted_gantry_becomes_a_shear(tmp_path: Path, marked_ct: NDArray[np.int16]) -> None:
     affine = np.diag([COLUMN_SPACING, ROW_SPACING, GAP, 1.0])
     affine[1, 2] = GAP * np.tan(np.deg2rad(15))
     image = read_dicom_series(_write_series(tmp_path / "s", marked_ct, affine))
@@ -108,7 +136,9 @@ def test_tilted_gantry_becomes_a_shear(tmp_path, marked_ct):
     np.testing.assert_array_equal(image.voxels, marked_ct)
 
 
-def test_other_files_are_left_alone(tmp_path, marked_ct, affine):
+def test_other_files_are_left_alone(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     (folder / "README.txt").write_text("notes")
     (folder / "sub").mkdir()
@@ -122,7 +152,9 @@ def test_other_files_are_left_alone(tmp_path, marked_ct, affine):
     np.testing.assert_array_equal(read_dicom_series(folder).voxels, marked_ct)
 
 
-def test_two_series_are_listed_and_one_can_be_chosen(tmp_path, marked_ct, affine):
+def test_two_series_are_listed_and_one_can_be_chosen(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     other = generate_uid(entropy_srcs=["two"])
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     _write_series(folder, marked_ct[:4], affine, series=other)
@@ -138,7 +170,7 @@ def test_two_series_are_listed_and_one_can_be_chosen(tmp_path, marked_ct, affine
         read_dicom_series(folder, "1.2.3")
 
 
-def test_a_missing_slice_names_the_gap(tmp_path, marked_ct):
+def test_a_missing_slice_names_the_gap(tmp_path: Path, marked_ct: NDArray[np.int16]) -> None:
     affine = np.diag([COLUMN_SPACING, ROW_SPACING, GAP, 1.0])
     affine[2, 3] = -100.0
     folder = _write_series(tmp_path / "s", marked_ct, affine, skip=(3,))
@@ -146,7 +178,9 @@ def test_a_missing_slice_names_the_gap(tmp_path, marked_ct):
         read_dicom_series(folder)
 
 
-def test_two_phases_in_one_series(tmp_path, marked_ct, affine):
+def test_two_phases_in_one_series(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     twin = pydicom.dcmread(next(folder.iterdir()))
     twin.save_as(folder / "twin")
@@ -154,7 +188,9 @@ def test_two_phases_in_one_series(tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_slices_off_the_line(tmp_path, marked_ct, affine):
+def test_slices_off_the_line(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     positions = {
         file: np.array(pydicom.dcmread(file).ImagePositionPatient, float)
@@ -171,7 +207,7 @@ def test_slices_off_the_line(tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_no_ct(tmp_path, marked_ct, affine):
+def test_no_ct(tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="CT series, got these DICOM files: none"):
         read_dicom_series(tmp_path / "empty")
@@ -180,14 +216,18 @@ def test_no_ct(tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_one_slice_is_no_volume(tmp_path, marked_ct, affine):
+def test_one_slice_is_no_volume(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct[:1], affine)
     with pytest.raises(InputError, match="at least 2 slices"):
         read_dicom_series(folder)
 
 
 @pytest.mark.parametrize("tag", ["PixelSpacing", "ImageOrientationPatient", "Columns"])
-def test_missing_tag(tag, tmp_path, marked_ct, affine):
+def test_missing_tag(
+    tag: str, tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     file = next(folder.iterdir())
     header = pydicom.dcmread(file)
@@ -199,7 +239,9 @@ def test_missing_tag(tag, tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_unlike_slices(tmp_path, marked_ct, affine):
+def test_unlike_slices(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     file = next(folder.iterdir())
     header = pydicom.dcmread(file)
@@ -209,14 +251,18 @@ def test_unlike_slices(tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_enhanced_ct(tmp_path, marked_ct, affine):
+def test_enhanced_ct(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine, NumberOfFrames=5)
     with pytest.raises(InputError, match="single slice, got 5 frames"):
         read_dicom_series(folder)
 
 
 @pytest.mark.parametrize("kept", np.linspace(0.35, 0.99, 33))
-def test_a_truncated_slice_is_never_dropped(kept, tmp_path, marked_ct, affine):
+def test_a_truncated_slice_is_never_dropped(
+    kept: float, tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     affine[:3, :3] = np.diag([COLUMN_SPACING, ROW_SPACING, GAP])
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     last = max(folder.iterdir(), key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2])
@@ -226,7 +272,9 @@ def test_a_truncated_slice_is_never_dropped(kept, tmp_path, marked_ct, affine):
         read_dicom_series(folder)
 
 
-def test_a_dicomdir_is_left_alone(tmp_path, marked_ct, affine):
+def test_a_dicomdir_is_left_alone(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
     directory = pydicom.dcmread(next(folder.iterdir()))
     directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 from wsreg.volumes.labels import read_label_names, read_labels
@@ -9,31 +13,35 @@ from wsreg.volumes.voxel_image import VoxelImage
 
 
 @pytest.fixture
-def ct(oblique_affine):
+def ct(oblique_affine: NDArray[np.float64]) -> VoxelImage:
     return VoxelImage(np.zeros((8, 20, 24), np.int16), oblique_affine)
 
 
-def _block(shape, value=3):
+def _block(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     labels = np.zeros(shape, np.uint8)
-    labels[2:6, 5:15, 6:18] = value
+    labels[2:6, 5:15, 6:18] = 3
     return labels
 
 
-def test_the_same_grid(ct, write_nifti):
+def test_the_same_grid(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
     labels = _block(ct.voxels.shape)
     found = read_labels(write_nifti(labels, ct.ct_from_voxel), ct)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, labels)
 
 
-def test_values_above_255_and_floating_point_files(ct, write_itk):
+def test_values_above_255_and_floating_point_files(
+    ct: VoxelImage, write_itk: Callable[..., Path]
+) -> None:
     labels = _block(ct.voxels.shape).astype(np.float32) * 100
     found = read_labels(write_itk(labels, ct.ct_from_voxel, "seg.nrrd"), ct)
     assert found.dtype == np.int16
     np.testing.assert_array_equal(found, labels)
 
 
-def test_a_finer_and_flipped_grid_lands_on_the_same_voxels(ct, write_nifti):
+def test_a_finer_and_flipped_grid_lands_on_the_same_voxels(
+    ct: VoxelImage, write_nifti: Callable[..., Path]
+) -> None:
     labels = _block(ct.voxels.shape)
     fine = labels.repeat(3, 0).repeat(3, 1).repeat(3, 2)[:, ::-1, :]
     fine_to_coarse = np.diag([1 / 3, -1 / 3, 1 / 3, 1.0])
@@ -42,7 +50,7 @@ def test_a_finer_and_flipped_grid_lands_on_the_same_voxels(ct, write_nifti):
     np.testing.assert_array_equal(read_labels(path, ct), labels)
 
 
-def test_a_grid_cut_to_the_labels(ct, write_nifti):
+def test_a_grid_cut_to_the_labels(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
     labels = _block(ct.voxels.shape)
     shift = np.eye(4)
     shift[:3, 3] = (6, 5, 2)
@@ -50,7 +58,7 @@ def test_a_grid_cut_to_the_labels(ct, write_nifti):
     np.testing.assert_array_equal(read_labels(path, ct), labels)
 
 
-def test_the_grid_of_another_patient(ct, write_nifti):
+def test_the_grid_of_another_patient(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
     for steps, fits in ((2, True), (8, False), (100, False)):
         elsewhere = ct.ct_from_voxel.copy()
         elsewhere[:3, 3] += steps * ct.ct_from_voxel[:3, 2]
@@ -72,13 +80,15 @@ def test_the_grid_of_another_patient(ct, write_nifti):
         ([0, 1, np.nan], r"0\.\.32767, got nan"),
     ],
 )
-def test_values_that_are_no_labels(values, message, ct, write_nifti):
-    path = write_nifti(np.resize(np.float32(values), ct.voxels.shape), ct.ct_from_voxel)
+def test_values_that_are_no_labels(
+    values: list[float], message: str, ct: VoxelImage, write_nifti: Callable[..., Path]
+) -> None:
+    path = write_nifti(np.resize(np.array(values, np.float32), ct.voxels.shape), ct.ct_from_voxel)
     with pytest.raises(InputError, match=message):
         read_labels(path, ct)
 
 
-def test_names_from_mapping_json_and_csv(tmp_path):
+def test_names_from_mapping_json_and_csv(tmp_path: Path) -> None:
     expected = {1: "hip_left", 25: "sacrum"}
     (tmp_path / "a.json").write_text('{"1": "hip_left", "25": "sacrum"}')
     (tmp_path / "b.csv").write_text("group,n,structure,id\nbones,9,hip_left,1\nbones,8,sacrum,25")
@@ -100,7 +110,7 @@ def test_names_from_mapping_json_and_csv(tmp_path):
         ("a.txt", "1 hip", r"must be a \.json or \.csv file"),
     ],
 )
-def test_names_that_cannot_be_read(name, text, message, tmp_path):
+def test_names_that_cannot_be_read(name: str, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_label_names(tmp_path / name)

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 from wsreg.volumes.reading import read_volume
 
 
-def test_a_volume_with_labels_and_names(marked_ct, oblique_affine, write_nifti, tmp_path):
+def test_a_volume_with_labels_and_names(
+    marked_ct: NDArray[np.int16],
+    oblique_affine: NDArray[np.float64],
+    write_nifti: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
     ct = write_nifti(marked_ct, oblique_affine)
     labels = write_nifti((marked_ct == 0).astype(np.uint8) * 7, oblique_affine, "labels.nii.gz")
     names = tmp_path / "names.json"
@@ -37,7 +45,12 @@ def test_a_volume_with_labels_and_names(marked_ct, oblique_affine, write_nifti, 
         (np.array([-32768, 0, 1500], np.int16), torch.int16),  # padding below air
     ],
 )
-def test_int16_where_nothing_is_lost(voxels, dtype, oblique_affine, write_nifti):
+def test_int16_where_nothing_is_lost(
+    voxels: NDArray[np.number],
+    dtype: torch.dtype,
+    oblique_affine: NDArray[np.float64],
+    write_nifti: Callable[..., Path],
+) -> None:
     voxels = np.resize(voxels, (3, 3, 3))
     volume = read_volume(write_nifti(voxels, oblique_affine))
     assert volume.hu.dtype == dtype
@@ -57,14 +70,23 @@ def test_int16_where_nothing_is_lost(voxels, dtype, oblique_affine, write_nifti)
         ([0, 1024, 4095], r"got 0\.\.4095 .*rescale intercept not applied"),
     ],
 )
-def test_what_cannot_be_hounsfield_units(values, message, oblique_affine, write_nifti):
-    path = write_nifti(np.resize(np.float32(values), (3, 3, 3)), oblique_affine)
+def test_what_cannot_be_hounsfield_units(
+    values: list[float],
+    message: str,
+    oblique_affine: NDArray[np.float64],
+    write_nifti: Callable[..., Path],
+) -> None:
+    path = write_nifti(np.resize(np.array(values, np.float32), (3, 3, 3)), oblique_affine)
     with pytest.raises(InputError, match=message) as caught:
         read_volume(path)
     assert str(path) in str(caught.value)
 
 
-def test_arguments_that_do_not_go_together(marked_ct, oblique_affine, write_nifti):
+def test_arguments_that_do_not_go_together(
+    marked_ct: NDArray[np.int16],
+    oblique_affine: NDArray[np.float64],
+    write_nifti: Callable[..., Path],
+) -> None:
     path = write_nifti(marked_ct, oblique_affine)
     with pytest.raises(InputError, match="label_names needs labels"):
         read_volume(path, label_names={1: "hip_left"})
@@ -72,7 +94,7 @@ def test_arguments_that_do_not_go_together(marked_ct, oblique_affine, write_nift
         read_volume(path, series_uid="1.2.3")
 
 
-def test_an_empty_folder_and_no_file(tmp_path):
+def test_an_empty_folder_and_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="slices of a CT series"):
         read_volume(tmp_path)
     with pytest.raises(InputError, match="no such image file"):

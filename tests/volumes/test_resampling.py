@@ -2,45 +2,48 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
 
-def _positions_mm(volume):
+def _positions_mm(volume: Volume) -> Tensor:
     """[D,H,W,3] CT coordinates of the voxel centres."""
     z, y, x = (torch.arange(n, dtype=torch.float64) for n in volume.hu.shape)
     index = torch.stack(torch.meshgrid(z, y, x, indexing="ij")[::-1], dim=-1)
     return index @ volume.ct_from_voxel[:3, :3].T + volume.ct_from_voxel[:3, 3]
 
 
-def _mass(volume):
+def _mass(volume: Volume) -> float:
     cube_mm3 = torch.linalg.det(volume.ct_from_voxel).abs()
     return float(volume.attenuation.double().sum() * cube_mm3)
 
 
-def _centroid_mm(volume):
+def _centroid_mm(volume: Volume) -> Tensor:
     weight = volume.attenuation.double()[..., None]
     return (weight * _positions_mm(volume)).sum((0, 1, 2)) / weight.sum()
 
 
-def _blob(shape, affine, sigma_mm=7.0, dtype=torch.float32):
+def _blob(shape: tuple[int, int, int], affine: Tensor) -> tuple[Volume, Tensor]:
     """Attenuation that falls off as a Gaussian about a point off the grid's centre and nodes."""
-    air = torch.full(shape, -1000.0, dtype=dtype)
+    air = torch.full(shape, -1000.0)
     volume = Volume(hu=air, ct_from_voxel=affine, air_hu=-1000.0)
     centre = volume.centre_mm + torch.tensor([1.37, -2.11, 0.73], dtype=torch.float64)
     distance = (_positions_mm(volume) - centre).norm(dim=-1)
-    hu = 30000.0 * torch.exp(-0.5 * (distance / sigma_mm) ** 2) - 1000.0
-    return Volume(hu=hu.to(dtype), ct_from_voxel=affine, air_hu=-1000.0), centre
+    hu = 30000.0 * torch.exp(-0.5 * (distance / 7.0) ** 2) - 1000.0
+    return Volume(hu=hu.float(), ct_from_voxel=affine, air_hu=-1000.0), centre
 
 
 @pytest.fixture(params=["right-handed", "left-handed"])
-def affine(request, oblique_affine):
+def affine(request: pytest.FixtureRequest, oblique_affine: NDArray[np.float64]) -> Tensor:
     affine = torch.from_numpy(oblique_affine)
     if request.param == "left-handed":
         affine[:3, 1] *= -1
@@ -48,7 +51,7 @@ def affine(request, oblique_affine):
 
 
 @pytest.mark.parametrize("spacing_mm", [0.8, 1.0, 1.5, 2.0, 3.0])
-def test_a_blob_stays_where_it_was(spacing_mm, affine):
+def test_a_blob_stays_where_it_was(spacing_mm: float, affine: Tensor) -> None:
     volume, centre = _blob((35, 88, 110), affine)
     coarse = resample_isotropic(volume, spacing_mm)
     torch.testing.assert_close(torch.tensor(coarse.spacing_mm), torch.full((3,), spacing_mm))
@@ -57,7 +60,7 @@ def test_a_blob_stays_where_it_was(spacing_mm, affine):
     assert _mass(coarse) == pytest.approx(_mass(volume), rel=1e-4)
 
 
-def test_axes_keep_their_directions(affine):
+def test_axes_keep_their_directions(affine: Tensor) -> None:
     volume, _ = _blob((10, 20, 20), affine)
     coarse = resample_isotropic(volume, 2.0)
     for axis in range(3):
@@ -65,7 +68,7 @@ def test_axes_keep_their_directions(affine):
         torch.testing.assert_close(new / new.norm(), old / old.norm())
 
 
-def test_the_same_spacing_on_a_constant_changes_nothing():
+def test_the_same_spacing_on_a_constant_changes_nothing() -> None:
     hu = torch.full((4, 5, 6), 40, dtype=torch.int16)
     volume = Volume(hu=hu, ct_from_voxel=torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
     same = resample_isotropic(volume, 2.0)
@@ -74,7 +77,7 @@ def test_the_same_spacing_on_a_constant_changes_nothing():
     torch.testing.assert_close(same.ct_from_voxel, volume.ct_from_voxel)
 
 
-def test_halving_averages_attenuation_not_padded_hounsfield_units():
+def test_halving_averages_attenuation_not_padded_hounsfield_units() -> None:
     hu = torch.tensor([-3024, -3024, 1000, 1000], dtype=torch.int16).repeat(4, 4, 1)
     volume = Volume(hu=hu, ct_from_voxel=torch.eye(4))
     # a cell over the edge: half a ramp from 0 to 2000 above air on each side of it
@@ -82,14 +85,14 @@ def test_halving_averages_attenuation_not_padded_hounsfield_units():
     assert resample_isotropic(volume, 4.0).hu.tolist() == [[[0]]]
 
 
-def test_fine_stripes_do_not_alias():
+def test_fine_stripes_do_not_alias() -> None:
     hu = torch.where(torch.arange(96) % 2 == 0, -1000, 1000).to(torch.int16).repeat(6, 6, 1)
     coarse = resample_isotropic(Volume(hu=hu, ct_from_voxel=torch.eye(4)), 2.7)
     inner = coarse.hu[1, 1, 2:-2].float()
     assert (inner.abs() < 200).all()  # plain interpolation would swing between -1000 and 1000
 
 
-def test_beyond_the_ct_is_air():
+def test_beyond_the_ct_is_air() -> None:
     volume = Volume(hu=torch.zeros((3, 3, 3), dtype=torch.int16), ct_from_voxel=torch.eye(4))
     coarse = resample_isotropic(volume, 2.0)
     assert coarse.hu.shape == (2, 2, 2)
@@ -97,7 +100,7 @@ def test_beyond_the_ct_is_air():
     assert (coarse.hu == round(1000 * 0.75**3 - 1000)).all()  # 27 voxels of water in 64 mm3
 
 
-def test_labels_do_not_shift(affine):
+def test_labels_do_not_shift(affine: Tensor) -> None:
     volume, _ = _blob((40, 40, 40), affine)
     labels = torch.zeros((40, 40, 40), dtype=torch.uint8)
     labels[4:36, 4:36, 4:36] = 9
@@ -118,7 +121,9 @@ def test_labels_do_not_shift(affine):
     spacing_mm=st.floats(0.3, 6.0),
     seed=st.integers(0, 99),
 )
-def test_any_grid_keeps_centre_mass_and_cover(counts, spacings, spacing_mm, seed):
+def test_any_grid_keeps_centre_mass_and_cover(
+    counts: tuple[int, int, int], spacings: tuple[float, float, float], spacing_mm: float, seed: int
+) -> None:
     random = torch.Generator().manual_seed(seed)
     volume = Volume(
         hu=torch.randint(-1000, 3000, counts, generator=random).to(torch.float32),
@@ -134,7 +139,7 @@ def test_any_grid_keeps_centre_mass_and_cover(counts, spacings, spacing_mm, seed
 
 
 @pytest.mark.parametrize("spacing_mm", [0.0, -1.0, math.nan, math.inf])
-def test_spacing_must_be_positive(spacing_mm):
+def test_spacing_must_be_positive(spacing_mm: float) -> None:
     volume = Volume(hu=torch.zeros((3, 3, 3)), ct_from_voxel=torch.eye(4))
     with pytest.raises(InputError, match="spacing_mm must be positive and finite"):
         resample_isotropic(volume, spacing_mm)

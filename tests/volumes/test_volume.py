@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from wsreg.volumes.volume import Volume
 
 
 @pytest.fixture
-def volume():
+def volume() -> Volume:
     hu = torch.full((2, 3, 4), -1000, dtype=torch.int16)
     hu[0, 0] = torch.tensor([-2048, -900, 0, 1000])
     labels = torch.zeros((2, 3, 4), dtype=torch.uint8)
@@ -18,7 +20,7 @@ def volume():
     return Volume(hu=hu, ct_from_voxel=affine, labels=labels, label_names={1: "a", 2: "b"})
 
 
-def test_attenuation_of_water_bone_air_and_padding(volume):
+def test_attenuation_of_water_bone_air_and_padding(volume: Volume) -> None:
     before = volume.hu.clone()
     expected = torch.tensor([0.0, 0.0, 0.02, 0.04])
     torch.testing.assert_close(volume.attenuation[0, 0], expected)
@@ -30,19 +32,19 @@ def test_attenuation_of_water_bone_air_and_padding(volume):
     torch.testing.assert_close(as_float.hu, before.float())  # not changed in place
 
 
-def test_what_counts_as_air_can_be_set():
+def test_what_counts_as_air_can_be_set() -> None:
     volume = Volume(hu=torch.full((2, 2, 2), -950), ct_from_voxel=torch.eye(4), air_hu=-1000.0)
     torch.testing.assert_close(volume.attenuation, torch.full((2, 2, 2), 0.001))
 
 
-def test_geometry(volume):
+def test_geometry(volume: Volume) -> None:
     assert volume.spacing_mm == (0.5, 2.0, 3.0)
     assert volume.centre_mm.tolist() == [10.75, 22.0, 31.5]
     assert volume.corners_mm.min(0).values.tolist() == [9.75, 19.0, 28.5]
     assert volume.corners_mm.max(0).values.tolist() == [11.75, 25.0, 34.5]
 
 
-def test_restriction_to_labels(volume):
+def test_restriction_to_labels(volume: Volume) -> None:
     assert volume.label_values == (1, 2)
     only = volume.restricted_to([2])
     assert only.hu.dtype == torch.int16
@@ -63,13 +65,13 @@ def test_restriction_to_labels(volume):
         ({"labels": torch.zeros(2, 2, 2)}, "the CT's shape"),
     ],
 )
-def test_what_is_no_volume(changes, message):
-    fields = {"hu": torch.zeros(2, 3, 4), "ct_from_voxel": torch.eye(4)} | changes
+def test_what_is_no_volume(changes: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {"hu": torch.zeros(2, 3, 4), "ct_from_voxel": torch.eye(4)} | changes
     with pytest.raises(InputError, match=message):
         Volume(**fields)
 
 
-def test_identity_decides_equality(volume):
+def test_identity_decides_equality(volume: Volume) -> None:
     same = Volume(hu=volume.hu, ct_from_voxel=volume.ct_from_voxel)
     assert volume != same
     assert len({volume, same}) == 2

@@ -72,7 +72,7 @@ def minimise_adam(
         if step == config.steps or not bool(torch.isfinite(value)):
             break
         optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         optimiser.step()
         schedule.step()
         progress(step + 1, config.steps)

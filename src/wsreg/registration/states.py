@@ -30,7 +30,7 @@ def spread_around(
         count: how many.
         seed: of the scrambled Sobol sequence.
     """
-    engine = torch.quasirandom.SobolEngine(6, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    engine = torch.quasirandom.SobolEngine(6, scramble=True, seed=seed)
     unit = 2.0 * engine.draw(count, dtype=torch.float64) - 1.0
     unit[0] = 0.0
     return moved_together(state, unit * half_range, pivot_mm)

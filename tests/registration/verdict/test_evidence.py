@@ -16,6 +16,7 @@ from wsreg.registration.problem import Problem
 from wsreg.registration.strategy import Answer
 from wsreg.registration.terms.image_term import ImageTerm
 from wsreg.registration.verdict.evidence import evaluate
+from wsreg.rendering.render import render, render_with_jacobian
 
 
 class Counted:
@@ -23,8 +24,6 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.images = self.jacobians = self.outlines = 0
-        render, with_jacobian = projection.render, projection.render_with_jacobian
-        outline = conclusion.render
 
         def counted_image(*args: object, **kwargs: object) -> Tensor:
             self.images += 1
@@ -32,11 +31,11 @@ class Counted:
 
         def counted_jacobian(*args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
             self.jacobians += 1
-            return with_jacobian(*args, **kwargs)  # type: ignore[arg-type]
+            return render_with_jacobian(*args, **kwargs)  # type: ignore[arg-type]
 
         def counted_outline(*args: object, **kwargs: object) -> Tensor:
             self.outlines += 1
-            return outline(*args, **kwargs)  # type: ignore[arg-type]
+            return render(*args, **kwargs)  # type: ignore[arg-type]
 
         monkeypatch.setattr(projection, "render", counted_image)
         monkeypatch.setattr(projection, "render_with_jacobian", counted_jacobian)
