@@ -53,11 +53,7 @@ def roi_finder(options: Regions, volume: Volume, xrays: Sequence[str]) -> FindRo
         InputError: options that do not go together, or a model or file that cannot be read.
     """
     if options.roi is None:
-        for name in ("roi_names", "roi_boxes"):
-            if getattr(options, name) is not None:
-                raise InputError(f"--{name.replace('_', '-')} needs --roi")
-        if options.roi_moving == "network":
-            raise InputError("--roi-moving network needs --roi unet:DIR or medsam:DIR")
+        _refuse_options_without_roi(options)
         return lambda name, radiograph: None
     kind, path = _model(options.roi)
     if options.roi == "rendered" and not path.exists():
@@ -75,6 +71,14 @@ def roi_finder(options: Regions, volume: Volume, xrays: Sequence[str]) -> FindRo
             f"got {options.roi}"
         )
     return _by_file(options, path, volume, xrays)
+
+
+def _refuse_options_without_roi(options: Regions) -> None:
+    for name in ("roi_names", "roi_boxes"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} needs --roi")
+    if options.roi_moving == "network":
+        raise InputError("--roi-moving network needs --roi unet:DIR or medsam:DIR")
 
 
 def _model(roi: str) -> tuple[str | None, Path]:

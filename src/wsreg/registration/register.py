@@ -31,7 +31,7 @@ from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
 
-def register(
+def register(  # noqa: PLR0913 - the front door: all but the first two have defaults
     radiograph: Radiograph,
     volume: Volume | PreparedCt,
     camera: Camera | None = None,

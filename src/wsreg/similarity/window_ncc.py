@@ -86,20 +86,8 @@ def prepare_windows(
     Raises:
         InputError: for a mask of another shape, an empty mask, or windows larger than the image.
     """
-    if fixed.shape != mask.shape:
-        raise InputError(
-            f"mask must have the image's shape {list(fixed.shape)}, got {list(mask.shape)}"
-        )
-    height, width = int(fixed.shape[0]), int(fixed.shape[1])
-    if size is not None and not 2 <= size <= min(height, width):
-        raise InputError(
-            f"window size must be from 2 to {min(height, width)} pixels for an image of "
-            f"{height} x {width}, got {size}"
-        )
-    shape = (height, width) if size is None else (size, size)
+    shape = _window_shape(fixed, mask, size)
     valid = mask.to(fixed)
-    if not bool(valid.any()):
-        raise InputError("mask must leave some pixels of the image, it leaves none")
     image, deviation = _centred(fixed, valid)
     count, sums, squares = _window_sums(torch.stack((valid, image, image.square())), shape, stride)
     if size is None:
@@ -113,12 +101,6 @@ def prepare_windows(
     texture = (squares - sums.square() / count).clamp_min(0)
     least = count * deviation.square()
     tiny = torch.finfo(fixed.dtype).tiny
-    weight = torch.ones_like(texture)
-    if config.weight_floor > 0:
-        weight = texture / (texture + config.weight_floor * least).clamp_min(tiny)
-    weight = torch.where(chosen, weight, 0.0)
-    if not bool((weight > 0).any()):  # an image without any texture: nothing to tell apart
-        weight = chosen.to(fixed)
     return Windows(
         size=shape,
         stride=stride,
@@ -129,8 +111,37 @@ def prepare_windows(
         count=count,
         sums=sums,
         norm=(texture + config.floor * least).clamp_min(tiny).sqrt(),
-        weight=weight / weight.sum(),
+        weight=_weights(chosen, texture, config.weight_floor * least),
     )
+
+
+def _window_shape(fixed: Tensor, mask: Tensor, size: int | None) -> tuple[int, int]:
+    """Return rows and columns of a window, after a check of what it is to lie in."""
+    if fixed.shape != mask.shape:
+        raise InputError(
+            f"mask must have the image's shape {list(fixed.shape)}, got {list(mask.shape)}"
+        )
+    if not bool(mask.any()):
+        raise InputError("mask must leave some pixels of the image, it leaves none")
+    height, width = int(fixed.shape[0]), int(fixed.shape[1])
+    if size is None:
+        return height, width
+    if not 2 <= size <= min(height, width):
+        raise InputError(
+            f"window size must be from 2 to {min(height, width)} pixels for an image of "
+            f"{height} x {width}, got {size}"
+        )
+    return size, size
+
+
+def _weights(chosen: Tensor, texture: Tensor, floor: Tensor) -> Tensor:
+    """Return [K] how much each window counts, with sum 1; without a floor all count alike."""
+    tiny = torch.finfo(texture.dtype).tiny
+    weight = torch.where(floor > 0, texture / (texture + floor).clamp_min(tiny), 1.0)
+    weight = torch.where(chosen, weight, 0.0)
+    if not bool((weight > 0).any()):  # an image without any texture: nothing to tell apart
+        weight = chosen.to(texture)
+    return weight / weight.sum()
 
 
 def window_similarities(windows: Windows, moving: Tensor) -> Tensor:
