@@ -11,7 +11,7 @@ from wsreg.geometry.rigid import perturb
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
-WATER_HU, AIR_HU = 0.0, -1000.0
+AIR_HU = -1000.0
 
 OBLIQUE = torch.tensor(
     [

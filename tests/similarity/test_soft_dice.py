@@ -7,13 +7,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.similarity.soft_dice import (
-    dice_loss,
-    linearize_dice,
-    linearize_each_dice,
-    present,
-    soft_dice,
-)
+from wsreg.similarity.soft_dice import linearize_each_dice, present, soft_dice
 
 SIZE = 12
 ALL = torch.ones(SIZE, SIZE, dtype=torch.bool)
@@ -45,7 +39,6 @@ def test_hard_masks_have_the_usual_dice() -> None:
     torch.testing.assert_close(
         soft_dice(target, moving, ALL), torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64)
     )
-    assert float(dice_loss(target, moving, ALL)) == pytest.approx(0.5)
 
 
 def test_masked_pixels_do_not_count() -> None:
@@ -57,24 +50,23 @@ def test_masked_pixels_do_not_count() -> None:
     assert float(soft_dice(target, moving, mask[None])[0]) == pytest.approx(2 * 8 / 24)
 
 
-def test_an_absent_region_drops_out_and_nothing_is_ever_nan() -> None:
+def test_an_absent_region_is_not_present_and_nothing_is_ever_nan() -> None:
     nothing, something = torch.zeros(SIZE, SIZE, dtype=torch.float64), square(2, 2, 5)
     target = torch.stack((something, nothing, nothing))
     moving = torch.stack((square(2, 3, 5), something, nothing)).requires_grad_()
-    assert soft_dice(target, moving, ALL)[1:].tolist() == [0.0, 1.0]
-    loss = dice_loss(target, moving, ALL)
-    assert loss.item() == pytest.approx(0.2)  # of the first region alone
-    (gradient,) = torch.autograd.grad(loss, moving)
+    dice = soft_dice(target, moving, ALL)
+    assert dice.tolist() == pytest.approx([0.8, 0.0, 1.0])
+    assert present(target, ALL).tolist() == [True, False, False]
+    assert not bool(present(target, something == 0).any())
+    (gradient,) = torch.autograd.grad(dice.sum(), moving)
     assert bool(torch.isfinite(gradient).all())
     assert not bool(gradient[1:].any())
-    masked_out = dice_loss(target, moving, something == 0)
-    assert masked_out.item() == 0.0
 
 
 def test_a_region_that_is_not_rendered_counts_in_full() -> None:
     target, nothing = square(2, 2, 5)[None], torch.zeros(1, SIZE, SIZE, dtype=torch.float64)
     jacobian = torch.zeros(1, SIZE, SIZE, 6, dtype=torch.float64)
-    here = linearize_dice(target, nothing, jacobian, ALL)
+    here = linearize_each_dice(target, nothing, jacobian, ALL)
     assert float(here.value) == 1.0
     assert bool(here.is_finite())
     assert not bool(here.gradient.any())
@@ -82,8 +74,8 @@ def test_a_region_that_is_not_rendered_counts_in_full() -> None:
 
 def test_two_empty_masks_linearise_to_zero() -> None:
     nothing = torch.zeros(2, SIZE, SIZE)
-    here = linearize_dice(nothing, nothing, torch.zeros(2, SIZE, SIZE, 6), ALL)
-    assert float(here.value) == 0.0
+    here = linearize_each_dice(nothing, nothing, torch.zeros(2, SIZE, SIZE, 6), ALL)
+    assert here.value.tolist() == [0.0, 0.0]
     assert not bool(here.gradient.any() or here.normal_matrix.any())
 
 
@@ -94,14 +86,14 @@ def test_only_what_reaches_one_half_is_present() -> None:
 
 def test_the_gradient_is_that_of_central_differences(soft: tuple[Tensor, ...]) -> None:
     target, moving, jacobian, mask = soft
-    here = linearize_dice(target, moving, jacobian, mask)
-    torch.testing.assert_close(here.value, dice_loss(target, moving, mask))
+    here = linearize_each_dice(target, moving, jacobian, mask)
+    torch.testing.assert_close(here.value, 1.0 - soft_dice(target, moving, mask))
     step = 1e-6 * torch.eye(6, dtype=torch.float64)
     for axis in range(6):
-        ahead = dice_loss(target, moving + jacobian @ step[axis], mask)
-        behind = dice_loss(target, moving - jacobian @ step[axis], mask)
+        ahead = soft_dice(target, moving + jacobian @ step[axis], mask)
+        behind = soft_dice(target, moving - jacobian @ step[axis], mask)
         torch.testing.assert_close(
-            here.gradient[:, axis], (ahead - behind) / 2e-6, rtol=1e-6, atol=1e-9
+            here.gradient[..., axis], (behind - ahead) / 2e-6, rtol=1e-6, atol=1e-9
         )
 
 

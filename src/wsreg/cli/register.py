@@ -25,6 +25,7 @@ from wsreg.cli.options import (
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import result_lines
 from wsreg.errors import InputError
+from wsreg.files.names import stem
 from wsreg.vocabulary import Backend, Method
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Register:
             prepare_output_folder(folder, force=self.force)
         names = [folder.name for folder in folders]
         if len(self.xrays) == 1:
-            names = [_stem(self.xrays[0])]
+            names = [stem(self.xrays[0])]
         read, solve = self._prepare(names)
         if len(self.xrays) == 1:
             result = self._register(self.xrays[0], names[0], folders[0], read, solve)
@@ -145,7 +146,8 @@ class Register:
 
     def _register_several(self, folders: Sequence[Path], read: Read, solve: Solve) -> int:
         """One X-ray after the other; one that fails is reported, and the rest go on."""
-        from wsreg.outputs.summary import Row, failed_row, result_row, write_summary
+        from wsreg.outputs.csv_file import Row
+        from wsreg.outputs.summary import failed_row, result_row, write_summary
 
         rows: list[Row] = []
         for path, folder in zip(self.xrays, folders, strict=True):
@@ -209,14 +211,9 @@ def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:
         return [out]
     names: list[str] = []
     for path in xrays:
-        stem = _stem(path)
-        name, number = stem, 1
+        name, number = stem(path), 1
         while name in names:
             number += 1
-            name = f"{stem}-{number}"
+            name = f"{stem(path)}-{number}"
         names.append(name)
     return [out / name for name in names]
-
-
-def _stem(path: Path) -> str:
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem

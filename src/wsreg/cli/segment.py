@@ -13,11 +13,12 @@ from tyro.conf import arg
 from wsreg.cli.options import Geometry, OptionalFile, XrayDetails, Xrays, xray_reader
 from wsreg.cli.register import result_folders
 from wsreg.errors import InputError
+from wsreg.files.names import stem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from wsreg.outputs.segmentation_files import Row
+    from wsreg.outputs.csv_file import Row
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.segmentation.segmenter import Segmenter
 
@@ -61,7 +62,7 @@ class Segment:
                 "name another or pass --force to replace them"
             )
         folders = result_folders(self.xrays, self.out)
-        names = [f.name for f in folders] if len(folders) > 1 else [_stem(self.xrays[0])]
+        names = [f.name for f in folders] if len(folders) > 1 else [stem(self.xrays[0])]
         segmenter = load_segmenter(self.model)
         prompt = self._prompt(segmenter, names)
         read = xray_reader(self.xray_details, self.geometry)
@@ -123,7 +124,3 @@ class Segment:
             seen = ", ".join(roi for roi, area in areas.items() if area) or "nothing"
             print(f"{name}: {seen}", f"{folder}/: {', '.join(files)}", sep="\n")
         return rows
-
-
-def _stem(path: Path) -> str:
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem

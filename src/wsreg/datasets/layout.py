@@ -51,9 +51,6 @@ QUESTIONABLE = frozenset(
 OPEN_BEAM = 65487.0
 """Detector reading without a patient, which the usual preparation divides by."""
 
-IMAGE_DATASETS = ("dir-mat", "origin", "pixels", "spacing")
-"""What each image or volume group holds."""
-
 POSES: Mapping[str, str] = {
     "pelvis": "cam-to-pelvis-vol",
     "left-femur": "cam-to-left-femur-vol",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from wsreg.files.json_files import write_json
-from wsreg.files.whole import staged_file, staged_folder
+from wsreg.files.whole import staged_folder
 from wsreg.outputs import display
+from wsreg.outputs.csv_file import Row, write_csv
 from wsreg.outputs.pictures import ROI_COLOURS
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.segmentation.regions import label_image, regions
@@ -30,8 +30,6 @@ COLUMNS = (
 NOT_FOUND, NOTHING_FOUND = "not found", "nothing found in this X-ray"
 PICTURE_PX = 900
 TINT = 0.25
-
-Row = dict[str, str | float]
 
 
 def write_segmentation(
@@ -94,16 +92,7 @@ def write_region_table(rows: Iterable[Row], path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    with (
-        staged_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.DictWriter(stream, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(
-            {k: v if isinstance(v, str | int) else f"{v:.6g}" for k, v in row.items()}
-            for row in rows
-        )
+    write_csv(rows, COLUMNS, path)
 
 
 def segmentation_picture(

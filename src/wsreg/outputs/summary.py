@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
-from wsreg.files.whole import staged_file
 from wsreg.geometry.rigid import log_so3
+from wsreg.outputs.csv_file import Row, write_csv
 from wsreg.registration.result import POSE_AXES, RegistrationResult
 
 _AXIS_COLUMNS = tuple(f"{axis}_{'deg' if axis.startswith('r') else 'mm'}" for axis in POSE_AXES)
@@ -28,8 +27,6 @@ COLUMNS = (
 )
 """Columns of summary.csv.  rx..rz: rotation vector of ``camera_from_ct``; tx..tz: the pivot in the
 camera frame; sd_: their standard deviations."""
-
-Row = Mapping[str, str | float]
 
 
 def result_row(name: str, result: RegistrationResult) -> Row:
@@ -59,13 +56,7 @@ def write_summary(rows: Iterable[Row], path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    with (
-        staged_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    write_csv(rows, COLUMNS, path)
 
 
 def _axis_values(prefix: str, values: Iterable[float]) -> dict[str, float]:
@@ -74,7 +65,3 @@ def _axis_values(prefix: str, values: Iterable[float]) -> dict[str, float]:
         prefix + column: math.degrees(value) if column.endswith("deg") else value
         for column, value in zip(_AXIS_COLUMNS, values, strict=True)
     }
-
-
-def _cell(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"

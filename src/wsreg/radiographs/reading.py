@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.names import stem
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.camera_sources import CameraOverrides, CameraValue, resolve_camera
 from wsreg.radiographs.collimation import detect_field
@@ -102,7 +103,7 @@ def read_radiograph(
         camera=resolved,
         angles=raw.angles,
         notes=tuple(notes),
-        name=_stem(path),
+        name=stem(path),
         opposite_polarity=None if other is None else to_attenuation(pixels, valid, other),
     )
 
@@ -165,7 +166,3 @@ def _mask_notes(valid: Tensor) -> list[str]:
         if fraction
         else []
     )
-
-
-def _stem(path: Path) -> str:
-    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.rendering.render import render, render_with_jacobian
+from wsreg.rendering.render import render
 from wsreg.vocabulary import Backend
 from wsreg.volumes.volume import Volume
 
@@ -45,23 +45,3 @@ def rendered_rois(
         volume, camera, camera_from_ct, rois=labels, attenuation=False, backend=backend
     )
     return soft_masks(lengths, sharpness_per_mm(volume))
-
-
-def rendered_rois_with_jacobian(
-    volume: Volume,
-    camera: Camera,
-    camera_from_ct: Tensor,
-    labels: Sequence[Sequence[int]],
-    *,
-    pivot_mm: Tensor,
-    backend: Backend = "auto",
-) -> tuple[Tensor, Tensor]:
-    """(soft masks [B,R,H,W], jacobian [B,R,H,W,6]), the columns as in ``render_with_jacobian``."""
-    lengths, jacobian = render_with_jacobian(
-        volume, camera, camera_from_ct, rois=labels, attenuation=False,
-        pivot_mm=pivot_mm, backend=backend,
-    )  # fmt: skip
-    k = sharpness_per_mm(volume)
-    masks = soft_masks(lengths, k)
-    slope = k * (1.0 - masks)
-    return masks, jacobian * slope[..., None]

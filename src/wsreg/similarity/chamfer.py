@@ -37,9 +37,7 @@ def distance_maps(target: Tensor) -> Tensor:
     return maps
 
 
-def _masses(
-    target: Tensor, distances: Tensor, probabilities: Tensor, mask: Tensor
-) -> tuple[Tensor, Tensor]:
+def _masses(target: Tensor, probabilities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """(weights [R,H,W] of a unit of mass, mass [...,R] in view with the least of it)."""
     weight = mask.to(probabilities).expand_as(target)
     least = LEAST_MASS * (weight * target).sum(dim=(-2, -1)) + torch.finfo(target.dtype).eps
@@ -56,7 +54,7 @@ def mean_distances(
         probabilities: [...,R,H,W] moving masks.
         mask: [H,W] or [R,H,W], where pixels count.
     """
-    weight, mass = _masses(target, distances, probabilities, mask)
+    weight, mass = _masses(target, probabilities, mask)
     nearer = (weight * (distances - FARTHEST) * probabilities).sum(dim=(-2, -1))
     return FARTHEST + nearer / mass
 
@@ -68,7 +66,7 @@ def linearize_each_distance(
 
     Arguments as for :func:`mean_distances`, with the probabilities' jacobian [...,R,H,W,P].
     """
-    weight, mass = _masses(target, distances, probabilities, mask)
+    weight, mass = _masses(target, probabilities, mask)
     nearer = weight * (distances - FARTHEST)
     mean = FARTHEST + (nearer * probabilities).sum(dim=(-2, -1)) / mass
     columns = jacobian.movedim(-1, -3).flatten(-2)

@@ -44,13 +44,6 @@ def soft_dice(target: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
     return torch.where(size > 0, 2.0 * overlap / size.clamp_min(_tiny(size)), 1.0)
 
 
-def dice_loss(target: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
-    """[...] mean of 1 - Dice over the ROIs that the fixed mask shows, 0 if it shows none."""
-    taking_part = present(target, mask)
-    losses = 1.0 - soft_dice(target, probabilities, mask)[..., taking_part]
-    return losses.sum(dim=-1) / max(int(taking_part.sum()), 1)
-
-
 def linearize_each_dice(
     target: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
 ) -> QuadraticModel:
@@ -80,15 +73,6 @@ def linearize_each_dice(
         gradient=(-2.0 / size[..., None] * (by_apart + value[..., None] * by_moving)).double(),
         normal_matrix=(2.0 / n * (columns @ columns.mT + across + across.mT + along)).double(),
     )
-
-
-def linearize_dice(
-    target: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
-) -> QuadraticModel:
-    """Gauss-Newton view of :func:`dice_loss`, a batch of [...]; arguments as for each ROI."""
-    taking_part = present(target, mask)
-    each = linearize_each_dice(target, probabilities, jacobian, mask)
-    return each.weighted_sum(taking_part / taking_part.sum().clamp_min(1))
 
 
 def _check_shapes(target: Tensor, probabilities: Tensor, mask: Tensor) -> None:

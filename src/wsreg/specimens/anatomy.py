@@ -18,7 +18,7 @@ from wsreg.specimens.shape_model import (
     pelvis_mesh,
     pelvis_pieces,
 )
-from wsreg.specimens.surface import Surface
+from wsreg.specimens.surface import Surface, unit
 from wsreg.specimens.vertebra import L3, L4, L5, VertebraSize, vertebra
 
 FloatArray = NDArray[np.float64]
@@ -128,7 +128,7 @@ def _subpubic_direction() -> FloatArray:
     model = load_shape_model()
     steps = np.eye(len(model.variances)) * 0.5
     gradient = np.array([_subpubic_angle(step) - _subpubic_angle(-step) for step in steps])
-    return _unit(gradient)
+    return unit(gradient)
 
 
 def _subpubic_angle(scores: FloatArray) -> float:
@@ -256,13 +256,8 @@ def _hanging(femur: Surface, head: FloatArray, turn: FloatArray) -> Surface:
     reach = np.linalg.norm(femur.vertices_mm - head, axis=1)
     knee = femur.vertices_mm[reach > 0.93 * reach.max()].mean(axis=0) - head
     straight = np.eye(4)
-    straight[:3, :3] = Rotation.align_vectors([[0.0, 0.0, -1.0]], [_unit(knee)])[0].as_matrix()
+    straight[:3, :3] = Rotation.align_vectors([[0.0, 0.0, -1.0]], [unit(knee)])[0].as_matrix()
     return femur.moved(_turn_about(head, turn @ straight))
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    unit: FloatArray = vector / np.linalg.norm(vector)
-    return unit
 
 
 def _turn_about(point: FloatArray, rotation: FloatArray) -> FloatArray:

@@ -68,7 +68,7 @@ def body_density(person: Person, anatomy: Anatomy, grid: Grid) -> Float32Array:
     fat = np.where(skin < -SKIN_MM, np.float32(FAT_G_PER_CM3), np.float32(0.0))
     inner = skin < -(SKIN_MM + fat_mm)
     _fill(soft, fat, inner & ~_septa(grid, generator), MUSCLE_G_PER_CM3)
-    belly = _belly(anatomy, outline, skin + fat_mm, grid) & ~bones
+    belly = _belly(anatomy, skin + fat_mm, grid) & ~bones
     _fill_belly(soft, fat, belly, anatomy, outline, grid, generator)
     _fill(soft, fat, bones, MUSCLE_G_PER_CM3)
     soft *= 1.0 + 0.012 * smooth_noise(grid, 5.0, generator) * ~bones
@@ -169,9 +169,7 @@ def _septa(grid: Grid, generator: np.random.Generator) -> NDArray[np.bool_]:
     return sheets
 
 
-def _belly(
-    anatomy: Anatomy, outline: _Outline, under_fat: Float32Array, grid: Grid
-) -> NDArray[np.bool_]:
+def _belly(anatomy: Anatomy, under_fat: Float32Array, grid: Grid) -> NDArray[np.bool_]:
     """The hollow in front of the spine and between the hips, down to the pelvic floor."""
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     knots = (-45.0, -10.0, 40.0, 100.0, 160.0, 320.0)

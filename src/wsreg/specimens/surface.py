@@ -11,6 +11,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+def unit(vector: FloatArray) -> FloatArray:
+    """Return a vector at length 1."""
+    result: FloatArray = vector / np.linalg.norm(vector)
+    return result
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surface:
     """A triangle mesh.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wsreg.specimens.surface import Surface
+from wsreg.specimens.surface import Surface, unit
 
 FloatArray = NDArray[np.float64]
 
@@ -101,11 +101,11 @@ def tube(
     up = np.interp(parameter, knots, radii_up)
     start, end = line[0] - line[1], line[-1] - line[-2]
     caps = [
-        (centre[0] + _unit(start) * min(across[0], up[0]) * np.sin(a), across[0], up[0], np.cos(a))
+        (centre[0] + unit(start) * min(across[0], up[0]) * np.sin(a), across[0], up[0], np.cos(a))
         for a in np.linspace(1.4, 0.2, 5)
     ]
     ends = [
-        (centre[-1] + _unit(end) * min(across[-1], up[-1]) * np.sin(a), across[-1], up[-1], c)
+        (centre[-1] + unit(end) * min(across[-1], up[-1]) * np.sin(a), across[-1], up[-1], c)
         for a, c in ((a, np.cos(a)) for a in np.linspace(0.2, 1.4, 5))
     ]
     middle = [(p, a, u, 1.0) for p, a, u in zip(centre, across, up, strict=True)]
@@ -153,15 +153,10 @@ def _spinous_process(back: float) -> Surface:
 
 def _section_axes(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Two unit vectors across a direction: the first as level as can be, the second upright."""
-    along = _unit(direction)
+    along = unit(direction)
     upright = np.array([0.0, 0.0, 1.0]) if abs(along[2]) < 0.8 else np.array([0.0, 1.0, 0.0])
-    across = _unit(np.cross(upright, along))
+    across = unit(np.cross(upright, along))
     return across, np.cross(along, across)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    unit: FloatArray = vector / np.linalg.norm(vector)
-    return unit
 
 
 def _closed(rings: FloatArray) -> Surface:

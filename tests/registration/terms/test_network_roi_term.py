@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -23,20 +24,7 @@ from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.chamfer import distance_maps
 from wsreg.volumes.volume import Volume
 
-SMALL_SAM = {
-    "vision_config": {
-        "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "image_size": 32, "patch_size": 8, "window_size": 2, "global_attn_indexes": [0],
-        "mlp_dim": 16, "num_pos_feats": 8,
-    },
-    "prompt_encoder_config": {
-        "hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4,
-    },
-    "mask_decoder_config": {
-        "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "iou_head_hidden_dim": 16,
-    },
-}  # fmt: skip
+Segmenter = Callable[[Tensor], Tensor]
 
 
 def seen(image: Tensor) -> Projection:
@@ -47,7 +35,7 @@ def seen(image: Tensor) -> Projection:
 
 
 def term_of(
-    target: Tensor, valid: Tensor, segmenter: Callable[[Tensor], Tensor], config: RoiConfig
+    target: Tensor, valid: Tensor, segmenter: Segmenter, config: RoiConfig
 ) -> NetworkRoiTerm:
     regions = RoiMasks(
         names=tuple(f"region {n}" for n in range(len(target))),
@@ -58,25 +46,22 @@ def term_of(
     return NetworkRoiTerm(regions=regions, segmenter=segmenter, config=config)
 
 
-def finds_with_unet(images: Tensor) -> Tensor:
+@pytest.fixture(params=["unet", "medsam"])
+def segmenter(request: pytest.FixtureRequest, sam_config: dict[str, Any]) -> Segmenter:
+    """A network without training, which finds three regions in images [B,1,H,W]."""
     torch.manual_seed(0)
-    network = UNet(UNetConfig(rois=3, channels=(8, 16))).double().eval()
-    found: Tensor = network(normalised(images)).sigmoid()
-    return found
-
-
-def finds_with_medsam(images: Tensor) -> Tensor:
-    torch.manual_seed(0)
-    network = MedSam(SMALL_SAM).double()
+    if request.param == "unet":
+        unet = UNet(UNetConfig(rois=3, channels=(8, 16))).double().eval()
+        return lambda images: unet(normalised(images)).sigmoid()
+    sam = MedSam(sam_config).double()
     boxes = torch.tensor([[2.0, 2.0, 12.0, 14.0], [8.0, 2.0, 17.0, 14.0], [5.0, 3.0, 14.0, 12.0]])
-    found: Tensor = network(windowed(images), boxes.double().expand(len(images), 3, 4)).sigmoid()
-    return found
+    boxes = boxes.double()
+    return lambda images: sam(windowed(images), boxes.expand(len(images), 3, 4)).sigmoid()
 
 
-@pytest.mark.parametrize("segmenter", [finds_with_unet, finds_with_medsam])
 def test_the_gradient_through_a_network_is_that_of_central_differences(
     target: RoiTarget, blocky: Volume, pose: Tensor, tiny_camera: Camera, valid: Tensor,
-    segmenter: Callable[[Tensor], Tensor],
+    segmenter: Segmenter,
 ) -> None:  # fmt: skip
     config = RoiConfig(dice_weight=1.0, distance_weight=0.0)
     term = term_of(target.masks.double(), valid, segmenter, config)
