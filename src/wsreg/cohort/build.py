@@ -104,7 +104,7 @@ def build_cohort(
 
 
 def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) -> Iterator[_Task]:
-    """What is still to be done, in pieces that are worth a process."""
+    """Yield what is still to be done, in pieces that are worth a process."""
     for name, count in counts.items():
         missing = [n for n in range(count) if not parts.has(_xray_part(name, n))]
         with_ct = not parts.has(_ct_part(name))
@@ -173,7 +173,7 @@ def _make_in_worker(task: _Task) -> None:
 
 
 def _make(task: _Task) -> Iterator[None]:
-    """Make the missing pieces of one specimen; yields as each is finished."""
+    """Make the missing pieces of one specimen, and yield as each is finished."""
     specimen = _specimen(task.specimen, task.seed, task.preset.detail)
     if task.with_ct:
         volume = scan(specimen, task.preset.ct_mm)
@@ -204,7 +204,7 @@ def _specimen(name: str, seed: int, detail: Detail) -> Specimen:
 def acquisition_of(
     specimen: Specimen, preset: Preset, name: str, seed: int, projection: int
 ) -> Acquisition:
-    """The acquisition of one X-ray of a cohort; it does not depend on any other X-ray."""
+    """Draw the acquisition of one X-ray of a cohort; it does not depend on any other X-ray."""
     key = (seed, list(SPECIMENS).index(name), 1000 + projection)
     return sample_acquisition(specimen, preset.camera, np.random.default_rng(key))
 

@@ -80,11 +80,11 @@ class Acquisition:
 
     @property
     def camera_from_ct(self) -> Tensor:
-        """[4,4] float64 pose of the pelvis."""
+        """Return the [4,4] float64 pose of the pelvis."""
         return self.poses[PELVIS]
 
     def camera_from_bone(self, name: str) -> Tensor:
-        """[4,4] pose of a bone by its name: its own, or that of the pelvis."""
+        """Return the [4,4] pose of a bone by its name: its own, or that of the pelvis."""
         return self.poses.get(name, self.camera_from_ct)
 
 
@@ -151,7 +151,7 @@ def expose(specimen: Specimen, camera: Camera, acquisition: Acquisition) -> Expo
 
 
 def scene_of(specimen: Specimen, acquisition: Acquisition) -> list[ScenePart]:
-    """The specimen's parts, each at its own pose."""
+    """Return the specimen's parts, each at its own pose."""
     parts = [
         ScenePart(grid=specimen.body_material, camera_from_part=acquisition.camera_from_tissue)
     ]
@@ -161,7 +161,7 @@ def scene_of(specimen: Specimen, acquisition: Acquisition) -> list[ScenePart]:
 
 
 def acquisition_to_record(acquisition: Acquisition) -> dict[str, Any]:
-    """The acquisition as plain values that JSON can hold."""
+    """Return the acquisition as plain values that JSON can hold."""
     c = acquisition
     return {
         **{key: c.poses[body].tolist() for body, key in POSE_KEYS.items()},
@@ -173,7 +173,7 @@ def acquisition_to_record(acquisition: Acquisition) -> dict[str, Any]:
 
 
 def acquisition_from_record(record: Mapping[str, Any]) -> Acquisition:
-    """The acquisition of a record, also after a way through JSON."""
+    """Return the acquisition of a record, also after a way through JSON."""
 
     def pose(key: str) -> Tensor:
         return torch.tensor(record[key], dtype=torch.float64)
@@ -188,7 +188,7 @@ def acquisition_from_record(record: Mapping[str, Any]) -> Acquisition:
 
 
 def _sample_pose(middle_mm: np.ndarray, generator: np.random.Generator) -> Tensor:
-    """[4,4] float64 pose: C-arm angles, roll, and a point near the pelvis on the beam's axis."""
+    """Draw a [4,4] float64 pose: C-arm angles, roll, a point near the pelvis on the beam's axis."""
 
     def angle(sd_deg: float, most_deg: float) -> float:
         return math.radians(float(np.clip(generator.normal(0.0, sd_deg), -most_deg, most_deg)))
@@ -204,21 +204,21 @@ def _sample_pose(middle_mm: np.ndarray, generator: np.random.Generator) -> Tenso
 
 
 def _body_thickness_mm(camera_from_ct: Tensor) -> float:
-    """How much of an elliptic torso the beam's axis runs through."""
+    """Return how much of an elliptic torso the beam's axis runs through."""
     x, y, _ = camera_from_ct[2, :3].tolist()
     width, depth = TORSO_MM
     return 1.0 / math.hypot(x / width, y / depth)
 
 
 def _sample_turn(centre_mm: Tensor, generator: np.random.Generator) -> Tensor:
-    """[4,4] float64 rotation about a point."""
+    """Draw a [4,4] float64 rotation about a point."""
     turn = torch.from_numpy(np.radians(generator.normal(0.0, FEMUR_SD_DEG)))
     rotation = exp_so3(turn)
     return rigid(rotation, centre_mm - rotation @ centre_mm)
 
 
 def _sample_shift(landmarks: Mapping[str, np.ndarray], generator: np.random.Generator) -> Tensor:
-    """[4,4] float64 affine about the middle of the pelvis."""
+    """Draw a [4,4] float64 affine about the middle of the pelvis."""
     middle = torch.from_numpy(np.mean(list(landmarks.values()), axis=0))
     scale = torch.from_numpy(
         1.0 + np.clip(generator.normal(0.0, TISSUE_SD_SCALE, 3), -0.015, 0.015)

@@ -46,7 +46,7 @@ class Preset:
 
     @property
     def camera(self) -> Camera:
-        """Geometry of every X-ray."""
+        """Return the geometry of every X-ray."""
         spacing_mm = DETECTOR_MM / self.image_px
         return Camera(
             source_to_detector_mm=SOURCE_TO_DETECTOR_MM,
@@ -77,7 +77,7 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def person_of(specimen: str, seed: int) -> Person:
-    """The person behind a specimen's name: the same in every preset.
+    """Return the person behind a specimen's name: the same in every preset.
 
     Raises:
         InputError: for a name that is not one of ``SPECIMENS``.
