@@ -33,7 +33,7 @@ def open_for_reading(path: Path) -> h5py.File:
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
-    """A group inside another.
+    """Return a group inside another.
 
     Raises:
         InputError: it is missing, or is a dataset.
@@ -45,7 +45,7 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
-    """A dataset inside a group.
+    """Return a dataset inside a group.
 
     Raises:
         InputError: it is missing, or is a group.
@@ -57,7 +57,7 @@ def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def numbers(parent: h5py.Group, name: str, *shape: int | None) -> h5py.Dataset:
-    """A dataset of numbers, not read yet.
+    """Return a dataset of numbers, not read yet.
 
     Args:
         parent: group that holds it.
@@ -84,7 +84,7 @@ def numbers(parent: h5py.Group, name: str, *shape: int | None) -> h5py.Dataset:
 
 
 def array(parent: h5py.Group, name: str, *shape: int | None) -> NDArray[Any]:
-    """The numbers of a dataset, in the given shape.
+    """Read the numbers of a dataset, in the given shape.
 
     Raises:
         InputError: as :func:`numbers`, or it cannot be read, or holds NaN or infinity.
@@ -97,7 +97,7 @@ def array(parent: h5py.Group, name: str, *shape: int | None) -> NDArray[Any]:
 
 
 def number(parent: h5py.Group, name: str) -> float:
-    """A scalar dataset, stored as such or as an array of one number.
+    """Read a scalar dataset, stored as such or as an array of one number.
 
     Raises:
         InputError: it is missing, cannot be read, or is not one finite number.
@@ -113,7 +113,7 @@ def number(parent: h5py.Group, name: str) -> float:
 
 
 def text(parent: h5py.Group, name: str) -> str:
-    """A string dataset.
+    """Read a string dataset.
 
     Raises:
         InputError: it is missing, cannot be read, or is not one string.
@@ -130,7 +130,7 @@ def text(parent: h5py.Group, name: str) -> str:
 
 
 def read(found: h5py.Dataset, selection: Any = ()) -> Any:
-    """What a dataset holds, or a part of it.
+    """Read what a dataset holds, or a part of it.
 
     Raises:
         InputError: the file is damaged there.
@@ -142,7 +142,7 @@ def read(found: h5py.Dataset, selection: Any = ()) -> Any:
 
 
 def record(parent: h5py.Group) -> dict[str, Any]:
-    """What a simulator noted; empty for real data.
+    """Read what a simulator noted; it is empty for real data.
 
     Raises:
         InputError: it is not a JSON object.
@@ -167,6 +167,6 @@ def _place(inside: h5py.Group | h5py.Dataset) -> str:
 
 
 def _first_sentence(error: OSError) -> str:
-    """HDF5 gives its reason in brackets."""
+    """Return what HDF5 gives as its reason, in brackets."""
     text = str(error)
     return text[text.find("(") + 1 :].rstrip(")") or type(error).__name__

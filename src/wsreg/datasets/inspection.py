@@ -176,7 +176,7 @@ def _image_problems(group: h5py.Group, name: str, shape: tuple[int | None, ...])
 
 
 def _specimen(group: h5py.Group, camera: h5py.Group | None) -> SpecimenReport:
-    """Facts of a specimen, whatever it lacks; of landmarks only with a camera."""
+    """Look up the facts of a specimen, whatever it lacks; of landmarks only with a camera."""
     name = group.name.strip("/")
     projections = _projections(group)
     turned, left, right = (
@@ -215,7 +215,7 @@ def _range(pixels: h5py.Dataset | None, selection: int | tuple[()] = ()) -> Rang
 
 
 def _landmark_distance_px(group: h5py.Group, camera: h5py.Group) -> float:
-    """How far any 2D landmark is from the 3D one, projected as the layout's text says."""
+    """Return how far any 2D landmark is from the 3D one, projected as the layout's text says."""
     points = np.stack([hdf5.array(group, f"vol-landmarks/{name}", 3) for name in LANDMARK_NAMES])
     points = np.column_stack((points.astype(np.float64), np.ones(len(points))))
     extrinsic = hdf5.array(camera, "extrinsic", 4, 4)
@@ -271,7 +271,7 @@ def _found(look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
 
 
 def _wrong(look: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Iterator[str]:
-    """What looking complains about: nothing, or one sentence."""
+    """Yield what looking complains about: nothing, or one sentence."""
     try:
         look(*args, **kwargs)
     except InputError as error:

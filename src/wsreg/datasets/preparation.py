@@ -67,7 +67,7 @@ def prepared(pixels: Tensor, camera: Camera, name: str, settings: Preparation) -
 
 
 def prepared_labels(labels: Tensor, camera: Camera, settings: Preparation) -> Tensor:
-    """[rows,columns] labels cropped and resampled (nearest) like the radiograph."""
+    """Return the [rows,columns] labels, cropped and resampled (nearest) like the radiograph."""
     crop = crop_px(camera, settings)
     inner = labels[crop : labels.shape[0] - crop, crop : labels.shape[1] - crop]
     if settings.size_px is None:
@@ -78,7 +78,7 @@ def prepared_labels(labels: Tensor, camera: Camera, settings: Preparation) -> Te
 
 
 def prepared_pixels(points_px: Tensor, camera: Camera, settings: Preparation) -> Tensor:
-    """Pixels [...,2] (column,row) of the stored image in the prepared one."""
+    """Return where pixels [...,2] (column,row) of the stored image are in the prepared one."""
     crop = crop_px(camera, settings)
     inner = points_px - crop
     if settings.size_px is None:
@@ -88,5 +88,5 @@ def prepared_pixels(points_px: Tensor, camera: Camera, settings: Preparation) ->
 
 
 def crop_px(camera: Camera, settings: Preparation) -> int:
-    """How many pixels are cut off at each side."""
+    """Return how many pixels are cut off at each side."""
     return round(settings.crop * camera.columns)

@@ -63,11 +63,11 @@ class PreprocessedFile:
 
     @property
     def specimens(self) -> tuple[str, ...]:
-        """``01``, ``02``, ..."""
+        """Return the specimens' names: ``01``, ``02``, ..."""
         return tuple(sorted(name for name in self._file if name != LANDMARK_GROUP))
 
     def specimen(self, name: str) -> PreprocessedSpecimen:
-        """All X-rays of a specimen.
+        """Read all X-rays of a specimen.
 
         Raises:
             InputError: there is none of that name, or a part is missing or of the wrong shape.
@@ -100,7 +100,7 @@ class PreprocessedFile:
 
 
 def landmark_names(file: h5py.File) -> tuple[str, ...]:
-    """Names of the landmarks of a preprocessed file, in its order."""
+    """Return the names of the landmarks of a preprocessed file, in its order."""
     group = hdf5.group(file, LANDMARK_GROUP)
     count = int(hdf5.number(group, "num-lands"))
     return tuple(hdf5.text(group, f"land-{index:02d}") for index in range(count))
@@ -124,7 +124,7 @@ def write_preprocessed(source: DeepFluoroFile, path: str | Path) -> None:
 
 
 def _numbered(specimens: tuple[str, ...]) -> tuple[str, ...]:
-    """Published specimens keep their numbers, also where some are missing; others follow."""
+    """Return the published specimens, also where some are missing, and then the others."""
     return (*SPECIMENS, *(name for name in specimens if name not in SPECIMENS))
 
 
@@ -152,7 +152,7 @@ def _write_specimen(group: h5py.Group, source: DeepFluoroFile, specimen: str) ->
 
 
 def _landmarks(sample: Sample) -> Tensor:
-    """[2,L] (column,row) of all landmarks in the layout's order."""
+    """Return [2,L] (column,row) of all landmarks in the layout's order."""
     missing = [name for name in LANDMARK_NAMES if name not in sample.landmarks_px]
     if missing:
         raise InputError(
@@ -163,6 +163,6 @@ def _landmarks(sample: Sample) -> Tensor:
 
 
 def _mirrored(landmarks_px: Tensor, columns: int) -> Tensor:
-    """[...,2,L] landmarks in an image whose columns are reversed; its own inverse."""
+    """Return [...,2,L] landmarks in an image whose columns are reversed; it is its own inverse."""
     column, row = landmarks_px.unbind(-2)
     return torch.stack((columns - 1 - column, row), dim=-2)

@@ -84,27 +84,27 @@ class DeepFluoroFile:
 
     @property
     def virtual(self) -> bool:
-        """Whether a simulator made it."""
+        """Tell whether a simulator made it."""
         return RECORD_ATTRIBUTE in self._file.attrs
 
     @property
     def record(self) -> dict[str, object]:
-        """How a virtual cohort was made; empty for the real file."""
+        """Return how a virtual cohort was made; it is empty for the real file."""
         return hdf5.record(self._file)
 
     @property
     def specimens(self) -> tuple[str, ...]:
-        """Names, in the published order, others after them."""
+        """Return the specimens' names, in the published order, others after them."""
         found = [name for name in self._file if name != PROJECTION_PARAMETERS]
         known = [name for name in SPECIMENS if name in found]
         return (*known, *sorted(set(found) - set(known)))
 
     def projections(self, specimen: str) -> tuple[str, ...]:
-        """Names of a specimen's projections, such as ``005``."""
+        """Return the names of a specimen's projections, such as ``005``."""
         return tuple(sorted(hdf5.group(self._specimen(specimen), "projections")))
 
     def volume(self, specimen: str) -> Volume:
-        """A specimen's CT with its labels; the one asked for last is kept."""
+        """Read a specimen's CT with its labels; the one asked for last is kept."""
         if specimen not in self._volumes:
             self._volumes.clear()
             group = self._specimen(specimen)
@@ -123,12 +123,12 @@ class DeepFluoroFile:
         return self._volumes[specimen]
 
     def landmarks_mm(self, specimen: str) -> dict[str, Tensor]:
-        """Name -> [3] float64 in CT coordinates (LPS mm)."""
+        """Read the landmarks: name -> [3] float64 in CT coordinates (LPS mm)."""
         group = hdf5.group(self._specimen(specimen), "vol-landmarks")
         return {name: _tensor(group, name, 3) for name in group}
 
     def camera(self, *, rot_180_for_up: bool) -> Camera:
-        """Geometry of the stored projections, before any cropping."""
+        """Return the geometry of the stored projections, before any cropping."""
         return camera_from_deepfluoro(
             self._intrinsic,
             rows=self._rows,
@@ -138,7 +138,7 @@ class DeepFluoroFile:
         )
 
     def sample(self, specimen: str, projection: str) -> Sample:
-        """One projection, prepared, with everything that is known of it.
+        """Read one projection, prepared, with everything that is known of it.
 
         Raises:
             InputError: there is no such specimen or projection, or a part of it is missing.
@@ -167,7 +167,7 @@ class DeepFluoroFile:
         )
 
     def samples(self, specimen: str | None = None) -> Iterator[Sample]:
-        """Every projection of one specimen, or of all."""
+        """Read every projection of one specimen, or of all."""
         for name in self.specimens if specimen is None else (specimen,):
             for projection in self.projections(name):
                 yield self.sample(name, projection)
@@ -180,7 +180,7 @@ class DeepFluoroFile:
         return image_from_deepfluoro(image, rot_180_for_up=turned).contiguous()
 
     def _poses(self, group: h5py.Group, turned: bool) -> dict[str, Tensor]:
-        """Body -> ``camera_from_ct`` [4,4] float64, of the bodies whose pose is valid."""
+        """Read body -> ``camera_from_ct`` [4,4] float64, of the bodies whose pose is valid."""
         return {
             body: camera_from_ct_from_deepfluoro(
                 self._extrinsic, _tensor(group, name, 4, 4), rot_180_for_up=turned
@@ -235,12 +235,12 @@ class DeepFluoroFile:
 
 
 def _tensor(group: h5py.Group, name: str, *shape: int) -> Tensor:
-    """A small dataset as float64."""
+    """Read a small dataset as float64."""
     return torch.from_numpy(hdf5.array(group, name, *shape).astype(np.float64))
 
 
 def _smallest(hu: NDArray[Any]) -> NDArray[Any]:
-    """Hounsfield units as int16 if they are whole numbers, else as float32."""
+    """Return Hounsfield units as int16 if they are whole numbers, else as float32."""
     whole = np.rint(np.clip(hu, -32768, 32767)).astype(np.int16)
     return whole if np.array_equal(whole, hu) else hu.astype(np.float32)
 
@@ -253,7 +253,7 @@ def _label_names(group: h5py.Group) -> dict[int, str]:
 
 
 def _ct_from_voxel(group: h5py.Group, shift_voxels: float) -> Tensor:
-    """[4,4] float64 of an image group, its grid moved along its axes."""
+    """Return the [4,4] float64 affine of an image group, its grid moved along its axes."""
     matrix = np.eye(4)
     matrix[:3, :3] = hdf5.array(group, "dir-mat", 3, 3) * hdf5.array(group, "spacing", 3)
     matrix[:3, 3] = hdf5.array(group, "origin", 3) + matrix[:3, :3].sum(axis=1) * shift_voxels

@@ -44,16 +44,16 @@ class Sample:
 
     @property
     def camera_from_ct(self) -> Tensor:
-        """[4,4] float64 true pose of the pelvis, LPS mm -> camera mm."""
+        """Return the [4,4] float64 true pose of the pelvis, LPS mm -> camera mm."""
         return self.poses[PELVIS]
 
     @property
     def camera(self) -> Camera:
-        """Geometry of the radiograph."""
+        """Return the geometry of the radiograph."""
         assert self.radiograph.camera is not None  # a sample's radiograph always has one
         return self.radiograph.camera
 
     @property
     def name(self) -> str:
-        """``17-1882/005``."""
+        """Return specimen and projection, such as ``17-1882/005``."""
         return f"{self.specimen}/{self.projection}"

@@ -57,7 +57,7 @@ class Projection:
 
 
 class CohortWriter:
-    """Writes a file that appears under its name only when it is whole.
+    """Write a file that appears under its name only when it is whole.
 
     Matrices and landmarks are stored as float32, like the published ones: 1e-4 mm, 1e-3 px.
 
