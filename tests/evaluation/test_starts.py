@@ -12,7 +12,7 @@ from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.evaluation.distances import mtre_3d_mm, re_deg, te_mm
 from wsreg.evaluation.pose_errors import landmarks_of
-from wsreg.evaluation.starts import disturbed_start, seeded_start
+from wsreg.evaluation.starts import perturbed_start, seeded_start
 
 SampleMaker = Callable[..., Sample]
 
@@ -24,7 +24,7 @@ def test_the_landmarks_are_as_far_off_as_asked(
     sample = make_sample()
     landmarks = landmarks_of(sample)
     for seed in range(5):
-        start = disturbed_start(
+        start = perturbed_start(
             sample.camera_from_ct,
             landmarks,
             sample.volume.centre_mm,
@@ -68,4 +68,4 @@ def test_landmarks_at_the_pivot_are_refused(make_sample: SampleMaker) -> None:
     sample = make_sample()
     centre = sample.volume.centre_mm
     with pytest.raises(InputError, match="must not all lie at pivot_mm"):
-        disturbed_start(sample.camera_from_ct, centre[None], centre, 1.0, np.random.default_rng(0))
+        perturbed_start(sample.camera_from_ct, centre[None], centre, 1.0, np.random.default_rng(0))

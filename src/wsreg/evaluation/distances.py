@@ -24,28 +24,28 @@ of the image that was registered."""
 
 
 def mtre_3d_mm(landmarks_mm: Tensor, estimated: Tensor, true: Tensor) -> Tensor:
-    """Distance between a landmark under both poses, in the camera frame."""
+    """Return the distance between a landmark under both poses, in the camera frame."""
     return _lengths(_seen(estimated, landmarks_mm) - _seen(true, landmarks_mm)).mean(dim=-1)
 
 
 def mpd_mm(landmarks_mm: Tensor, estimated: Tensor, true: Tensor, camera: Camera) -> Tensor:
-    """Distance between a landmark's two projections, measured on the detector."""
+    """Return the distance between a landmark's two projections, measured on the detector."""
     return _projected_distances(landmarks_mm, estimated, true, camera).mean(dim=-1)
 
 
 def mpd_isocentre_mm(
     landmarks_mm: Tensor, estimated: Tensor, true: Tensor, camera: Camera
 ) -> Tensor:
-    """Distance between a landmark's two projections, scaled back to its true depth."""
+    """Return the distance between a landmark's two projections, scaled back to its true depth."""
     magnification = camera.source_to_detector_mm / _seen(true, landmarks_mm)[..., 2]
     distances = _projected_distances(landmarks_mm, estimated, true, camera)
     return (distances / magnification).mean(dim=-1)
 
 
 def mrpe_mm(landmarks_mm: Tensor, estimated: Tensor, true: Tensor, camera: Camera) -> Tensor:
-    """Distance between a landmark's two projections, each carried to the CT by its own pose.
+    """Return the distance between a landmark's two projections, each carried to the CT by its pose.
 
-    Blind to a rotation about the optical axis.
+    It is blind to a rotation about the optical axis.
     """
     back = [
         transform_points(
@@ -63,7 +63,7 @@ def mtre_diffpose_mm(
     camera: Camera,
     pixel_mm: float = DEEPFLUORO_PIXEL_MM,
 ) -> Tensor:
-    """``mrpe_mm`` times a pixel pitch: what DiffPose's evaluator calls mTRE.
+    """Return ``mrpe_mm`` times a pixel pitch: what DiffPose's evaluator calls mTRE.
 
     The factor is a mistake, which its author confirms (DiffPose issue 27): this number is about
     five times too small, and is here only to be compared with published tables.
@@ -72,20 +72,20 @@ def mtre_diffpose_mm(
 
 
 def re_deg(estimated: Tensor, true: Tensor) -> Tensor:
-    """Angle of the rotation that takes one pose's axes to the other's (geodesic)."""
+    """Return the angle of the rotation that takes one pose's axes to the other's (geodesic)."""
     difference = estimated[..., :3, :3].double() @ true[..., :3, :3].double().transpose(-1, -2)
     return torch.rad2deg(rotation_angle_rad(difference))
 
 
 def te_mm(pivot_mm: Tensor, estimated: Tensor, true: Tensor) -> Tensor:
-    """Distance between the pivot [3] (CT coordinates, LPS mm) under both poses."""
+    """Return the distance between the pivot [3] (CT coordinates, LPS mm) under both poses."""
     return mtre_3d_mm(pivot_mm[None], estimated, true)
 
 
 def rotation_vector_difference_deg(estimated: Tensor, true: Tensor) -> Tensor:
-    """Length of the difference of the rotation vectors of ``camera_from_ct``: RE as WSReg words it.
+    """Return how far apart the rotation vectors of ``camera_from_ct`` are: RE as WSReg words it.
 
-    Depends on the choice of axes, as :func:`re_deg` does not.  Of the vectors that stand for the
+    It depends on the choice of axes, as :func:`re_deg` does not.  Of the vectors that stand for the
     estimated rotation, the one nearest to the true one's is taken: PA views lie at half a turn,
     where the sign of the shortest one is arbitrary.
     """
@@ -97,7 +97,7 @@ def rotation_vector_difference_deg(estimated: Tensor, true: Tensor) -> Tensor:
 
 
 def translation_vector_difference_mm(estimated: Tensor, true: Tensor, camera: Camera) -> Tensor:
-    """Length of the difference of the translation vectors: TE as WSReg words it.
+    """Return how far apart the translation vectors are: TE as WSReg words it.
 
     Which pose's vector is not said; here it is that of DiffPose, on which WSReg builds: it maps a
     camera frame, whose origin lies half-way between source and detector, to the CT, so that its
@@ -120,7 +120,7 @@ def _projected_distances(
 
 
 def _on_detector(points_camera: Tensor, camera: Camera) -> Tensor:
-    """Where rays through points [...,N,3] (camera frame) meet the detector plane; NaN behind."""
+    """Return where rays through points [...,N,3] (camera frame) meet the detector; NaN behind."""
     return camera.detector_points(camera.project(points_camera))
 
 

@@ -27,7 +27,7 @@ FEWEST_PIXELS = 100
 
 
 def image_shift_px(image: Tensor, reference: Tensor, valid: Tensor | None = None) -> Tensor:
-    """The displacement of an image's content against a reference, by robust least squares.
+    """Return how far an image's content lies off a reference's, by robust least squares.
 
     Both are band-passed; then gain and displacement are sought that take the reference to the
     image (Lucas and Kanade, with the mean of both gradients).  Meant for displacements of up to
@@ -71,7 +71,7 @@ def image_shift_px(image: Tensor, reference: Tensor, valid: Tensor | None = None
 
 
 def _step(fixed: FloatArray, moved: FloatArray, inner: NDArray[np.bool_]) -> FloatArray:
-    """[2] (row, column) by which ``moved`` has to go on."""
+    """Return [2] (row, column) by which ``moved`` has to go on."""
     gradients = np.gradient(0.5 * (fixed + moved))
     columns = np.stack([x[inner] for x in (-gradients[0], -gradients[1], moved)], axis=1)
     target = fixed[inner]
@@ -88,7 +88,7 @@ def _step(fixed: FloatArray, moved: FloatArray, inner: NDArray[np.bool_]) -> Flo
 
 
 def _band_passed(image: Tensor, valid: Tensor) -> FloatArray:
-    """[H,W] less its surroundings; pixels that are not valid have no part in it."""
+    """Return [H,W] less its surroundings; pixels that are not valid have no part in it."""
     from scipy.ndimage import gaussian_filter
 
     weight = valid.numpy().astype(np.float64)

@@ -37,7 +37,7 @@ NO_ANSWER = PoseErrors(**dict.fromkeys(DISTANCES, math.nan))
 
 
 def pose_errors(sample: Sample, camera_from_ct: Tensor, pivot_mm: Tensor) -> PoseErrors:
-    """How far a pose is from the true one.
+    """Measure how far a pose is from the true one.
 
     Args:
         sample: with its true pose, camera and landmarks.
@@ -65,7 +65,7 @@ def pose_errors(sample: Sample, camera_from_ct: Tensor, pivot_mm: Tensor) -> Pos
 
 
 def landmarks_of(sample: Sample) -> Tensor:
-    """[N,3] float64 the sample's landmarks in CT coordinates (LPS mm).
+    """Return [N,3] float64 the sample's landmarks in CT coordinates (LPS mm).
 
     Raises:
         InputError: it has none.

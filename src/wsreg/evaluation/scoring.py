@@ -26,7 +26,7 @@ def score(
     journal: Journal | None = None,
     progress: Callable[[Trial], None] = lambda trial: None,
 ) -> list[Trial]:
-    """One trial for each sample, in the samples' order.
+    """Return one trial for each sample, in the samples' order.
 
     ``te_mm`` is measured at the centre of the sample's CT, whatever pivot the method turned about.
     A sample that the method refuses with an ``InputError`` is a trial without an answer, which

@@ -17,16 +17,16 @@ from wsreg.evaluation.pose_errors import landmarks_of
 from wsreg.geometry.rigid import perturb
 
 TURNING = (0.1, 0.9)
-"""Fraction of a disturbance that is rotation, drawn evenly; the rest is translation."""
+"""Fraction of a perturbation that is rotation, drawn evenly; the rest is translation."""
 
 
 def seeded_start(sample: Sample, distance_mm: float, seed: int) -> Tensor:
-    """[4,4] a start for one sample, the same whatever other samples are registered.
+    """Return [4,4] a start for one sample, the same whatever other samples are registered.
 
-    Turned about the centre of the sample's CT; see :func:`disturbed_start`.
+    It is turned about the centre of the sample's CT; see :func:`perturbed_start`.
     """
     generator = np.random.default_rng([seed, zlib.crc32(sample.name.encode())])
-    return disturbed_start(
+    return perturbed_start(
         sample.camera_from_ct,
         landmarks_of(sample),
         sample.volume.centre_mm,
@@ -35,16 +35,16 @@ def seeded_start(sample: Sample, distance_mm: float, seed: int) -> Tensor:
     )
 
 
-def disturbed_start(
+def perturbed_start(
     camera_from_ct: Tensor,
     landmarks_mm: Tensor,
     pivot_mm: Tensor,
     distance_mm: float,
     generator: np.random.Generator,
 ) -> Tensor:
-    """[4,4] a pose whose ``mtre_3d_mm`` is ``distance_mm``, turned and moved at random.
+    """Return [4,4] a pose whose ``mtre_3d_mm`` is ``distance_mm``, turned and moved at random.
 
-    The axis and the direction are uniform.  A fraction s (``TURNING``) of the disturbance is
+    The axis and the direction are uniform.  A fraction s (``TURNING``) of the perturbation is
     rotation: s/r rad go with 1 - s millimetres, where r is the landmarks' mean distance from the
     pivot, so that a turn counts by how far it moves them.
 
@@ -78,7 +78,7 @@ def disturbed_start(
 
 
 def _root(excess: Callable[[float], float], guess: float) -> float:
-    """Where a function that is not positive at 0, and is in the end, crosses zero."""
+    """Find where a function that is not positive at 0, and is in the end, crosses zero."""
     from scipy.optimize import brentq
 
     high = guess

@@ -65,14 +65,14 @@ class GroupSummary:
 
 
 def is_gross_failure(errors: PoseErrors) -> bool:
-    """Whether a pose is over ``GROSS_FAILURE_MM`` off, or is none."""
+    """Tell whether a pose is over ``GROSS_FAILURE_MM`` off, or is none."""
     return not errors.mtre_3d_mm <= GROSS_FAILURE_MM
 
 
 def summarise(
     trials: Sequence[Trial], excluded: frozenset[tuple[str, str]] = frozenset()
 ) -> list[GroupSummary]:
-    """Each specimen in order of appearance, then ``all``, then all without the excluded ones.
+    """Summarise each specimen in order of appearance, then ``all``, then all without the excluded.
 
     Args:
         trials: of one method.
@@ -95,7 +95,7 @@ def summarise(
 
 
 def summarise_group(group: str, trials: Sequence[Trial]) -> GroupSummary:
-    """All trials given as one group.
+    """Summarise all trials given as one group.
 
     Raises:
         InputError: there are no trials.
@@ -116,7 +116,7 @@ def summarise_group(group: str, trials: Sequence[Trial]) -> GroupSummary:
 
 
 def statistics(values: Sequence[float]) -> Statistics:
-    """Of one distance [N] with N at least 1; NaN is a trial that has none."""
+    """Return the statistics of one distance [N], N at least 1; NaN is a trial that has none."""
     given = np.asarray(values, dtype=np.float64)
     ranked = np.where(np.isnan(given), np.inf, given)
     measured = given[np.isfinite(given)]

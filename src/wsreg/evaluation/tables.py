@@ -14,7 +14,7 @@ Row = dict[str, str | float]
 
 
 def failure_table(groups: Iterable[GroupSummary]) -> str:
-    """Markdown, a line for each group: how many trials, answers, gross failures; seconds."""
+    """Return markdown, a line for each group: trials, answers, gross failures, seconds."""
     lines = [
         "| group | trials | unanswered | GFR | seconds, median |",
         "|---|---|---|---|---|",
@@ -28,7 +28,7 @@ def failure_table(groups: Iterable[GroupSummary]) -> str:
 
 
 def distance_table(groups: Sequence[GroupSummary], distances: Iterable[str] = DISTANCES) -> str:
-    """Markdown, for each distance a line for each group; its unit is the end of its name."""
+    """Return markdown, for each distance a line for each group; its unit is the end of its name."""
     lines = [
         "| distance | group | median | mean ± SD | P95 | under 1 (SRR) | under 2 | under 3 |",
         "|---|---|---|---|---|---|---|---|",
@@ -39,7 +39,7 @@ def distance_table(groups: Sequence[GroupSummary], distances: Iterable[str] = DI
 
 
 def verdict_table(summary: VerdictSummary) -> str:
-    """Markdown: which verdicts gross failures and successes got."""
+    """Return markdown: which verdicts gross failures and successes got."""
     lines = ["| trials | `pass` | `check` | `fail` | flagged |", "|---|---|---|---|---|"]
     for name, counts in (
         ("gross failures", summary.failures),
@@ -54,7 +54,7 @@ def verdict_table(summary: VerdictSummary) -> str:
 
 
 def csv_rows(groups: Iterable[GroupSummary]) -> list[Row]:
-    """A row for each group and distance, all of the same keys."""
+    """Return a row for each group and distance, all of the same keys."""
     return [
         {
             "group": group.group,
@@ -79,6 +79,6 @@ def _cells(group: GroupSummary, distance: str) -> str:
 
 
 def _mean(found: Statistics, trials: int) -> str:
-    """Mean and standard deviation, and of how many trials where it is not all."""
+    """Return mean and standard deviation in words, and of how many trials where it is not all."""
     of = "" if found.measured == trials else f" (of {found.measured})"
     return f"{found.mean:.2f} ± {found.standard_deviation:.2f}{of}"

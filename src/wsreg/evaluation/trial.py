@@ -44,18 +44,18 @@ class Trial:
 
     @property
     def key(self) -> tuple[str, str]:
-        """(specimen, projection)."""
+        """Return (specimen, projection)."""
         return self.specimen, self.projection
 
 
 def trial_to_record(trial: Trial) -> dict[str, Any]:
-    """Plain numbers, strings and lists; NaN becomes None, which strict JSON has a word for."""
+    """Return plain numbers, strings and lists; NaN becomes None, as strict JSON has no word for it."""
     record: dict[str, Any] = _plain(dataclasses.asdict(trial))
     return record
 
 
 def trial_from_record(record: Mapping[str, Any]) -> Trial:
-    """The inverse of :func:`trial_to_record`.
+    """Return the trial of a record, the inverse of :func:`trial_to_record`.
 
     Raises:
         KeyError, TypeError: the record is not one of a trial.

@@ -33,7 +33,7 @@ class VerdictCounts:
 
     @property
     def flagged_fraction(self) -> float:
-        """Fraction that got ``check`` or ``fail``; NaN of no trials."""
+        """Return the fraction that got ``check`` or ``fail``; NaN of no trials."""
         flagged = self.checked + self.failed
         return flagged / (self.passed + flagged) if self.passed + flagged else math.nan
 
@@ -61,7 +61,7 @@ class VerdictSummary:
 
 
 def summarise_verdicts(trials: Sequence[Trial]) -> VerdictSummary:
-    """Verdicts of some trials against their errors.
+    """Compare the verdicts of some trials with their errors.
 
     Raises:
         InputError: there are no trials.
@@ -89,7 +89,7 @@ def summarise_verdicts(trials: Sequence[Trial]) -> VerdictSummary:
 def risk_coverage(
     confidence: Sequence[float], loss: Sequence[float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Coverage [N] and risk [N]: the mean loss of the k most confident trials, k = 1 ... N.
+    """Return coverage [N] and risk [N]: the mean loss of the k most confident trials, k = 1 ... N.
 
     Among equally confident trials every order is as good as another: each takes their mean loss,
     so the curve is the expected one.
@@ -109,7 +109,7 @@ def risk_coverage(
 
 
 def area_under_risk(confidence: Sequence[float], loss: Sequence[float]) -> float:
-    """Mean risk over all coverages: the lower the better, and the mean loss is what guessing gives.
+    """Return the mean risk over all coverages: the lower the better; guessing gives the mean loss.
 
     Y. Geifman, G. Uziel, R. El-Yaniv, "Bias-reduced uncertainty estimation for deep neural
     classifiers", ICLR 2019.
