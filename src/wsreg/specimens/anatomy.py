@@ -72,7 +72,7 @@ class Anatomy:
 
 
 def build_anatomy(person: Person) -> Anatomy:
-    """The bones of a person, supine."""
+    """Build the bones of a person, supine."""
     nodes = load_shape_model().nodes(shape_scores(person))
     pelvis, femur = nodes[PELVIS_NODES], nodes[LEFT_FEMUR_NODES]
     centre, radius_mm = _sphere(femur[list(FEMORAL_HEAD_NODES)])
@@ -106,14 +106,15 @@ def build_anatomy(person: Person) -> Anatomy:
 
 
 def shape_scores(person: Person) -> FloatArray:
-    """[K] the person's scores in the shape model, moved by what goes with the sex."""
+    """Return [K] the person's scores in the shape model, moved by what goes with the sex."""
     shift = SEX_SCORE if person.sex == "female" else -SEX_SCORE
     scores: FloatArray = np.array(person.scores) + shift * _subpubic_direction()
     return scores
 
 
 def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> float:
-    """Mean distance between two bones' vertices and the nearest of the other's, both ways, mm."""
+    """Return the mean distance from two bones' vertices to the nearest of the other's, both ways,
+    mm."""
     from scipy.spatial import cKDTree
 
     a = np.concatenate([surface.vertices_mm for surface in first])
@@ -124,7 +125,7 @@ def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> 
 
 @cache
 def _subpubic_direction() -> FloatArray:
-    """[K] unit scores along which the subpubic angle opens fastest at the mean."""
+    """Return [K] unit scores along which the subpubic angle opens fastest at the mean."""
     model = load_shape_model()
     steps = np.eye(len(model.variances)) * 0.5
     gradient = np.array([_subpubic_angle(step) - _subpubic_angle(-step) for step in steps])
@@ -132,7 +133,7 @@ def _subpubic_direction() -> FloatArray:
 
 
 def _subpubic_angle(scores: FloatArray) -> float:
-    """Angle (rad) at the lower symphysis between the lower margins of the obturator foramina."""
+    """Return the angle (rad) at the lower symphysis between the obturator foramina's lower margins."""
     pelvis = load_shape_model().nodes(scores)[PELVIS_NODES]
     mark = {name: pelvis[node] for name, node in LANDMARK_NODES.items()}
     apex = 0.5 * (mark["IPS-l"] + mark["IPS-r"])
@@ -141,7 +142,7 @@ def _subpubic_angle(scores: FloatArray) -> float:
 
 
 def _anatomical_frame(pelvis: FloatArray, head_l: FloatArray, head_r: FloatArray) -> FloatArray:
-    """[4,4] to axes with x through the heads to the left and the anterior pelvic plane upright."""
+    """Return [4,4] to axes with x through the heads to the left, anterior pelvic plane upright."""
     mark = {name: pelvis[node] for name, node in LANDMARK_NODES.items()}
     spines = 0.5 * (mark["ASIS-l"] + mark["ASIS-r"])
     symphysis = 0.5 * (mark["SPS-l"] + mark["SPS-r"])
@@ -157,14 +158,14 @@ def _anatomical_frame(pelvis: FloatArray, head_l: FloatArray, head_r: FloatArray
 
 
 def _mirror(pelvis: FloatArray) -> FloatArray:
-    """[4,4] reflection and rigid motion that takes the left hip of this person to the right one."""
+    """Return [4,4] reflection and rigid motion from this person's left hip to the right one."""
     left, right = _mirror_pairs()
     return _fit(pelvis[left], pelvis[right])
 
 
 @cache
 def _mirror_pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Nodes of the left hip around the joint and their counterparts on the right one.
+    """Return nodes of the left hip around the joint and their counterparts on the right one.
 
     The hips are meshed apart, so counterparts are found on the mean by closest points.
     """
@@ -192,7 +193,7 @@ def _mirror_pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _fit(points: FloatArray, targets: FloatArray) -> FloatArray:
-    """[4,4] orthogonal motion with a reflection that fits points [N,3] to targets best."""
+    """Return [4,4] orthogonal motion with a reflection that fits points [N,3] to targets best."""
     a, b = points - points.mean(axis=0), targets - targets.mean(axis=0)
     u, _, vt = np.linalg.svd(b.T @ a)
     motion = np.eye(4)
@@ -202,7 +203,7 @@ def _fit(points: FloatArray, targets: FloatArray) -> FloatArray:
 
 
 def _spine(pelvis: FloatArray, person: Person) -> tuple[Surface, ...]:
-    """L5, L4 and L3 stacked on the sacrum's endplate, each turned less than the one below."""
+    """Stack L5, L4 and L3 on the sacrum's endplate, each turned less than the one below."""
     plate = pelvis[list(ENDPLATE_NODES)]
     back = pelvis[ENDPLATE_BACK_NODE] - pelvis[ENDPLATE_FRONT_NODE]
     slope = np.arctan2(-back[1], back[2])  # of the plate's way back: pi/2 less the sacral slope
@@ -236,18 +237,19 @@ def _scaled(size: VertebraSize, scale: float) -> VertebraSize:
 
 
 def _leaning(tilt_deg: float) -> FloatArray:
-    """[3] the upward direction, leaning forward by an angle."""
+    """Return [3] the upward direction, leaning forward by an angle."""
     return _rotation((tilt_deg, 0.0, 0.0))[:3, 2]
 
 
 def _hip(angles_deg: tuple[float, float, float], side: float) -> FloatArray:
-    """[4,4] turn of a femur: flexion, abduction, outward rotation; ``side`` is 1 on the left."""
+    """Return [4,4] turn of a femur: flexion, abduction, outward rotation; ``side`` is 1 on the
+    left."""
     flexion, abduction, outward = angles_deg
     return _rotation((-flexion, -side * abduction, side * outward))
 
 
 def _hanging(femur: Surface, head: FloatArray, turn: FloatArray) -> Surface:
-    """The femur with its mechanical axis, head to knee, straight down and then turned.
+    """Return the femur with its mechanical axis, head to knee, straight down and then turned.
 
     The people of the shape model lay with their hips bent by up to 40 degrees.
     """
@@ -267,7 +269,7 @@ def _turn_about(point: FloatArray, rotation: FloatArray) -> FloatArray:
 
 
 def _rotation(angles_deg: tuple[float, float, float]) -> FloatArray:
-    """[4,4] rotation about x, then y, then z."""
+    """Return [4,4] rotation about x, then y, then z."""
     from scipy.spatial.transform import Rotation
 
     matrix = np.eye(4)
@@ -276,7 +278,7 @@ def _rotation(angles_deg: tuple[float, float, float]) -> FloatArray:
 
 
 def _sphere(points: FloatArray) -> tuple[FloatArray, float]:
-    """Centre [3] and radius of the sphere that fits points [N,3] in the least-squares sense."""
+    """Return centre [3] and radius of the sphere that fits points [N,3] in the least-squares sense."""
     system = np.column_stack((2.0 * points, np.ones(len(points))))
     *centre, rest = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
     return np.array(centre), float(np.sqrt(rest + np.dot(centre, centre)))

@@ -50,7 +50,7 @@ class _Outline:
 
 
 def body_density(person: Person, anatomy: Anatomy, grid: Grid) -> Float32Array:
-    """[D,H,W,2] float32 g/cm3 of soft tissue and fat, with muscle where the bones belong.
+    """Return [D,H,W,2] float32 g/cm3 of soft tissue and fat, with muscle where the bones belong.
 
     Args:
         person: fat, muscle and seed.
@@ -91,7 +91,7 @@ def _near_bones(anatomy: Anatomy, grid: Grid) -> NDArray[np.bool_]:
 
 
 def _outline(person: Person, anatomy: Anatomy) -> _Outline:
-    """From the bones under the skin: trochanters, iliac crests, spine, sacrum, pubis."""
+    """Derive the outline from the bones under the skin: trochanters, crests, spine, sacrum, pubis."""
     points = {name: _points(bone) for name, bone in anatomy.bones.items()}
     crests = np.concatenate((points["left-hemipelvis"], points["right-hemipelvis"]))
     femurs = np.concatenate((points["left-femur"], points["right-femur"]))
@@ -119,7 +119,7 @@ def _outline(person: Person, anatomy: Anatomy) -> _Outline:
 
 
 def _skin(person: Person, anatomy: Anatomy, outline: _Outline, grid: Grid) -> Float32Array:
-    """[D,H,W] the torso joined smoothly with both thighs."""
+    """Return [D,H,W] the torso joined smoothly with both thighs."""
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     half_width, centre, half_depth = _section(outline, z)
     torso = _superellipse(x, (y - centre), half_width, half_depth, 2.5)
@@ -140,7 +140,7 @@ def _skin(person: Person, anatomy: Anatomy, outline: _Outline, grid: Grid) -> Fl
 
 
 def _section(outline: _Outline, z: NDArray[Any]) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Half width, centre and half depth of the torso at heights z."""
+    """Return half width, centre and half depth of the torso at heights z."""
     from scipy.interpolate import PchipInterpolator
 
     def at(values: tuple[float, ...]) -> Float32Array:
@@ -152,7 +152,7 @@ def _section(outline: _Outline, z: NDArray[Any]) -> tuple[Float32Array, Float32A
 
 
 def _fat_thickness(person: Person, outline: _Outline, grid: Grid) -> Float32Array:
-    """[D,H,W] thicker over the buttocks and the belly, thinner at the flanks."""
+    """Return [D,H,W] mm, thicker over the buttocks and the belly, thinner at the flanks."""
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     _, centre, half_depth = _section(outline, z)
     forward = np.clip((centre - y) / half_depth, -1.0, 1.0)
@@ -162,7 +162,7 @@ def _fat_thickness(person: Person, outline: _Outline, grid: Grid) -> Float32Arra
 
 
 def _septa(grid: Grid, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Thin curved sheets of fat between the muscles."""
+    """Return thin curved sheets of fat between the muscles."""
     first = smooth_noise(grid, 30.0, generator)
     second = smooth_noise(grid, 45.0, generator)
     sheets: NDArray[np.bool_] = (np.abs(first) < 0.045) | (np.abs(second) < 0.03)
@@ -170,7 +170,7 @@ def _septa(grid: Grid, generator: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def _belly(anatomy: Anatomy, under_fat: Float32Array, grid: Grid) -> NDArray[np.bool_]:
-    """The hollow in front of the spine and between the hips, down to the pelvic floor."""
+    """Return the hollow in front of the spine and between the hips, down to the pelvic floor."""
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     knots = (-45.0, -10.0, 40.0, 100.0, 160.0, 320.0)
     half_width = np.interp(z, knots, (28.0, 46.0, 56.0, 84.0, 108.0, 112.0)).astype(np.float32)
@@ -200,7 +200,7 @@ def _fill_belly(
     grid: Grid,
     generator: np.random.Generator,
 ) -> None:
-    """Fat with bowel loops (gas in front, fluid and stool behind) and a bladder."""
+    """Put fat, bowel loops (gas in front, fluid and stool behind) and a bladder into the belly."""
     _fill(fat, soft, belly, FAT_G_PER_CM3)
     x, y, z = (axis.astype(np.float32) for axis in grid.axes_mm())
     _, centre, half_depth = _section(outline, z)
@@ -228,7 +228,7 @@ def _fill_belly(
 
 
 def _bowel(belly: NDArray[np.bool_], grid: Grid, generator: np.random.Generator) -> Float32Array:
-    """[D,H,W] depth (mm) inside winding tubes through the belly, negative between them."""
+    """Return [D,H,W] depth (mm) inside winding tubes through the belly, negative between them."""
     coarse = _coarser(grid, BOWEL_GRID_MM)
     room = resampled(belly.astype(np.float32), grid, coarse) > 0.5
     depth_mm = np.full(coarse.shape, -100.0, dtype=np.float32)
@@ -244,7 +244,7 @@ def _bowel(belly: NDArray[np.bool_], grid: Grid, generator: np.random.Generator)
 def _walk(
     room: NDArray[np.bool_], start: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """[D,H,W] voxels of a winding line that begins at ``start`` (z,y,x) and stays in the room."""
+    """Return [D,H,W] voxels of a winding line that begins at ``start`` (z,y,x) and stays inside."""
     line = np.zeros(room.shape, dtype=np.bool_)
     line[tuple(start)] = True
     point, direction = start.astype(np.float64), generator.standard_normal(3)
@@ -260,7 +260,7 @@ def _walk(
 
 
 def _coarser(grid: Grid, spacing_mm: float) -> Grid:
-    """A grid over the same extent with voxels of at least ``spacing_mm``."""
+    """Return a grid over the same extent with voxels of at least ``spacing_mm``."""
     spacing_mm = max(spacing_mm, grid.spacing_mm)
     depth, height, width = (
         int(np.ceil((size - 1) * grid.spacing_mm / spacing_mm)) + 1 for size in grid.shape
@@ -269,7 +269,7 @@ def _coarser(grid: Grid, spacing_mm: float) -> Grid:
 
 
 def _axis_of(bone: Sequence[Surface], z: NDArray[Any]) -> tuple[Float32Array, Float32Array]:
-    """x and y of a long bone's middle line at heights z."""
+    """Return x and y of a long bone's middle line at heights z."""
     points = _points(bone)
     edges = np.linspace(points[:, 2].min(), min(points[:, 2].max() - 60.0, -40.0), 12)
     levels = [points[(points[:, 2] >= a) & (points[:, 2] < b)] for a, b in _pairs(edges)]
@@ -291,7 +291,7 @@ def _points(bone: Sequence[Surface]) -> FloatArray:
 def _superellipse(
     x: NDArray[Any], y: NDArray[Any], a: NDArray[Any] | Any, b: NDArray[Any] | Any, power: float
 ) -> Float32Array:
-    """About the distance (mm) to the curve |x/a|^p + |y/b|^p = 1, negative inside."""
+    """Return about the distance (mm) to the curve |x/a|^p + |y/b|^p = 1, negative inside."""
     radius = (np.abs(x / a) ** power + np.abs(y / b) ** power) ** np.float32(1.0 / power)
     return np.asarray((radius - 1.0) * np.minimum(a, b), dtype=np.float32)
 

@@ -122,7 +122,7 @@ def bone_voxels(
 
 
 def signed_depth_mm(mask: NDArray[np.bool_], spacing_mm: float) -> Float32Array:
-    """[D,H,W] distance to the boundary of a mask in mm, positive inside."""
+    """Return [D,H,W] distance to the boundary of a mask in mm, positive inside."""
     import SimpleITK as sitk  # noqa: N813
 
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
@@ -135,7 +135,7 @@ def signed_depth_mm(mask: NDArray[np.bool_], spacing_mm: float) -> Float32Array:
 
 
 def _closed(mask: NDArray[np.bool_], reach_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
-    """Grown by a distance and shrunk by it again."""
+    """Return the mask grown by a distance and shrunk by it again."""
     grown = signed_depth_mm(mask, spacing_mm) > -reach_mm
     closed: NDArray[np.bool_] = signed_depth_mm(grown, spacing_mm) >= reach_mm
     return closed | mask
@@ -149,7 +149,7 @@ def _bone_fraction(
     head_mm: FloatArray | None,
     generator: np.random.Generator,
 ) -> Float32Array:
-    """[D,H,W] fraction of each voxel that is bone, by depth under the surface."""
+    """Return [D,H,W] fraction of each voxel that is bone, by depth under the surface."""
     shell_mm: NDArray[Any] = (
         person.cortex * kind.shell_mm * np.exp(0.4 * smooth_noise(grid, 18.0, generator))
     )

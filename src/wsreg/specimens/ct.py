@@ -35,7 +35,7 @@ TABLE_SHELL_MM, TABLE_THICKNESS_MM, TABLE_RADIUS_MM = 2.5, 28.0, 420.0
 
 
 def scan(specimen: Specimen, spacing_mm: float) -> Volume:
-    """The specimen's CT with its labels.
+    """Make the specimen's CT with its labels.
 
     Args:
         specimen: fine geometry.
@@ -74,7 +74,7 @@ def scan(specimen: Specimen, spacing_mm: float) -> Volume:
 
 
 def _ct_grid(specimen: Specimen, spacing_mm: float) -> Grid:
-    """Around the body, from mid thigh to the top of the spine."""
+    """Return a grid around the body, from mid thigh to the top of the spine."""
     x_mm, y_mm = _extent_mm(specimen, 0), _extent_mm(specimen, 1)
     heads = specimen.anatomy.landmarks_mm["FH-l"] + specimen.anatomy.landmarks_mm["FH-r"]
     spine = np.concatenate([s.vertices_mm for s in specimen.anatomy.bones["vertebrae"]])
@@ -93,7 +93,7 @@ def _ct_grid(specimen: Specimen, spacing_mm: float) -> Grid:
 
 
 def _extent_mm(specimen: Specimen, axis: int) -> tuple[float, float]:
-    """Where the body begins and ends along x (0) or y (1)."""
+    """Return where the body begins and ends along x (0) or y (1)."""
     grid = specimen.body_grid
     others = tuple(other for other in (0, 1, 2, 3) if other != 2 - axis)
     occupied = np.flatnonzero(specimen.body.any(axis=others))
@@ -120,7 +120,7 @@ def _lay_on_table(hu: Float32Array, grid: Grid) -> None:
 
 
 def _noise(grid: Grid, generator: np.random.Generator) -> Float32Array:
-    """[D,H,W] HU, grainy over about two voxels within a slice."""
+    """Return [D,H,W] HU, grainy over about two voxels within a slice."""
     from scipy.ndimage import gaussian_filter
 
     noise = generator.standard_normal(grid.shape, dtype=np.float32)

@@ -74,11 +74,11 @@ def sample_person(generator: np.random.Generator, sex: Sex) -> Person:
 
 
 def person_to_record(person: Person) -> dict[str, Any]:
-    """The person as plain values that JSON can hold."""
+    """Return the person as plain values that JSON can hold."""
     return dataclasses.asdict(person)
 
 
 def person_from_record(record: Mapping[str, Any]) -> Person:
-    """The person of a record, also after a way through JSON."""
+    """Return the person of a record, also after a way through JSON."""
     tuples = ("scores", "left_femur_deg", "right_femur_deg")
     return Person(**{**record, **{name: tuple(record[name]) for name in tuples}})

@@ -13,7 +13,7 @@ Float32Array = NDArray[np.float32]
 
 
 def resampled(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
-    """Values [D,H,W,...] on one grid read at the voxel centres of another; 0 outside.
+    """Read values [D,H,W,...] on one grid at the voxel centres of another; 0 outside.
 
     Args:
         values: on ``source``.
@@ -31,7 +31,7 @@ def resampled(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
 
 
 def averaged(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
-    """Means [D',H',W',...] of values [D,H,W,...] over the voxels of another grid; 0 outside.
+    """Return means [D',H',W',...] of values [D,H,W,...] over another grid's voxels; 0 outside.
 
     The mean is that of the linear interpolant over each target voxel's box, whatever the ratio of
     the two spacings, so thin shells do not fall between voxel centres and nothing moves.
@@ -47,21 +47,21 @@ def averaged(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
 
 
 def _box_weights(centres: NDArray[Any], width: float, size: int) -> Float32Array:
-    """[N,size] weight of every value in the mean over a box around each centre, in voxels."""
+    """Return [N,size] weight of every value in the mean over a box around each centre, in voxels."""
     low, high = (centres[:, None] + side * width / 2.0 - np.arange(size) for side in (-1, 1))
     weights: Float32Array = ((_hat_integral(high) - _hat_integral(low)) / width).astype(np.float32)
     return weights
 
 
 def _hat_integral(x: NDArray[Any]) -> NDArray[Any]:
-    """Integral from minus infinity to x of max(0, 1 - |x|), the weight of linear interpolation."""
+    """Integrate max(0, 1 - |x|), the weight of linear interpolation, from minus infinity to x."""
     x = np.clip(x, -1.0, 1.0)
     result: NDArray[Any] = 0.5 + x - 0.5 * x * np.abs(x)
     return result
 
 
 def overlap(grid: Grid, other: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
-    """The part of ``grid`` within reach of ``other``, and where it lies in ``grid``."""
+    """Return the part of ``grid`` within reach of ``other``, and where it lies in ``grid``."""
     origin, shape, slices = [], [], []
     for axis in range(3):
         spatial = 2 - axis

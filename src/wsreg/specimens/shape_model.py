@@ -54,7 +54,7 @@ class ShapeModel:
     people: FloatArray
 
     def nodes(self, scores: FloatArray) -> FloatArray:
-        """[N,3] nodes of the person with these scores [k <= K], in standard deviations."""
+        """Return [N,3] nodes of the person with these scores [k <= K], in standard deviations."""
         amplitudes = scores * np.sqrt(self.variances[: len(scores)])
         return self.mean + np.tensordot(amplitudes, self.modes[: len(scores)], axes=1)
 
@@ -74,14 +74,14 @@ class PatchMesh:
     triangles: IntArray
 
     def surface(self, nodes: FloatArray) -> Surface:
-        """The surface through nodes [N,3]."""
+        """Return the surface through nodes [N,3]."""
         vertices = np.einsum("vp,vpc->vc", self.weights, nodes[self.node_indices])
         return Surface(vertices_mm=vertices, triangles=self.triangles)
 
 
 @cache
 def load_shape_model() -> ShapeModel:
-    """The model of 26 people.
+    """Load the model of 26 people.
 
     Raises:
         WsregError: if the package that holds it is not whole.
@@ -98,14 +98,14 @@ def load_shape_model() -> ShapeModel:
 
 @cache
 def pelvis_mesh() -> PatchMesh:
-    """Triangulation of ``PELVIS_NODES``: both hemipelves and the sacrum, not joined."""
+    """Triangulate ``PELVIS_NODES``: both hemipelves and the sacrum, not joined."""
     mean = load_shape_model().mean[PELVIS_NODES]
     return _triangulated("atlas_meshes/pelvis_combined_cubic_flat", mean)
 
 
 @cache
 def pelvis_pieces() -> tuple[IntArray, IntArray, IntArray]:
-    """Triangles of ``pelvis_mesh`` by bone: left hemipelvis, right hemipelvis, sacrum.
+    """Return triangles of ``pelvis_mesh`` by bone: left hemipelvis, right hemipelvis, sacrum.
 
     Raises:
         WsregError: if the mesh does not fall into three pieces.
@@ -122,13 +122,13 @@ def pelvis_pieces() -> tuple[IntArray, IntArray, IntArray]:
 
 @cache
 def femur_mesh() -> PatchMesh:
-    """Triangulation of ``LEFT_FEMUR_NODES``."""
+    """Triangulate ``LEFT_FEMUR_NODES``."""
     mean = load_shape_model().mean[LEFT_FEMUR_NODES]
     return _triangulated("atlas_meshes/femur_left_quartic_flat", mean)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads the model's pickled dictionary of arrays and refuses anything that could run code."""
+    """Read the model's pickled dictionary of arrays; refuse anything that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype"):
@@ -165,7 +165,7 @@ def _triangulated(name: str, mean: FloatArray) -> PatchMesh:
 
 
 def _joined(mesh: PatchMesh, mean: FloatArray) -> PatchMesh:
-    """One vertex where patches meet: along a common side they are the same in every person."""
+    """Make one vertex where patches meet: along a common side they are the same in every person."""
     vertices = mesh.surface(mean).vertices_mm
     _, first, joined = np.unique(
         np.round(vertices, 4), axis=0, return_index=True, return_inverse=True
@@ -180,7 +180,7 @@ def _joined(mesh: PatchMesh, mean: FloatArray) -> PatchMesh:
 
 
 def _patches(name: str) -> list[tuple[str, IntArray]]:
-    """Kind and node numbers of each patch.
+    """Return kind and node numbers of each patch.
 
     The files name the points of each patch and which of them coincide; nodes are numbered in the
     order in which a walk over patches and points first meets them.
@@ -208,7 +208,7 @@ def _point(text: str) -> tuple[int, int]:
 
 @cache
 def _patch_grid(kind: str) -> tuple[FloatArray, IntArray]:
-    """Basis values [V,P] at a regular grid over a patch, and the triangles [T,3] of that grid."""
+    """Return basis values [V,P] at a regular grid over a patch, and that grid's triangles [T,3]."""
     if kind in _QUADRILATERALS:
         return _quadrilateral_grid(*_QUADRILATERALS[kind])
     return _triangle_grid(_TRIANGLES[kind])
@@ -233,7 +233,7 @@ def _triangle_grid(order: int) -> tuple[FloatArray, IntArray]:
 
 
 def _triangle_lattice(divisions: int) -> tuple[FloatArray, IntArray]:
-    """Points (u,v) of a triangular lattice, row by row along u, and its triangles."""
+    """Return points (u,v) of a triangular lattice, row by row along u, and its triangles."""
     number = {
         (i, j): index
         for index, (j, i) in enumerate(
@@ -251,7 +251,7 @@ def _triangle_lattice(divisions: int) -> tuple[FloatArray, IntArray]:
 
 
 def _lagrange(order: int, parameter: FloatArray) -> FloatArray:
-    """[n,order+1] Lagrange polynomials of equidistant nodes on [0,1]."""
+    """Return [n,order+1] Lagrange polynomials of equidistant nodes on [0,1]."""
     powers = np.arange(order + 1)
     nodes = powers / order
     return (parameter[:, None] ** powers) @ np.linalg.inv(nodes[:, None] ** powers)

@@ -22,7 +22,7 @@ ON_TOP = ("vertebrae", "upper-sacrum", "left-hemipelvis", "right-hemipelvis", "l
 
 
 def silhouettes(anatomy: Anatomy, camera: Camera, poses: Mapping[str, Tensor]) -> Tensor:
-    """[6,rows,columns] bool, one picture for each label 1-6: pixels whose ray meets the bone.
+    """Return [6,rows,columns] bool, for each label 1-6 the pixels whose ray meets the bone.
 
     Args:
         anatomy: surfaces in CT coordinates.
@@ -41,7 +41,7 @@ def silhouettes(anatomy: Anatomy, camera: Camera, poses: Mapping[str, Tensor]) -
 
 
 def label_map(pictures: Tensor) -> Tensor:
-    """[rows,columns] uint8 labels of silhouettes [6,rows,columns], see ``ON_TOP``."""
+    """Return [rows,columns] uint8 labels of silhouettes [6,rows,columns], see ``ON_TOP``."""
     labels = torch.zeros(pictures.shape[1:], dtype=torch.uint8)
     for name in ON_TOP:
         labels[pictures[LABELS[name] - 1]] = LABELS[name]

@@ -64,7 +64,7 @@ class Specimen:
 
     @cached_property
     def body_material(self) -> MaterialGrid:
-        """The soft tissue as a part of a scene."""
+        """Return the soft tissue as a part of a scene."""
         return MaterialGrid(
             density=self.body,
             materials=("soft tissue", "fat"),
@@ -73,7 +73,7 @@ class Specimen:
 
     @cached_property
     def bone_materials(self) -> Mapping[str, MaterialGrid]:
-        """Each bone as a part of a scene, to be added to the soft tissue."""
+        """Return each bone as a part of a scene, to be added to the soft tissue."""
         return {
             name: MaterialGrid(
                 density=bone.density,
@@ -127,7 +127,7 @@ def build_specimen(
 
 
 def _scanner_offset_mm(person: Person) -> FloatArray:
-    """[3] where the scanner puts the femoral heads: off centre, and far along the table."""
+    """Return [3] where the scanner puts the femoral heads: off centre, far along the table."""
     generator = np.random.default_rng((person.tissue_seed, 200))
     return generator.uniform((-12.0, 10.0, -1000.0), (12.0, 50.0, -300.0))
 

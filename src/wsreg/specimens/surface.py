@@ -30,26 +30,26 @@ class Surface:
     triangles: IntArray
 
     def of(self, triangles: IntArray) -> Surface:
-        """The part made of these triangles, without the vertices that it does not use."""
+        """Return the part made of these triangles, without the vertices that it does not use."""
         used, renumbered = np.unique(triangles, return_inverse=True)
         return Surface(
             vertices_mm=self.vertices_mm[used], triangles=renumbered.reshape(triangles.shape)
         )
 
     def moved(self, matrix: FloatArray) -> Surface:
-        """Under a [4,4] affine."""
+        """Return the surface under a [4,4] affine."""
         vertices = self.vertices_mm @ matrix[:3, :3].T + matrix[:3, 3]
         return Surface(vertices_mm=vertices, triangles=self.triangles)
 
     def is_watertight(self) -> bool:
-        """Whether every edge belongs to exactly two triangles."""
+        """Tell whether every edge belongs to exactly two triangles."""
         corners = np.sort(self.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
         _, counts = np.unique(corners, axis=0, return_counts=True)
         return bool((counts == 2).all())
 
 
 def connected_pieces(triangles: IntArray) -> list[IntArray]:
-    """Triangles [T,3] in groups that share vertices, largest group first."""
+    """Return triangles [T,3] in groups that share vertices, largest group first."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

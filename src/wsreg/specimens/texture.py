@@ -12,7 +12,7 @@ Float32Array = NDArray[np.float32]
 
 
 def smooth_noise(grid: Grid, scale_mm: float, generator: np.random.Generator) -> Float32Array:
-    """[D,H,W] float32 Gaussian field of unit variance whose features are ``scale_mm`` in size."""
+    """Return [D,H,W] float32 Gaussian field of unit variance, its features ``scale_mm`` in size."""
     from scipy.ndimage import gaussian_filter
 
     spacing_mm = max(grid.spacing_mm, 0.4 * scale_mm)

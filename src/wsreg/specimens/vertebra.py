@@ -37,7 +37,7 @@ L5 = VertebraSize(width_mm=50.5, depth_mm=34.5, front_mm=28.5, back_mm=24.0)
 
 
 def vertebra(size: VertebraSize) -> tuple[Surface, ...]:
-    """Body, arch and processes of one vertebra in its local frame."""
+    """Return body, arch and processes of one vertebra in its local frame."""
     half_width, back = 0.5 * size.width_mm, 0.5 * size.depth_mm
     parts = [_body(size), _spinous_process(back)]
     for side in (1.0, -1.0):
@@ -86,7 +86,7 @@ def tube(
     radii_across: Sequence[float],
     radii_up: Sequence[float],
 ) -> Surface:
-    """A closed tube along a polyline: elliptic sections, round ends.
+    """Return a closed tube along a polyline: elliptic sections, round ends.
 
     Args:
         centres: [n][3] middle line, n >= 2.
@@ -121,7 +121,7 @@ def tube(
 
 
 def _body(size: VertebraSize) -> Surface:
-    """A waisted barrel with a flat back and hollow endplates, higher in front than behind."""
+    """Return a waisted barrel with a flat back, hollow endplates, higher in front than behind."""
     angle = np.linspace(0.0, 2.0 * np.pi, SIDES * 2, endpoint=False)
     x, y = 0.5 * size.width_mm * np.cos(angle), 0.5 * size.depth_mm * np.sin(angle)
     y = np.where(y > 0.0, 0.82 * y, y)  # the canal flattens the back
@@ -143,7 +143,7 @@ def _body(size: VertebraSize) -> Surface:
 
 
 def _spinous_process(back: float) -> Surface:
-    """A plate in the middle plane, pointing back and a little down."""
+    """Return a plate in the middle plane, pointing back and a little down."""
     return tube(
         [[0.0, back + 19.0, -5.0], [0.0, back + 32.0, -8.0], [0.0, back + 43.0, -10.0]],
         [3.6, 3.0, 4.0],
@@ -152,7 +152,7 @@ def _spinous_process(back: float) -> Surface:
 
 
 def _section_axes(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors across a direction: the first as level as can be, the second upright."""
+    """Return two unit vectors across a direction: the first as level as can be, the second upright."""
     along = unit(direction)
     upright = np.array([0.0, 0.0, 1.0]) if abs(along[2]) < 0.8 else np.array([0.0, 1.0, 0.0])
     across = unit(np.cross(upright, along))
@@ -160,7 +160,7 @@ def _section_axes(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _closed(rings: FloatArray) -> Surface:
-    """The surface through rings [R,S,3], closed by a fan at each end."""
+    """Return the surface through rings [R,S,3], closed by a fan at each end."""
     count, sides, _ = rings.shape
     vertices = np.concatenate((rings.reshape(-1, 3), rings[[0, -1]].mean(axis=1)))
     ring, side = np.meshgrid(np.arange(count - 1), np.arange(sides), indexing="ij")

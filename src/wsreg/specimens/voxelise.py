@@ -31,13 +31,13 @@ class Grid:
 
     @property
     def mm_from_voxel(self) -> FloatArray:
-        """[4,4] affine, voxel index (x,y,z) -> LPS mm."""
+        """Return the [4,4] affine, voxel index (x,y,z) -> LPS mm."""
         matrix = np.diag([self.spacing_mm] * 3 + [1.0])
         matrix[:3, 3] = self.origin_mm
         return matrix
 
     def axes_mm(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Coordinates of the voxel centres along x, y and z, shaped to broadcast over [D,H,W]."""
+        """Return the voxel centres along x, y and z (LPS mm), shaped to broadcast over [D,H,W]."""
         depth, height, width = self.shape
         x, y, z = self.origin_mm
         return (
@@ -48,7 +48,8 @@ class Grid:
 
 
 def grid_around(points_mm: FloatArray, spacing_mm: float, margin_mm: float) -> Grid:
-    """The smallest grid that holds points [N,3] with a margin; voxels at multiples of spacing."""
+    """Return the smallest grid that holds points [N,3] with a margin; voxels at multiples of
+    spacing."""
     low = np.floor((points_mm.min(axis=0) - margin_mm) / spacing_mm)
     high = np.ceil((points_mm.max(axis=0) + margin_mm) / spacing_mm)
     width, height, depth = (high - low).astype(int) + 1
@@ -61,7 +62,7 @@ def grid_around(points_mm: FloatArray, spacing_mm: float, margin_mm: float) -> G
 
 
 def inside(surfaces: Sequence[Surface], grid: Grid) -> NDArray[np.bool_]:
-    """[D,H,W] whether a voxel's centre lies in the union of closed surfaces.
+    """Return [D,H,W] bool, True where a voxel's centre lies in the union of closed surfaces.
 
     A column of voxels is inside between the first and second crossing of a surface, and so on.
     """
@@ -75,7 +76,7 @@ def inside(surfaces: Sequence[Surface], grid: Grid) -> NDArray[np.bool_]:
 
 
 def touched(surfaces: Sequence[Surface], grid: Grid) -> NDArray[np.bool_]:
-    """[D,H,W] the voxels that surfaces pass through, however thin what they enclose is."""
+    """Return [D,H,W] the voxels that surfaces pass through, however thin what they enclose is."""
     union = np.zeros(grid.shape, dtype=np.bool_)
     for surface in surfaces:
         corners = (surface.vertices_mm - np.array(grid.origin_mm)) / grid.spacing_mm
