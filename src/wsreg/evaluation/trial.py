@@ -49,7 +49,7 @@ class Trial:
 
 
 def trial_to_record(trial: Trial) -> dict[str, Any]:
-    """Return plain numbers, strings and lists; NaN becomes None, as strict JSON has no word for it."""
+    """Return plain numbers, strings and lists; NaN becomes None, which strict JSON can hold."""
     record: dict[str, Any] = _plain(dataclasses.asdict(trial))
     return record
 

@@ -113,8 +113,7 @@ def shape_scores(person: Person) -> FloatArray:
 
 
 def surface_distance_mm(first: Sequence[Surface], second: Sequence[Surface]) -> float:
-    """Return the mean distance from two bones' vertices to the nearest of the other's, both ways,
-    mm."""
+    """Return the mean distance (mm) from two bones' vertices to the other's nearest, both ways."""
     from scipy.spatial import cKDTree
 
     a = np.concatenate([surface.vertices_mm for surface in first])
@@ -133,7 +132,7 @@ def _subpubic_direction() -> FloatArray:
 
 
 def _subpubic_angle(scores: FloatArray) -> float:
-    """Return the angle (rad) at the lower symphysis between the obturator foramina's lower margins."""
+    """Return the angle (rad) at the lower symphysis between the obturator foramina's edges."""
     pelvis = load_shape_model().nodes(scores)[PELVIS_NODES]
     mark = {name: pelvis[node] for name, node in LANDMARK_NODES.items()}
     apex = 0.5 * (mark["IPS-l"] + mark["IPS-r"])
@@ -242,8 +241,7 @@ def _leaning(tilt_deg: float) -> FloatArray:
 
 
 def _hip(angles_deg: tuple[float, float, float], side: float) -> FloatArray:
-    """Return [4,4] turn of a femur: flexion, abduction, outward rotation; ``side`` is 1 on the
-    left."""
+    """Return [4,4] a femur's turn by flexion, abduction and outward rotation; ``side`` 1 is left."""
     flexion, abduction, outward = angles_deg
     return _rotation((-flexion, -side * abduction, side * outward))
 
@@ -278,7 +276,7 @@ def _rotation(angles_deg: tuple[float, float, float]) -> FloatArray:
 
 
 def _sphere(points: FloatArray) -> tuple[FloatArray, float]:
-    """Return centre [3] and radius of the sphere that fits points [N,3] in the least-squares sense."""
+    """Return centre [3] and radius of the sphere that fits points [N,3] in least squares."""
     system = np.column_stack((2.0 * points, np.ones(len(points))))
     *centre, rest = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
     return np.array(centre), float(np.sqrt(rest + np.dot(centre, centre)))

@@ -91,7 +91,7 @@ def _near_bones(anatomy: Anatomy, grid: Grid) -> NDArray[np.bool_]:
 
 
 def _outline(person: Person, anatomy: Anatomy) -> _Outline:
-    """Derive the outline from the bones under the skin: trochanters, crests, spine, sacrum, pubis."""
+    """Derive the outline from bones under the skin: trochanters, crests, spine, sacrum, pubis."""
     points = {name: _points(bone) for name, bone in anatomy.bones.items()}
     crests = np.concatenate((points["left-hemipelvis"], points["right-hemipelvis"]))
     femurs = np.concatenate((points["left-femur"], points["right-femur"]))

@@ -47,7 +47,7 @@ def averaged(values: Float32Array, source: Grid, target: Grid) -> Float32Array:
 
 
 def _box_weights(centres: NDArray[Any], width: float, size: int) -> Float32Array:
-    """Return [N,size] weight of every value in the mean over a box around each centre, in voxels."""
+    """Return [N,size] weight of every value in the mean over a box around each centre (voxels)."""
     low, high = (centres[:, None] + side * width / 2.0 - np.arange(size) for side in (-1, 1))
     weights: Float32Array = ((_hat_integral(high) - _hat_integral(low)) / width).astype(np.float32)
     return weights

@@ -152,7 +152,7 @@ def _spinous_process(back: float) -> Surface:
 
 
 def _section_axes(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return two unit vectors across a direction: the first as level as can be, the second upright."""
+    """Return two unit vectors across a direction: one as level as can be, the other upright."""
     along = unit(direction)
     upright = np.array([0.0, 0.0, 1.0]) if abs(along[2]) < 0.8 else np.array([0.0, 1.0, 0.0])
     across = unit(np.cross(upright, along))

@@ -48,8 +48,10 @@ class Grid:
 
 
 def grid_around(points_mm: FloatArray, spacing_mm: float, margin_mm: float) -> Grid:
-    """Return the smallest grid that holds points [N,3] with a margin; voxels at multiples of
-    spacing."""
+    """Return the smallest grid that holds points [N,3] with a margin.
+
+    Its voxels lie at multiples of the spacing.
+    """
     low = np.floor((points_mm.min(axis=0) - margin_mm) / spacing_mm)
     high = np.ceil((points_mm.max(axis=0) + margin_mm) / spacing_mm)
     width, height, depth = (high - low).astype(int) + 1
