@@ -29,7 +29,7 @@ made by benchmarks/tabulate_spectra.py."""
 
 
 def energy_weights(tube_voltage_kv: float, filtration: Filtration) -> NDArray[np.float64]:
-    """[8] fraction of the open beam's detector signal near each of ``ENERGIES_KEV``, sum 1.
+    """Return [8] fraction of the open beam's detector signal near each of ``ENERGIES_KEV``, sum 1.
 
     Raises:
         InputError: for an unknown filtration or a voltage outside of the table.
@@ -52,7 +52,7 @@ def energy_weights(tube_voltage_kv: float, filtration: Filtration) -> NDArray[np
 def polyenergetic_transmission(
     areal_density: NDArray[np.float32], weights: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Beer-Lambert's law summed over the beam's energies.
+    """Apply Beer-Lambert's law, summed over the beam's energies.
 
     Args:
         areal_density: [...,5] g/cm2 of each of ``MATERIALS`` along each ray.
@@ -74,7 +74,7 @@ def polyenergetic_transmission(
 
 @functools.cache
 def _table() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """For each filtration the voltages [V] (kV), rising, and fractions [V,8]."""
+    """Read for each filtration the voltages [V] (kV), rising, and fractions [V,8]."""
     with TABLE_FILE.open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
     table = {}

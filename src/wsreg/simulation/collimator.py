@@ -48,7 +48,7 @@ class Collimator:
 
 
 def exposed_field(collimator: Collimator, rows: int, columns: int) -> NDArray[np.float32]:
-    """[rows,columns] fraction of the beam that the collimator lets through, soft at its edge."""
+    """Return [rows,columns] fraction of the beam that the collimator passes, soft at its edge."""
     if collimator.shape == "none":
         return np.ones((rows, columns), dtype=np.float32)
     side = min(rows, columns)
@@ -70,7 +70,7 @@ def exposed_field(collimator: Collimator, rows: int, columns: int) -> NDArray[np
 def sample_collimator(
     generator: np.random.Generator, shape: CollimatorShape, half_size_range: tuple[float, float]
 ) -> Collimator:
-    """A field near the middle of the image, its half extents in the given range."""
+    """Draw a field near the middle of the image, its half extents in the given range."""
     half_size = generator.uniform(*half_size_range, size=2).tolist()
     if shape == "circle":
         half_size[1] = half_size[0]

@@ -21,7 +21,7 @@ OPEN_BEAM_COUNTS = 65487
 
 
 def scatter(primary: FloatImage, fraction: float, sigma_px: tuple[float, float]) -> FloatImage:
-    """Scattered radiation reaching each pixel, in the unit of the primary.
+    """Return the scattered radiation that reaches each pixel, in the unit of the primary.
 
     Each ray scatters forward in proportion to -P ln P: nothing where there is no patient, nothing
     where nothing gets through.  The blurred sum is scaled so that scatter makes up ``fraction`` of
@@ -46,7 +46,7 @@ def scatter(primary: FloatImage, fraction: float, sigma_px: tuple[float, float])
 
 
 def _spread(image: FloatImage, sigma_px: tuple[float, float]) -> FloatImage:
-    """The image [H,W] blurred by a Gaussian many pixels wide."""
+    """Blur the image [H,W] by a Gaussian many pixels wide."""
     from scipy.ndimage import gaussian_filter
 
     parts = max(1, int(min(sigma_px) / PIXELS_FOR_EACH_SIGMA))
@@ -59,7 +59,7 @@ def _spread(image: FloatImage, sigma_px: tuple[float, float]) -> FloatImage:
 
 
 def read_out(signal: FloatImage, parameters: XrayParameters, seed: int) -> FloatImage:
-    """Quantum noise, scintillator blur, electronic noise, saturation and gain.
+    """Apply quantum noise, scintillator blur, electronic noise, saturation and gain.
 
     Args:
         signal: [H,W] mean signal, 1 is the open beam.
@@ -79,7 +79,7 @@ def read_out(signal: FloatImage, parameters: XrayParameters, seed: int) -> Float
 def digitise(
     signal: NDArray[np.float32], open_beam_counts: float = OPEN_BEAM_COUNTS
 ) -> NDArray[np.uint16]:
-    """[H,W] the 16-bit counts of a detector signal; what is beyond their range is cut.
+    """Return [H,W] the 16-bit counts of a detector signal; what is beyond their range is cut.
 
     Args:
         signal: [H,W], 1 is the open beam of a detector with gain 1.

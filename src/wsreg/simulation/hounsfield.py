@@ -23,7 +23,7 @@ VOXELS_WORTH_A_THREAD = 2**17
 
 
 def material_grid(volume: Volume) -> MaterialGrid:
-    """The materials of a CT on its own grid; titanium only if there is metal in it."""
+    """Return the materials of a CT on its own grid; titanium only if there is metal in it."""
     with_metal = float(volume.hu.max()) > METAL_START_HU
     return MaterialGrid(
         density=material_density(volume.hu, volume.air_hu, with_metal=with_metal),
@@ -35,7 +35,7 @@ def material_grid(volume: Volume) -> MaterialGrid:
 def material_density(
     hu: Tensor, air_hu: float = AIR_HU, *, with_metal: bool = True
 ) -> NDArray[np.float32]:
-    """Density of ``CT_MATERIALS`` in each voxel, piecewise linear and continuous in HU.
+    """Return the density of ``CT_MATERIALS`` in each voxel, piecewise linear, continuous in HU.
 
     Up to 100 HU: soft tissue, fat and lung as water of density 1 + HU/1000; from there mixed with
     cortical bone, all bone at 1600 HU; replaced by metal between 2500 and 3000 HU, where scanners
@@ -80,5 +80,5 @@ def _fill_density(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _ramp(value: float, start: float, end: float) -> float:
-    """0 up to ``start``, 1 from ``end`` on, linear between."""
+    """Return 0 up to ``start``, 1 from ``end`` on, linear between."""
     return min(max((value - start) / (end - start), 0.0), 1.0)

@@ -64,7 +64,7 @@ def project(
 
 
 def project_attenuation(volume: Volume, camera: Camera, camera_from_ct: Tensor) -> Tensor:
-    """[rows,columns] float32: the noise-free monoenergetic line integral of the attenuation.
+    """Return [rows,columns] float32, the noise-free monoenergetic line integral of attenuation.
 
     The same quantity as the registration's renderer gives, by another method.
     """
@@ -74,13 +74,13 @@ def project_attenuation(volume: Volume, camera: Camera, camera_from_ct: Tensor) 
 
 
 def voxel_from_camera(frame_from_voxel: Tensor, camera_from_frame: Tensor) -> Float64Array:
-    """[4,4] float64 affine: camera millimetres -> voxel index (x,y,z) of a grid."""
+    """Return the [4,4] float64 affine from camera millimetres to a grid's voxel index (x,y,z)."""
     camera_from_voxel = camera_from_frame.to(torch.float64) @ frame_from_voxel
     return np.asarray(torch.linalg.inv(camera_from_voxel).numpy(), dtype=np.float64)
 
 
 def occupied_blocks(maps: Float32Array) -> BoolArray:
-    """[D/8,H/8,W/8] whether a sample inside a block of voxels can be other than zero.
+    """Return [D/8,H/8,W/8] bool, True where a sample inside a block can be other than zero.
 
     Args:
         maps: [D,H,W,M] float32.
@@ -201,7 +201,7 @@ def _add_inside(
     strides: tuple[int, int, int],
     integrals: Float32Array,
 ) -> None:
-    """Sum over planes first to last where all four neighbours lie on the grid; made for speed."""
+    """Add up planes first to last where all four neighbours lie on the grid; made for speed."""
     w_stride, u_stride, v_stride = (
         np.uint64(strides[0]),
         np.uint64(strides[1]),
@@ -238,7 +238,7 @@ def _add_at_edge(
     sizes: tuple[int, int, int],
     integrals: Float32Array,
 ) -> None:
-    """Sum over planes first to last where some neighbours may lie outside, which count as zero."""
+    """Add up planes first to last where some neighbours may lie outside, which count as zero."""
     for k in range(planes[1] - planes[0] + 1):
         i, i_next, i_weight, i_next_weight = _neighbours(start_uv[0] + slopes[0] * k, sizes[1])
         j, j_next, j_weight, j_next_weight = _neighbours(start_uv[1] + slopes[1] * k, sizes[2])
@@ -255,19 +255,19 @@ def _add_at_edge(
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _inside(ends: tuple[float, float], size: int) -> bool:
-    """Whether both neighbours of all positions between two lie on the grid, rounding included."""
+    """Tell whether both neighbours of all positions between two lie on the grid, after rounding."""
     return min(ends[0], ends[1]) >= 0.0 and max(ends[0], ends[1]) < size - 1.0 - ROUNDING
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _block(position: float, size: int) -> int:
-    """The block that a position in (-1, size) is in."""
+    """Return the block that a position in (-1, size) is in."""
     return min(max(int(position), 0), size - 1) // BLOCK
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _neighbours(position: float, size: int) -> tuple[int, int, float, float]:
-    """Both whole neighbours of a position and their weights; none outside the grid counts."""
+    """Return both whole neighbours of a position and their weights; none outside counts."""
     low = math.floor(position)
     weight = position - low
     low_weight = 1.0 - weight if 0 <= low < size else 0.0
@@ -280,7 +280,7 @@ def _neighbours(position: float, size: int) -> tuple[int, int, float, float]:
 def _clip(
     low: float, high: float, bound_a: float, bound_b: float, slope: float, offset: float
 ) -> tuple[float, float]:
-    """The part of [low, high] where ``slope * k + offset`` lies between the two bounds."""
+    """Return the part of [low, high] where ``slope * k + offset`` lies between the two bounds."""
     if slope == 0.0:
         inside = min(bound_a, bound_b) < offset < max(bound_a, bound_b)
         return (low, high) if inside else (1.0, 0.0)

@@ -167,12 +167,12 @@ OLD_TOOL_KEYS: Mapping[str, str] = {"tip_share": "tip_fraction"}
 
 
 def parameters_to_record(parameters: XrayParameters) -> dict[str, Any]:
-    """The parameters as plain values that JSON can hold."""
+    """Return the parameters as plain values that JSON can hold."""
     return dataclasses.asdict(parameters)
 
 
 def parameters_from_record(record: Mapping[str, Any]) -> XrayParameters:
-    """The parameters of a record, also after a way through JSON; what it leaves out is default.
+    """Return the parameters of a record, also after a way through JSON; gaps are defaults.
 
     Raises:
         InputError: for fields that are unknown or of the wrong kind.
@@ -205,7 +205,7 @@ def _voltage_kv(thickness_mm: float, deviation_kv: float) -> float:
 
 
 def _choose(generator: np.random.Generator, fractions: Mapping[Choice, float]) -> Choice:
-    """One of the keys, as often as its fraction; nothing is drawn where there is one only."""
+    """Draw one of the keys, as often as its fraction; nothing is drawn where there is one only."""
     keys = list(fractions)
     if len(keys) == 1:
         return keys[0]

@@ -15,12 +15,12 @@ from wsreg.simulation.parameters import (
 
 
 def xray_record(parameters: XrayParameters, seed: int) -> dict[str, Any]:
-    """The fields of parameters.json."""
+    """Return the fields of parameters.json."""
     return {"seed": seed, "parameters": parameters_to_record(parameters)}
 
 
 def read_xray_record(path: str | Path) -> tuple[XrayParameters, int]:
-    """Parameters and seed of a parameters.json.
+    """Read parameters and seed from a parameters.json.
 
     Raises:
         InputError: for a missing or invalid file, and parameters that cannot be.

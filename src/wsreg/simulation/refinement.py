@@ -42,14 +42,14 @@ def refine(volume: Volume, spacing_mm: float) -> Volume:
 
 
 def _split_axis(hu: Tensor, dim: int, parts: int) -> Tensor:
-    """The cubic spline along one dimension, read at the centres of each voxel's parts."""
+    """Read the cubic spline along one dimension at the centres of each voxel's parts."""
     weights = _spline_matrix(hu.shape[dim], parts)
     split: Tensor = torch.tensordot(hu.movedim(dim, -1), weights, dims=([-1], [1]))
     return split.movedim(-1, dim)
 
 
 def _spline_matrix(size: int, parts: int) -> Tensor:
-    """[size*parts,size] float32: new samples as weighted sums of the old ones."""
+    """Return [size*parts,size] float32: new samples as weighted sums of the old ones."""
     from scipy.interpolate import make_interp_spline
 
     centres = (np.arange(size * parts) + 0.5) / parts - 0.5

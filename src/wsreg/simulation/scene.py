@@ -65,7 +65,7 @@ class MaterialGrid:
 
     @cached_property
     def occupied(self) -> NDArray[np.bool_]:
-        """[D/8,H/8,W/8] the blocks of voxels that hold anything."""
+        """Return [D/8,H/8,W/8] the blocks of voxels that hold anything."""
         blocks: NDArray[np.bool_] = occupied_blocks(self.density)
         return blocks
 
@@ -85,7 +85,7 @@ class ScenePart:
 
 
 def areal_density(parts: Sequence[ScenePart], camera: Camera) -> Float32Array:
-    """Mass of each material along the ray of every pixel, all parts together.
+    """Return the mass of each material along the ray of every pixel, all parts together.
 
     Returns:
         [rows,columns,5] float32 g/cm2 of ``MATERIALS``; never negative, as the sum is cut at 0.
@@ -111,7 +111,10 @@ def areal_density(parts: Sequence[ScenePart], camera: Camera) -> Float32Array:
 
 
 def body_thickness_mm(parts: Sequence[ScenePart], camera: Camera) -> float:
-    """Median thickness, in mm of water, of what the rays meet that meet anything; 0 if none do."""
+    """Return the median thickness, in mm of water, of what the rays meet.
+
+    Rays that meet nothing do not count; it is 0 if none meets anything.
+    """
     few = camera.resized(THICKNESS_RAYS, THICKNESS_RAYS)
     water_mm = areal_density(parts, few).sum(axis=-1) / CM_PER_MM
     body = water_mm > LEAST_BODY_MM
@@ -119,7 +122,10 @@ def body_thickness_mm(parts: Sequence[ScenePart], camera: Camera) -> float:
 
 
 def _corners(voxel_from_camera: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:
-    """[8,3] float64 corners (camera mm) of all that a grid can add to, one voxel around it too."""
+    """Return [8,3] float64 corners (camera mm) of all that a grid can add to.
+
+    That is one voxel around it, too.
+    """
     camera_from_voxel = np.asarray(np.linalg.inv(voxel_from_camera), dtype=np.float64)
     depth, height, width = shape[:3]
     ends = [(-1.0, float(size)) for size in (width, height, depth)]
@@ -128,7 +134,7 @@ def _corners(voxel_from_camera: NDArray[np.float64], shape: tuple[int, ...]) -> 
 
 
 def _pixels_for_each_ray(grid: MaterialGrid, corners: Tensor, camera: Camera) -> int:
-    """Pixels along each side that one ray may stand for, as a grid shows nothing finer."""
+    """Return how many pixels along each side a ray may stand for: a grid shows nothing finer."""
     if float(corners[:, 2].min()) <= 0.0:
         return 1
     depth_mm = float(corners[:, 2].mean())
@@ -138,7 +144,7 @@ def _pixels_for_each_ray(grid: MaterialGrid, corners: Tensor, camera: Camera) ->
 
 
 def _shadow(corners: Tensor, camera: Camera, pixels: int) -> tuple[range, range]:
-    """Rows and columns of rays that meet a grid; all of them if it reaches behind the source."""
+    """Return rows and columns of rays that meet a grid; all if it reaches behind the source."""
     if float(corners[:, 2].min()) <= 0.0:
         low, high = np.zeros(2), np.array([camera.columns, camera.rows])
     else:
@@ -151,7 +157,7 @@ def _shadow(corners: Tensor, camera: Camera, pixels: int) -> tuple[range, range]
 
 
 def _window(camera: Camera, rows: range, columns: range, pixels: int) -> Camera:
-    """Every ``pixels``-th ray of a part of the image, with the margin that upsampling needs."""
+    """Return every ``pixels``-th ray of a part of the image, with the margin for upsampling."""
     column, row = ((point + 0.5) / pixels - 0.5 + MARGIN for point in camera.centre_px)
     row_mm, column_mm = camera.pixel_spacing_mm
     return Camera(

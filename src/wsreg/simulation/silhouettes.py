@@ -19,7 +19,7 @@ LABELS_AT_ONCE = 8
 
 
 def label_silhouettes(volume: Volume, camera: Camera, camera_from_ct: Tensor) -> Tensor:
-    """[rows,columns] uint8 label seen by each pixel's ray, 0 if none.
+    """Return [rows,columns] uint8 label seen by each pixel's ray, 0 if none.
 
     Where labels overlap, the one wins that the ray runs through for longest.
 

@@ -78,7 +78,7 @@ class Tool:
 def metal_density(
     tools: Sequence[Tool], metal: Metal, rows: int, columns: int, parts: int
 ) -> Float32Array:
-    """[rows*parts, columns*parts] g/cm2 of one metal in the way of each part of a pixel.
+    """Return [rows*parts, columns*parts] g/cm2 of one metal in the way of each part of a pixel.
 
     Args:
         tools: in pixels of the image of ``rows`` x ``columns``; where they cross they add up.
@@ -121,7 +121,7 @@ def _add_shadow(tool: Tool, parts: int, thickness_mm: Float32Array) -> None:
 def _off_middle_line(
     corners: FloatArray, row: FloatArray, column: FloatArray
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Where pixels lie relative to a line through corners [N,2], by its nearest segment.
+    """Locate pixels relative to a line through corners [N,2], by its nearest segment.
 
     Returns:
         distance to the line, distance along it, and on which side, each [rows,columns].
@@ -145,7 +145,7 @@ def _off_middle_line(
 
 
 def sample_tool(generator: np.random.Generator, camera: Camera, kind: ToolKind) -> Tool:
-    """A tool through the middle part of the image.
+    """Draw a tool through the middle part of the image.
 
     Rods are straight or bent, opaque or half transparent; wires long, thin and hardly bent; screws
     short, threaded and tapered.
@@ -178,7 +178,7 @@ def _sample_rod(
 def _sample_wire(
     generator: np.random.Generator, middle: FloatArray, side_px: float, pixel_mm: float
 ) -> Tool:
-    """A K-wire or guide wire: an arc of a parabola."""
+    """Draw a K-wire or guide wire: an arc of a parabola."""
     half_length = side_px * generator.uniform(0.25, 0.7)
     curvature_px = half_length * generator.uniform(-0.08, 0.08)
     angle = generator.uniform(0.0, 2.0 * math.pi)
@@ -214,7 +214,7 @@ def _sample_screw(generator: np.random.Generator, middle: FloatArray, pixel_mm: 
 
 
 def _directions(angle: float) -> tuple[FloatArray, FloatArray]:
-    """Unit vectors at an angle, and across it."""
+    """Return unit vectors at an angle, and across it."""
     return np.array([math.cos(angle), math.sin(angle)]), np.array(
         [-math.sin(angle), math.cos(angle)]
     )

@@ -42,7 +42,7 @@ def _along(image: Float32Array, parts: int, axis: int) -> Float32Array:
 
 
 def _weights(t: float) -> tuple[np.float32, ...]:
-    """Of the pixels at -1, 0, 1 and 2 for a position 0 <= t < 1."""
+    """Return the weights of the pixels at -1, 0, 1 and 2 for a position 0 <= t < 1."""
     return (
         np.float32(-0.5 * t + t**2 - 0.5 * t**3),
         np.float32(1.0 - 2.5 * t**2 + 1.5 * t**3),

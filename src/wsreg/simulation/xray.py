@@ -64,7 +64,7 @@ def simulate_xray(
 
 
 def ct_part(volume: Volume, camera_from_ct: Tensor) -> ScenePart:
-    """A CT as the one part of a scene, on a grid fine enough, at a pose [4,4]."""
+    """Return a CT as the one part of a scene, on a grid fine enough, at a pose [4,4]."""
     grid = material_grid(refine(volume, LONGEST_VOXEL_MM))
     return ScenePart(grid=grid, camera_from_part=camera_from_ct)
 
@@ -94,7 +94,7 @@ def simulate_scene(
 
 
 def _primary(parts: Sequence[ScenePart], camera: Camera, parameters: XrayParameters) -> FloatImage:
-    """[rows,columns] unscattered fraction of the open beam, blurred by the focal spot."""
+    """Return [rows,columns] unscattered fraction of the open beam, blurred by the focal spot."""
     from scipy.ndimage import gaussian_filter
 
     rows, columns = camera.rows, camera.columns
