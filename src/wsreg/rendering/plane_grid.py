@@ -39,7 +39,7 @@ class PlaneGrid:
 
 
 def _bordered(planes: NDArray[Any], table: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
-    """Planes [w,v,u], or what a table makes of their values, inside a border, flat."""
+    """Return planes [w,v,u], or what a table makes of their values, inside a border, flat."""
     depth, height, width = planes.shape
     size = depth * (height + 2 * PAD) * (width + 2 * PAD)
     flat = np.zeros(size + 1, np.uint16)
@@ -55,7 +55,7 @@ def _bordered(planes: NDArray[Any], table: NDArray[np.uint16] | None) -> NDArray
 
 
 def _occupancy(grid: NDArray[np.generic]) -> NDArray[np.int32]:
-    """Summed-area tables of which cells hold anything, for every block of planes."""
+    """Return summed-area tables of which cells hold anything, for every block of planes."""
     depth, height, width = grid.shape
     rows, columns = -(-height // CELL), -(-width // CELL)
     tables = np.zeros((-(-depth // BLOCK), rows + 1, columns + 1), np.int32)
@@ -69,7 +69,7 @@ def _occupancy(grid: NDArray[np.generic]) -> NDArray[np.int32]:
 
 
 def _along(volume: NDArray[Any], axes: PlaneAxes) -> NDArray[Any]:
-    """View of [D,H,W] as [w,v,u]; array axes are voxel axes (2, 1, 0)."""
+    """View [D,H,W] as [w,v,u]; array axes are voxel axes (2, 1, 0)."""
     return volume.transpose(2 - axes.w, 2 - axes.v, 2 - axes.u)
 
 
@@ -86,7 +86,7 @@ def _grid(planes: NDArray[Any], scale: float, table: NDArray[np.uint16] | None =
 
 
 def attenuation_grid(volume: Volume, axes: PlaneAxes) -> PlaneGrid:
-    """16-bit attenuation: the largest value becomes 65535, so rounding is 8e-6 of it.
+    """Lay out 16-bit attenuation: the largest value becomes 65535, so rounding is 8e-6 of it.
 
     Whole Hounsfield units are looked up in a table: a CT of 35 million voxels is laid out in a
     fraction of a second, without a float copy of it.
@@ -104,7 +104,7 @@ def attenuation_grid(volume: Volume, axes: PlaneAxes) -> PlaneGrid:
 
 
 def label_grid(labels: NDArray[np.generic], rois: Rois, axes: PlaneAxes) -> PlaneGrid:
-    """Channel number + 1 of each voxel, plus MIXED where the next voxels within the plane differ.
+    """Lay out channel number + 1 of each voxel, plus MIXED where the next ones in the plane differ.
 
     ``rois`` gives the label values of each channel.
     """

@@ -42,7 +42,7 @@ class _Made:
         self.lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of a key; the first call makes it, others wait for that."""
+        """Return the value of a key; the first call makes it, others wait for that."""
         if key not in self.values:
             with self.lock:
                 if key not in self.values:
@@ -87,11 +87,11 @@ class PreparedVolume:
         object.__setattr__(self, "_made", _made_of(self.volume))
 
     def attenuation_grid(self, axes: PlaneAxes) -> PlaneGrid:
-        """The attenuation (1/mm), laid out for rays along ``axes.w``."""
+        """Return the attenuation (1/mm), laid out for rays along ``axes.w``."""
         return self._made.get(axes, lambda: attenuation_grid(self.volume, axes))
 
     def label_grid(self, axes: PlaneAxes, rois: Rois) -> PlaneGrid:
-        """The channel of each voxel, for groups of labels that share none, laid out alike."""
+        """Return the channel of each voxel, for groups of labels that share none, laid out alike."""
         labels = self.volume.labels
         if labels is None:
             raise InputError("rois must be labels of the volume, it has none")
@@ -115,7 +115,8 @@ class PreparedCt:
     def levels(
         self, voxel_sizes_mm: Sequence[float | None], labels: tuple[int, ...] = ()
     ) -> tuple[PreparedVolume, ...]:
-        """The CT at each voxel size, in the order given; never finer than its finest spacing.
+        """Return the CT at each voxel size, in the order given; never finer than its finest
+        spacing.
 
         Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
 
@@ -144,7 +145,7 @@ class PreparedCt:
         )
 
     def _own_grid(self, labels: tuple[int, ...]) -> PreparedVolume:
-        """The CT, or these labels of it, as it is."""
+        """Return the CT, or these labels of it, as it is."""
         if not labels:  # not to be kept: what is kept for a volume must not refer to it
             return PreparedVolume(volume=self.volume)
         return self._made.get(
@@ -152,7 +153,7 @@ class PreparedCt:
         )
 
     def _level(self, sizes_mm: tuple[float, ...], labels: tuple[int, ...]) -> PreparedVolume:
-        """The CT, or these labels of it, averaged over voxels of one size after the other."""
+        """Return the CT, or these labels of it, averaged over voxels of one size after the other."""
 
         def make() -> PreparedVolume:
             *finer, size = sizes_mm
@@ -190,7 +191,7 @@ def check_prepared(prepared: PreparedCt, volume: Volume) -> None:
 
 
 def _first_difference(a: Volume, b: Volume) -> str | None:
-    """What differs between two volumes, or None."""
+    """Name what differs between two volumes, or return None."""
     if a is b:
         return None
     if a.hu.shape != b.hu.shape or not torch.equal(a.ct_from_voxel, b.ct_from_voxel):

@@ -60,7 +60,7 @@ class RayGeometry:
 
 @functools.lru_cache
 def check_field_of_view(camera: Camera) -> None:
-    """Sampling by planes needs rays that stay well within 90 degrees of the optical axis."""
+    """Refuse a camera whose rays do not stay well within 90 degrees of the optical axis."""
     columns, rows = camera.columns - 1, camera.rows - 1
     corners = torch.tensor([[0, 0], [columns, 0], [0, rows], [columns, rows]], dtype=torch.float64)
     offset_mm = camera.detector_points(corners)[:, :2].norm(dim=1).max().item()
@@ -79,7 +79,7 @@ def ray_geometry(
     camera: Camera,
     corners_mm: Tensor,
 ) -> RayGeometry:
-    """Rays of the poses [B,4,4] and their derivatives about the pivot [3] (CT, LPS mm).
+    """Return the rays of poses [B,4,4] and their derivatives about the pivot [3] (CT, LPS mm).
 
     They lie on the poses' device.
     """
@@ -104,7 +104,7 @@ def ray_geometry(
 def plane_samplings(
     linear: Tensor, ct_from_voxel: Tensor, step_mm: float | None
 ) -> list[PlaneSampling]:
-    """Which voxel planes the rays of B poses are sampled on.
+    """Choose the voxel planes that the rays of B poses are sampled on.
 
     The planes lie across the voxel axis closest to the optical axis, columns along the axis closest
     to the image's; as many are left out as keep the central ray's step at ``step_mm`` or below.
@@ -138,5 +138,5 @@ def plane_samplings(
 
 
 def first_plane(planes: int, stride: int) -> int:
-    """Sampled planes lie symmetrically in the grid."""
+    """Return the first sampled plane: they lie symmetrically in the grid."""
     return ((planes - 1) % stride) // 2

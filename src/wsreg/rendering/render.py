@@ -31,7 +31,7 @@ BACKENDS = ("auto", *_BACKENDS)
 
 
 def resolve_backend(backend: str, device: torch.device | str = "cpu") -> str:
-    """The renderer that will run: ``auto`` takes numba on the CPU, the reference elsewhere.
+    """Name the renderer that will run: ``auto`` takes numba on the CPU, the reference elsewhere.
 
     Raises:
         InputError: there is no such renderer.
@@ -129,7 +129,7 @@ def _checked(
     step_mm: float | None,
     backend: str,
 ) -> tuple[Tensor, Run, Tensor]:
-    """(poses [B,4,4], what renders them, the volume's centre), once all arguments are right."""
+    """Return (poses [B,4,4], what renders them, the volume's centre), once all arguments are right."""
     renderer, _ = _BACKENDS[resolve_backend(backend, camera_from_ct.device)]
     check_field_of_view(camera)
     if camera_from_ct.shape[-2:] != (4, 4) or camera_from_ct.ndim not in (2, 3):
@@ -152,7 +152,7 @@ def _checked(
 
 
 def _groups(rois: Iterable[int | Iterable[int]], volume: Volume, attenuation: bool) -> Rois:
-    """The labels of each ROI's channel."""
+    """Return the labels of each ROI's channel."""
     groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
     if not (groups or attenuation):
         raise InputError("rois must name labels where attenuation is left out, got none")

@@ -41,7 +41,7 @@ def render(
     pivot_mm: Tensor,
     derivatives: bool,
 ) -> tuple[Tensor, Tensor]:
-    """As :meth:`wsreg.rendering.backends.protocol.RenderBackend.render`, in float32."""
+    """Render as :meth:`wsreg.rendering.backends.protocol.RenderBackend.render` says, in float32."""
     volume, atoms = prepared.volume, _disjoint(rois)
     poses = camera_from_ct.cpu()
     rays = ray_geometry(poses, volume.ct_from_voxel, pivot_mm, camera, volume.corners_mm)
@@ -73,7 +73,7 @@ def _march(
     attenuation: bool,
     derivatives: bool,
 ) -> tuple[Tensor, Tensor]:
-    """(image [b,C,H,W], jacobian [b,C,6,H,W]) of the poses that have these numbers."""
+    """Return (image [b,C,H,W], jacobian [b,C,6,H,W]) of the poses that have these numbers."""
     passes = []
     if attenuation:
         grid = prepared.attenuation_grid(sampling.axes)
@@ -100,7 +100,7 @@ def _march_arguments(
     numbers: Sequence[int],
     camera: Camera,
 ) -> tuple[Any, ...]:
-    """What both marches take after their grid, in the grid's (u, v, w) order with its border."""
+    """Return what both marches take after their grid, in its (u, v, w) order with its border."""
     order = [sampling.axes.u, sampling.axes.v, sampling.axes.w]
     chosen = slice(None) if len(numbers) == len(rays.source) else numbers
     row_spacing, column_spacing = camera.pixel_spacing_mm
@@ -129,7 +129,7 @@ def _march_arguments(
 def _image_pass(
     grid: PlaneGrid, arguments: tuple[Any, ...], poses: int, camera: Camera, derivatives: bool
 ) -> Images:
-    """(image [b,H,padded W], jacobian [b,6,H,padded W])."""
+    """Return (image [b,H,padded W], jacobian [b,6,H,padded W])."""
     padded = -(-camera.columns // LANES) * LANES
     image = np.empty((poses, camera.rows, padded), np.float32)
     jacobian = np.empty((poses if derivatives else 0, 6, camera.rows, padded), np.float32)
@@ -151,7 +151,7 @@ def _label_pass(
     camera: Camera,
     derivatives: bool,
 ) -> Images:
-    """(image [b,R,H,padded W], jacobian [b,R,6,H,padded W])."""
+    """Return (image [b,R,H,padded W], jacobian [b,R,6,H,padded W])."""
     padded = -(-camera.columns // LANES) * LANES
     image = np.zeros((poses, len(rois), camera.rows, padded), np.float32)
     jacobian = np.zeros(
@@ -182,7 +182,7 @@ def _in_order(
     channels: int,
     camera: Camera,
 ) -> tuple[Tensor, Tensor]:
-    """The parts of a batch put together, ``order`` being the number of each pose in them."""
+    """Put the parts of a batch together, ``order`` being the number of each pose in them."""
     size = (camera.rows, camera.columns)
     image = torch.empty((len(order), channels, *size))
     jacobian = torch.empty((len(order) if derivatives else 0, channels, 6, *size))
@@ -197,7 +197,7 @@ def _in_order(
 
 
 def _disjoint(rois: Rois) -> Rois:
-    """The ROIs if they share no label, else their labels one by one.
+    """Return the ROIs if they share no label, else their labels one by one.
 
     A voxel holds one channel number; parts are marched, then added up.
     """
@@ -208,7 +208,7 @@ def _disjoint(rois: Rois) -> Rois:
 
 
 def _summed(channels: Tensor, atoms: Rois, rois: Rois, attenuation: bool) -> Tensor:
-    """[B,C,...] of the ROIs, from that of the labels that they are made of."""
+    """Return [B,C,...] of the ROIs, from that of the labels that they are made of."""
     parts = [[True] + [False] * len(atoms)] if attenuation else []
     parts += [[False] * attenuation + [set(atom) <= set(roi) for atom in atoms] for roi in rois]
     return torch.stack([channels[:, part].sum(dim=1) for part in parts], dim=1)

@@ -29,7 +29,7 @@ def render(
     pivot_mm: Tensor,
     derivatives: bool,
 ) -> tuple[Tensor, Tensor]:
-    """As :meth:`wsreg.rendering.backends.protocol.RenderBackend.render`, in float64."""
+    """Render as :meth:`wsreg.rendering.backends.protocol.RenderBackend.render` says, in float64."""
     volume = prepared.volume
     channels = _channels(volume, rois, attenuation).to(camera_from_ct)
     arguments = (channels, volume.ct_from_voxel, camera, camera_from_ct, step_mm)
@@ -40,7 +40,7 @@ def render(
 
 
 def _channels(volume: Volume, rois: Rois, attenuation: bool) -> Tensor:
-    """[C,D,H,W]: attenuation if wanted, then the indicator of each ROI."""
+    """Return [C,D,H,W]: attenuation if wanted, then the indicator of each ROI."""
     channels = [volume.attenuation] if attenuation else []
     for members in rois:
         assert volume.labels is not None
@@ -50,7 +50,7 @@ def _channels(volume: Volume, rois: Rois, attenuation: bool) -> Tensor:
 
 
 def _bilinear_sum(planes: Tensor, u: Tensor, v: Tensor, inside: Tensor) -> Tensor:
-    """[C,N] sum over k of planes [C,K,V,U] at (u, v) [K,N]; zero outside, over one voxel."""
+    """Return [C,N] sums over k of planes [C,K,V,U] at (u, v) [K,N]; zero outside, over one voxel."""
     channels, count, height, width = planes.shape
     u0, v0 = u.detach().floor(), v.detach().floor()
     total = u.new_zeros((channels, u.shape[1]))
@@ -73,7 +73,7 @@ def render_one(
     camera_from_ct: Tensor,
     sampling: PlaneSampling,
 ) -> Tensor:
-    """Line integrals [C,H,W] of volumes [C,D,H,W] for one pose [4,4], in the pose's float type."""
+    """Return line integrals [C,H,W] of volumes [C,D,H,W] for one pose [4,4], of its float type."""
     dtype, device = camera_from_ct.dtype, camera_from_ct.device
     voxel_from_camera = torch.linalg.inv(camera_from_ct @ ct_from_voxel.to(camera_from_ct))
     linear, source = voxel_from_camera[:3, :3], voxel_from_camera[:3, 3]
@@ -105,7 +105,7 @@ def render_reference(
     camera_from_ct: Tensor,
     step_mm: float | None,
 ) -> Tensor:
-    """[B,C,H,W] for poses [B,4,4]; differentiable to the poses and to the channels."""
+    """Return [B,C,H,W] for poses [B,4,4]; differentiable to the poses and to the channels."""
     samplings = _samplings(camera_from_ct, ct_from_voxel, step_mm)
     return torch.stack(
         [
@@ -123,7 +123,7 @@ def render_reference_with_jacobian(
     step_mm: float | None,
     pivot_mm: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """(image [B,C,H,W], jacobian [B,C,H,W,6]) by forward-mode differentiation of the image."""
+    """Return (image [B,C,H,W], jacobian [B,C,H,W,6]) by forward-mode differentiation."""
 
     def image_of(pose: Tensor, sampling: PlaneSampling, twist: Tensor) -> Tensor:
         moved = perturb(pose, twist, pivot_mm.to(pose))
