@@ -56,7 +56,7 @@ class _Slice:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file carries DICOM's preamble."""
+    """Tell whether a file carries DICOM's preamble."""
     from pydicom.misc import is_dicom as has_preamble
 
     try:
@@ -90,7 +90,7 @@ def read_dicom_series(path: Path, series_uid: str | None = None) -> VoxelImage:
 
 
 def _find_ct_series(folder: Path) -> dict[str, dict[Path, Any]]:
-    """Headers of the CT slices in a folder, by series and file."""
+    """Read the headers of the CT slices in a folder, by series and file."""
     series: dict[str, dict[Path, Any]] = defaultdict(dict)
     modalities: Counter[str] = Counter()
     for file in sorted(folder.iterdir()):
@@ -189,7 +189,7 @@ def _check_alike(slices: list[_Slice], folder: Path) -> None:
 
 
 def _stack_affine(slices: list[_Slice], folder: Path) -> NDArray[np.float64]:
-    """[4,4] ct_from_voxel of slices sorted along their normal."""
+    """Return the [4,4] ct_from_voxel of slices sorted along their normal."""
     first = slices[0]
     positions_mm = np.stack([s.position_mm for s in slices])
     heights_mm = positions_mm @ first.normal
@@ -212,7 +212,7 @@ def _stack_affine(slices: list[_Slice], folder: Path) -> NDArray[np.float64]:
 
 
 def _usual_gap_mm(heights_mm: NDArray[np.float64], folder: Path) -> float:
-    """The distance between neighbouring slices, which must be about the same for all."""
+    """Return the distance between neighbouring slices, which must be about the same for all."""
     gaps_mm = np.diff(heights_mm)
     usual_mm = float(np.median(gaps_mm))
     for height, gap in zip(heights_mm, gaps_mm, strict=False):
@@ -230,7 +230,7 @@ def _usual_gap_mm(heights_mm: NDArray[np.float64], folder: Path) -> float:
 
 
 def _read_pixels(slices: list[_Slice]) -> NDArray[Any]:
-    """[D,H,W] rescaled values.  SimpleITK because it decodes compressed slices by itself."""
+    """Read [D,H,W] rescaled values, by SimpleITK because it decodes compressed slices by itself."""
     import SimpleITK
 
     planes = []

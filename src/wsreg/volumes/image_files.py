@@ -21,7 +21,7 @@ MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
 def has_known_suffix(path: Path) -> bool:
-    """Whether the file's name ends like an image that :func:`read_image_file` reads."""
+    """Tell whether the file's name ends like an image that :func:`read_image_file` reads."""
     return path.name.lower().endswith(KNOWN_SUFFIXES)
 
 
@@ -68,7 +68,7 @@ def _read_nifti(path: Path) -> VoxelImage:
 
 
 def _scaled(voxels: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    """Slope and intercept applied; nibabel would do so in float64: twice the time and memory."""
+    """Apply slope and intercept; nibabel would do so in float64: twice the time and memory."""
     small_whole = voxels.dtype.kind in "iu" and voxels.itemsize <= 2
     if small_whole and slope == 1 and intercept.is_integer() and abs(intercept) < 2**30:
         whole: NDArray[Any] = np.add(voxels, int(intercept), dtype=np.int32)
@@ -108,5 +108,5 @@ def _read_itk(path: Path) -> VoxelImage:
 
 
 def last_line(error: Exception) -> str:
-    """The line of an ITK error that says what went wrong."""
+    """Return the line of an ITK error that says what went wrong."""
     return str(error).strip().splitlines()[-1].strip()

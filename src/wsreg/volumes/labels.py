@@ -24,7 +24,7 @@ NAME_COLUMNS = ("structure", "name")
 
 
 def read_labels(path: Path, ct: VoxelImage) -> NDArray[Any]:
-    """[D,H,W] uint8 or int16 labels on the CT's grid (nearest neighbour from another grid).
+    """Read [D,H,W] uint8 or int16 labels on the CT's grid (nearest neighbour from another grid).
 
     Raises:
         InputError: unreadable, values that are no labels, nothing labelled, or labels that lie
@@ -46,7 +46,7 @@ def read_labels(path: Path, ct: VoxelImage) -> NDArray[Any]:
 
 
 def read_label_names(names: Mapping[int, str] | str | os.PathLike[str] | None) -> dict[int, str]:
-    """Names by label value, from a mapping, JSON ``{"1": "hip_left"}``, or CSV.
+    """Return names by label value, from a mapping, JSON ``{"1": "hip_left"}``, or CSV.
 
     A CSV needs the columns ``id`` and ``structure`` (or ``name``); others are ignored.
 
@@ -70,7 +70,7 @@ def read_label_names(names: Mapping[int, str] | str | os.PathLike[str] | None) -
 
 
 def _same_grid(image: VoxelImage, ct: VoxelImage) -> bool:
-    """Whether both grids have one size and every voxel in one place (so the corners decide)."""
+    """Tell whether both grids have one size and every voxel in one place (so the corners decide)."""
     if image.voxels.shape != ct.voxels.shape:
         return False
     apart = np.abs(image.ct_from_voxel - ct.ct_from_voxel)[:3]

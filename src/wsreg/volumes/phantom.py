@@ -39,7 +39,7 @@ class _Shape:
 
 
 def analytic_phantom() -> Volume:
-    """A labelled torso from the lower ribs to the thighs, on a 2 mm grid.
+    """Make a labelled torso from the lower ribs to the thighs, on a 2 mm grid.
 
     Returns:
         hu [160,120,160] int16 with air outside the body, labels uint8 with TotalSegmentator's
@@ -89,7 +89,7 @@ def _fill(
 
 
 def _soft_parts() -> Iterator[tuple[_Shape, int, int, float]]:
-    """Solids in painting order with their surface HU, inner HU and surface thickness."""
+    """Return solids in painting order with surface HU, inner HU and surface thickness."""
     yield _column((0, 0, 0), (150, 102), 200), FAT_HU, MUSCLE_HU, SKIN_FAT_MM
     yield _ellipsoid((-66, -5, 150), (50, 68, 78)), LUNG_HU, LUNG_HU, 0.0
     yield _ellipsoid((64, -5, 156), (46, 66, 68)), LUNG_HU, LUNG_HU, 0.0
@@ -101,7 +101,7 @@ def _soft_parts() -> Iterator[tuple[_Shape, int, int, float]]:
 
 
 def _bones() -> dict[str, list[_Shape]]:
-    """The solids of each bone, by name."""
+    """Return the solids of each bone, by name."""
     bones: dict[str, list[_Shape]] = defaultdict(list)
     heights_mm = {"L5": -36.0, "L4": -1.0, "L3": 35.0, "L2": 71.0, "L1": 105.0, "T12": 137.0}
     for name, z in heights_mm.items():
@@ -125,7 +125,7 @@ def _bones() -> dict[str, list[_Shape]]:
 
 
 def _hip(sign: float, lift_mm: float) -> list[_Shape]:
-    """Iliac wing, socket, ischium and the two rami that close the obturator foramen."""
+    """Return iliac wing, socket, ischium and the two rami that close the obturator foramen."""
 
     def at(x: float, y: float, z: float) -> Point:
         return sign * x, y, z + lift_mm
@@ -140,7 +140,7 @@ def _hip(sign: float, lift_mm: float) -> list[_Shape]:
 
 
 def _femur(sign: float, lift_mm: float) -> list[_Shape]:
-    """Head, neck, greater trochanter and the beginning of the shaft."""
+    """Return head, neck, greater trochanter and the beginning of the shaft."""
 
     def at(x: float, y: float, z: float) -> Point:
         return sign * x, y, z + lift_mm
@@ -162,7 +162,7 @@ def _ellipsoid(centre: Point, radii: Point) -> _Shape:
 
 
 def _column(centre: Point, radii: tuple[float, float], half_height: float) -> _Shape:
-    """An upright elliptic cylinder."""
+    """Return an upright elliptic cylinder."""
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
         across = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1])
@@ -172,7 +172,7 @@ def _column(centre: Point, radii: tuple[float, float], half_height: float) -> _S
 
 
 def _rod(start: Point, end: Point, radius: float) -> _Shape:
-    """All points within a radius of the line from start to end."""
+    """Return all points within a radius of the line from start to end."""
     first, along = np.array(start, np.float32), np.subtract(end, start).astype(np.float32)
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
@@ -188,7 +188,7 @@ def _rod(start: Point, end: Point, radius: float) -> _Shape:
 
 
 def _wing(sign: float, lift_mm: float) -> _Shape:
-    """The iliac wing: the lower, outer and rear part of an ellipsoidal bowl."""
+    """Return the iliac wing: the lower, outer and rear part of an ellipsoidal bowl."""
     bowl = _ellipsoid((0, -10, -14 + lift_mm), (112 * abs(sign), 92, 100))
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
@@ -200,7 +200,7 @@ def _wing(sign: float, lift_mm: float) -> _Shape:
 
 
 def _socket(centre: Point, inner: float, outer: float, sign: float) -> _Shape:
-    """The acetabulum: the upper, medial part of a spherical shell."""
+    """Return the acetabulum: the upper, medial part of a spherical shell."""
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
         dx, dy, dz = x - centre[0], y - centre[1], z - centre[2]
@@ -211,7 +211,7 @@ def _socket(centre: Point, inner: float, outer: float, sign: float) -> _Shape:
 
 
 def _rib(sign: float, height_mm: float) -> _Shape:
-    """A tube around an ellipse that falls towards the front, open at the front."""
+    """Return a tube around an ellipse that falls towards the front, open at the front."""
 
     def depth_mm(x: Array, y: Array, z: Array) -> Array:
         outwards = (np.hypot(x / (120 * abs(sign)), y / 84) - 1) * 95
@@ -223,7 +223,7 @@ def _rib(sign: float, height_mm: float) -> _Shape:
 
 
 def _common(*depths_mm: Array) -> Array:
-    """Depth in the part that several solids have in common."""
+    """Return the depth in the part that several solids have in common."""
     depth: Array = np.minimum.reduce(np.broadcast_arrays(*depths_mm))
     return depth
 

@@ -80,7 +80,7 @@ def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
 
 
 def _as_hounsfield(voxels: NDArray[Any], source: object) -> NDArray[Any]:
-    """The voxels as int16 or float32, once they pass as Hounsfield units."""
+    """Return the voxels as int16 or float32, once they pass as Hounsfield units."""
     lowest, highest = float(voxels.min()), float(voxels.max())
     whole_numbers = voxels.dtype.kind in "iu"
     if not whole_numbers and not np.isfinite(voxels.sum(dtype=np.float64)):

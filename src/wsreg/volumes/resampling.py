@@ -23,7 +23,7 @@ SLAB_VOXELS = 2**21
 
 
 def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
-    """The CT on a grid of cubes with the same axes and the same centre, covering all of it.
+    """Resample the CT on cubes with the same axes and the same centre, covering all of it.
 
     Averages attenuation, so padding below air counts as air, and rounds the result to whole
     Hounsfield units (int16, at most 32767); every voxel above -1000 HU then attenuates, so that
@@ -53,13 +53,13 @@ def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
 
 
 def _cell_centres(n_old: int, n_new: int, ratio: float) -> Tensor:
-    """[n_new] float64 positions of the new voxels, in old voxel indices."""
+    """Return [n_new] float64 positions of the new voxels, in old voxel indices."""
     new = torch.arange(n_new, dtype=torch.float64)
     return (n_old - 1) / 2 + (new - (n_new - 1) / 2) * ratio
 
 
 def _averaging_matrix(n_old: int, n_new: int, ratio: float) -> Tensor:
-    """[n_new, n_old] float32: means over cells of the linear interpolant, air outside the CT."""
+    """Return [n_new, n_old] float32: means over cells of the linear interpolant, air outside."""
     centres = _cell_centres(n_old, n_new, ratio)
     starts, ends = (
         (centres + side * ratio / 2).clamp(-0.5, n_old - 0.5)[:, None] for side in (-1, 1)
@@ -73,13 +73,13 @@ def _averaging_matrix(n_old: int, n_new: int, ratio: float) -> Tensor:
 
 
 def _hat_integral(x: Tensor) -> Tensor:
-    """Integral from -infinity to x of max(0, 1 - |x|), the weight of linear interpolation."""
+    """Integrate max(0, 1 - |x|), the weight of linear interpolation, from -infinity to x."""
     x = x.clamp(-1.0, 1.0)
     return 0.5 + x - 0.5 * x * x.abs()
 
 
 def _nearest_index(n_old: int, n_new: int, ratio: float) -> Tensor:
-    """[n_new] nearest old voxel; ties go down and up in turn, so that labels do not shift."""
+    """Return [n_new] nearest old voxels; ties go down and up in turn, so that labels do not shift."""
     centres = _cell_centres(n_old, n_new, ratio)
     even = torch.arange(n_new) % 2 == 0
     nearest = torch.where(even, torch.ceil(centres - 0.5), torch.floor(centres + 0.5))
@@ -87,7 +87,7 @@ def _nearest_index(n_old: int, n_new: int, ratio: float) -> Tensor:
 
 
 def _average(volume: Volume, matrices_zyx: Sequence[Tensor]) -> Tensor:
-    """[D',H',W'] int16 Hounsfield units, averaged in attenuation."""
+    """Return [D',H',W'] int16 Hounsfield units, averaged in attenuation."""
     along_z, along_y, along_x = matrices_zyx
     slices_per_slab = max(1, SLAB_VOXELS // volume.hu[0].numel())
     slabs = [
@@ -101,12 +101,12 @@ def _average(volume: Volume, matrices_zyx: Sequence[Tensor]) -> Tensor:
 
 
 def _above_air(hu: Tensor, air_hu: float) -> Tensor:
-    """float32, proportional to the attenuation: 0 in air, 1000 in water."""
+    """Return float32, proportional to the attenuation: 0 in air, 1000 in water."""
     return hu.to(torch.float32, copy=True).add_(1000.0).masked_fill_(hu <= air_hu, 0.0)
 
 
 def _old_from_new_voxel(axes_zyx: Sequence[tuple[int, int, float]]) -> Tensor:
-    """[4,4] float64: voxel index (x,y,z) of the new grid -> that of the old grid."""
+    """Return [4,4] float64: voxel index (x,y,z) of the new grid -> that of the old grid."""
     matrix = torch.eye(4, dtype=torch.float64)
     for row, (n_old, n_new, ratio) in enumerate(reversed(axes_zyx)):
         matrix[row, row] = ratio

@@ -13,7 +13,7 @@ from wsreg.volumes.volume import Volume
 
 
 def view_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
-    """[4,4] float64 ``camera_from_ct`` with the volume's centre in the middle of the image.
+    """Return [4,4] float64 ``camera_from_ct`` with the volume's centre in the image's middle.
 
     Args:
         volume: the CT.
@@ -27,6 +27,6 @@ def view_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> 
 
 
 def frontal_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
-    """Old name of :func:`view_pose`, which takes lateral views as well."""
+    """Call :func:`view_pose`, which takes lateral views as well, by its old name."""
     warnings.warn("frontal_pose is now view_pose", DeprecationWarning, stacklevel=2)
     return view_pose(volume, camera, view)

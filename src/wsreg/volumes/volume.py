@@ -56,13 +56,13 @@ class Volume:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel size along (x,y,z) of the grid."""
+        """Return the voxel size along (x,y,z) of the grid."""
         x, y, z = torch.linalg.norm(self.ct_from_voxel[:3, :3], dim=0).tolist()
         return x, y, z
 
     @cached_property
     def centre_mm(self) -> Tensor:
-        """[3] float64: the centre of the grid in CT coordinates (LPS mm), the usual pivot."""
+        """Return [3] float64, the centre of the grid in CT coordinates (LPS mm), the usual pivot."""
         depth, height, width = self.hu.shape
         index = torch.tensor(
             [(width - 1) / 2, (height - 1) / 2, (depth - 1) / 2], dtype=torch.float64
@@ -71,7 +71,7 @@ class Volume:
 
     @cached_property
     def corners_mm(self) -> Tensor:
-        """[8,3] float64: the outer corners of the grid in CT coordinates (LPS mm)."""
+        """Return [8,3] float64, the outer corners of the grid in CT coordinates (LPS mm)."""
         depth, height, width = self.hu.shape
         ends = [torch.tensor([-0.5, n - 0.5], dtype=torch.float64) for n in (width, height, depth)]
         index = torch.cartesian_prod(*ends)
@@ -79,7 +79,7 @@ class Volume:
 
     @cached_property
     def attenuation(self) -> Tensor:
-        """[D,H,W] float32 linear attenuation in 1/mm."""
+        """Return [D,H,W] float32 linear attenuation in 1/mm."""
         return self.attenuation_of(self.hu)
 
     def attenuation_of(self, hu: Tensor) -> Tensor:
@@ -90,13 +90,13 @@ class Volume:
 
     @cached_property
     def label_values(self) -> tuple[int, ...]:
-        """The label values present, without background."""
+        """Return the label values present, without background."""
         if self.labels is None:
             return ()
         return tuple(int(v) for v in torch.unique(self.labels).tolist() if v != 0)
 
     def restricted_to(self, labels: Iterable[int]) -> Volume:
-        """The same CT with everything outside the given labels turned into air."""
+        """Return the same CT with everything outside the given labels turned into air."""
         wanted = tuple(labels)
         missing = sorted(set(wanted) - set(self.label_values))
         if not wanted or missing:
