@@ -41,7 +41,7 @@ def resolve_camera(
     overrides: CameraOverrides | None,
     camera: Camera | None,
 ) -> tuple[Camera | None, list[str]]:
-    """The camera of an image [H,W], and sentences saying where each of its values came from.
+    """Return the camera of an image [H,W], and sentences on where each of its values came from.
 
     A value in the header wins over a flag, and a flag over the camera file; with
     ``override_header`` the header comes last.  Without a source for the distance or the spacing
@@ -89,7 +89,7 @@ def _present(source: Camera | CameraOverrides) -> dict[str, CameraValue]:
 def _source_notes(
     name: str, given: list[tuple[str, CameraValue]], override_header: bool
 ) -> list[str]:
-    """One sentence on the winning source, which comes first, and one on each that disagrees."""
+    """Say which source won, which comes first, and in one sentence each which disagree."""
     (winner, value), *others = given
     notes = [f"{name} {value} comes from {winner}."]
     for source, other in others:

@@ -48,7 +48,7 @@ LOG_OFFSET = 0.01
 
 
 def detect_field(image: Tensor, *, bright_is_air: bool | None = None) -> Tensor:
-    """Where ``image`` shows the exposed field rather than collimator or padding.
+    """Find where ``image`` shows the exposed field rather than collimator or padding.
 
     It finds rectangles, also with missing sides or turned by up to 12 degrees, and circles.  It
     is conservative: where there is no clear outline, every pixel is kept.
@@ -87,7 +87,7 @@ def _best_field(
     blocked_is_bright: bool,
     bright_is_air: bool | None,
 ) -> tuple[float, BoolImage]:
-    """How sharp the outline of the best field [H,W] is, 0 without one, and that field."""
+    """Return how sharp the outline of the best field [H,W] is, 0 without one, and that field."""
     for scale in (steep, strict):
         fraction, outline = _sharpest_outline(scale)
         if fraction < MIN_SHARP_FRACTION:
@@ -103,7 +103,7 @@ def _best_field(
 
 
 def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
-    """Fraction of sharp steps and corners [N,2] of the best rectangle or circle in an image."""
+    """Return fraction of sharp steps and corners [N,2] of an image's best rectangle or circle."""
     outlines = [*rectangles(image), best_circle(image)]
     fractions = [_sharp_fraction(image, outline) for outline in outlines]
     best = int(np.argmax(fractions))
@@ -113,7 +113,7 @@ def _sharpest_outline(image: FloatImage) -> tuple[float, FloatImage]:
 def _is_on_air_side(
     image: FloatImage, field: BoolImage, blocked_is_bright: bool, bright_is_air: bool | None
 ) -> bool:
-    """Whether what surrounds the field is where air is on the grey scale, not dense matter.
+    """Tell whether what surrounds the field is where air is on the grey scale, not dense matter.
 
     Where the polarity is open and the field's rim is no brighter or darker than its middle, what
     surrounds it cannot be the air around a body, which thins out towards its outline.
@@ -127,7 +127,7 @@ def _is_on_air_side(
 
 
 def _is_smooth_beyond(image: FloatImage, outline: FloatImage, field: BoolImage) -> bool:
-    """Whether an image changes less beyond the outline than across it: blades show no anatomy."""
+    """Tell whether an image changes less beyond the outline than across it: no anatomy."""
     from scipy import ndimage
 
     beyond = _beyond(field)
@@ -146,7 +146,7 @@ def _is_constant_beyond(image: FloatImage, field: BoolImage) -> bool:
 
 
 def _beyond(field: BoolImage) -> BoolImage:
-    """What surrounds the field, clear of the half-shadow at its edge."""
+    """Return what surrounds the field, clear of the half-shadow at its edge."""
     from scipy import ndimage
 
     clear: BoolImage = ~ndimage.binary_dilation(field, iterations=3)
@@ -154,7 +154,7 @@ def _beyond(field: BoolImage) -> BoolImage:
 
 
 def _sharp_fraction(image: FloatImage, outline: FloatImage) -> float:
-    """Fraction of the part of a convex outline within the image that is a sharp step upwards."""
+    """Return which fraction of a convex outline, within the image, is a sharp step upwards."""
     samples = _across(image, outline)
     if samples.shape[1] < MIN_OUTLINE_FRACTION * min(image.shape):
         return 0.0
@@ -162,7 +162,7 @@ def _sharp_fraction(image: FloatImage, outline: FloatImage) -> float:
 
 
 def _across(image: FloatImage, outline: FloatImage) -> FloatImage:
-    """[4,N] samples from 3.5 pixels outside to 3.5 inside, at points about a pixel apart."""
+    """Sample [4,N] from 3.5 pixels outside to 3.5 inside, at points about a pixel apart."""
     from scipy import ndimage
 
     edges = np.roll(outline, -1, axis=0) - outline
@@ -182,7 +182,7 @@ def _across(image: FloatImage, outline: FloatImage) -> FloatImage:
 
 
 def _filled(outline: FloatImage, shape: tuple[int, ...]) -> BoolImage:
-    """[H,W] pixels inside a convex outline."""
+    """Return [H,W] pixels inside a convex outline."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     inside = np.full(shape, len(outline) > 0)
     for (x, y), (next_x, next_y) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
@@ -191,7 +191,7 @@ def _filled(outline: FloatImage, shape: tuple[int, ...]) -> BoolImage:
 
 
 def _enlarged(field: BoolImage, height: int, width: int) -> Tensor:
-    """The small field less its margin, at the image's size."""
+    """Return the small field less its margin, at the image's size."""
     from scipy import ndimage
 
     kept = ndimage.binary_erosion(field, np.ones((3, 3)), iterations=MARGIN_PX, border_value=1)

@@ -37,14 +37,14 @@ CIRCLE_CORNERS = 90
 def sharp_steps(
     far_outside: FloatImage, outside: FloatImage, inside: FloatImage, far_inside: FloatImage
 ) -> BoolImage:
-    """Where four samples across an outline form a step upwards, level on both sides of it."""
+    """Tell where four samples across an outline form a step upwards, level on both sides of it."""
     step = inside - outside
     slope = np.maximum(np.abs(far_inside - inside), np.abs(far_outside - outside))
     return (step > 0) & (slope < MAX_SLOPE * step)
 
 
 def best_circle(image: FloatImage) -> FloatImage:
-    """Corners [N,2] (column, row) of the circle on which [H,W] ``image`` drops most sharply."""
+    """Return corners [N,2] (column, row) of the circle where [H,W] ``image`` drops most sharply."""
     from scipy import ndimage
 
     height, width = image.shape
@@ -71,7 +71,7 @@ def best_circle(image: FloatImage) -> FloatImage:
 
 
 def _fitted_circle(points: FloatImage, start: FloatImage) -> tuple[FloatImage, float]:
-    """Circle (centre, radius) through those points [N,2] that the circle of ``start`` fits."""
+    """Fit a circle (centre, radius) through those points [N,2] that the circle ``start`` fits."""
     kept = start
     for _ in range(8):
         system = np.column_stack((2 * kept, np.ones(len(kept))))
@@ -85,7 +85,7 @@ def _fitted_circle(points: FloatImage, start: FloatImage) -> tuple[FloatImage, f
 
 
 def rectangles(image: FloatImage) -> list[FloatImage]:
-    """Corners [4,2] (column, row) of the best rectangle in [H,W] ``image`` at each tilt.
+    """Yield corners [4,2] (column, row) of the best rectangle in [H,W] ``image`` at each tilt.
 
     Sides without a blade lie outside the image; a tilt at which no side has one is left out.
     """
@@ -109,7 +109,10 @@ def rectangles(image: FloatImage) -> list[FloatImage]:
 
 
 def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] | None:
-    """Top, bottom, left and right blade of an upright field; beyond the image if there is none."""
+    """Return the four blades of an upright field: top, bottom, left, right.
+
+    A blade that is not there lies beyond the image.
+    """
     rise = {
         "top": _steps_along_first_axis(image) > 0,
         "bottom": _steps_along_first_axis(image[::-1]) > 0,
@@ -143,7 +146,7 @@ def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] |
 
 
 def _steps_along_first_axis(image: FloatImage) -> FloatImage:
-    """Height [H,W] of the sharp step between rows i-1 and i, zero where there is none."""
+    """Return height [H,W] of the sharp step between rows i-1 and i, zero where there is none."""
     step = np.zeros_like(image)
     far_outside, outside, inside, far_inside = image[:-7], image[2:-5], image[5:-2], image[7:]
     sharp = sharp_steps(far_outside, outside, inside, far_inside)
@@ -152,7 +155,7 @@ def _steps_along_first_axis(image: FloatImage) -> FloatImage:
 
 
 def _middle_of_peak(profiles: FloatImage) -> NDArray[np.integer]:
-    """Index along the first axis of the peak: an ideal step is as high at three places in a row."""
+    """Return the peak's index along the first axis: an ideal step is as high at three in a row."""
     from scipy import ndimage
 
     peak: NDArray[np.integer] = ndimage.uniform_filter1d(profiles, 3, axis=0).argmax(axis=0)

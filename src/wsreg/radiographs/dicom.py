@@ -23,13 +23,13 @@ XRAY_MODALITIES = ("XA", "RF", "DX", "CR")
 
 
 def has_dicom_preamble(path: Path) -> bool:
-    """Whether a file starts like DICOM, whatever its name."""
+    """Tell whether a file starts like DICOM, whatever its name."""
     with path.open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"
 
 
 def read_dicom(path: Path, frame: int | None = None) -> RawXray:
-    """One frame of a DICOM X-ray with the geometry in its header.
+    """Read one frame of a DICOM X-ray with the geometry in its header.
 
     Args:
         path: the file.
@@ -146,7 +146,7 @@ def _source_to_detector_mm(dataset: Any, notes: list[str]) -> float | None:
 
 
 def _pixel_spacing_mm(dataset: Any, notes: list[str]) -> tuple[float, float] | None:
-    """ImagerPixelSpacing, at the detector, before PixelSpacing, which may be at the patient."""
+    """Return ImagerPixelSpacing, at the detector, before PixelSpacing, perhaps at the patient."""
     imager = _positive(dataset, "ImagerPixelSpacing", 2, notes)
     other = _positive(dataset, "PixelSpacing", 2, notes)
     spacing = imager or other
@@ -162,7 +162,7 @@ def _pixel_spacing_mm(dataset: Any, notes: list[str]) -> tuple[float, float] | N
 
 
 def _angles(dataset: Any, index: int, notes: list[str]) -> CArmAngles | None:
-    """Positioner angles of frame ``index``: those of the first frame plus its increments."""
+    """Return positioner angles of frame ``index``: those of the first plus its increments."""
     angles_rad = []
     for axis in ("Primary", "Secondary"):
         angle = _numbers(dataset, f"Positioner{axis}Angle", 1, notes)
@@ -177,7 +177,9 @@ def _angles(dataset: Any, index: int, notes: list[str]) -> CArmAngles | None:
 
 
 def _pixel_meaning(dataset: Any, slope: float) -> tuple[PixelMeaning | None, str]:
-    """How pixels relate to X-ray intensity: by the relationship, else as DX and CR are displayed.
+    """Say how pixels relate to X-ray intensity.
+
+    The relationship in the header says so, else DX and CR are as displayed.
 
     PixelIntensityRelationship is about stored values, hence the sign of the rescale slope.
     """
@@ -208,7 +210,7 @@ def _positive(dataset: Any, keyword: str, count: int, notes: list[str]) -> tuple
 def _numbers(
     dataset: Any, keyword: str, count: int | None, notes: list[str]
 ) -> tuple[float, ...] | None:
-    """The ``count`` (or any number of) finite numbers of a header field, None without them."""
+    """Return the ``count`` (or any number of) finite numbers of a header field, None without them."""
     try:
         value = dataset.get(keyword)
         if value is None or value == "":

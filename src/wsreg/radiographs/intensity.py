@@ -31,12 +31,12 @@ SAMPLE_SIZE = 100_000
 
 
 def is_air_bright(meaning: PixelMeaning) -> bool:
-    """Whether pixels of this meaning are the brighter the less the beam was attenuated."""
+    """Tell whether pixels of this meaning are the brighter the less the beam was attenuated."""
     return meaning != "attenuation"
 
 
 def other_meaning(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> PixelMeaning | None:
-    """The opposite of a meaning that was guessed from the image, unless the guess is sure.
+    """Return the opposite of a meaning guessed from the image, unless the guess is sure.
 
     Args:
         pixels: [H,W] pixel values.
@@ -59,7 +59,7 @@ def decide_meaning(
     header: PixelMeaning | None,
     header_reason: str,
 ) -> tuple[PixelMeaning, list[str]]:
-    """What pixel values mean, and why: as asked, else by the header, else by the image.
+    """Decide what pixel values mean, and why: as asked, else by the header, else by the image.
 
     From the image, a bright middle of the field means attenuation and a bright rim transmission
     (see :func:`centre_contrast`); bright air with negative values must be a logarithm already.
@@ -95,7 +95,7 @@ def decide_meaning(
 
 
 def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tensor:
-    """[H,W] float32 attenuation, proportional to the line integral up to an offset.
+    """Return [H,W] float32 attenuation, proportional to the line integral up to an offset.
 
     Args:
         pixels: [H,W] pixel values.
@@ -124,7 +124,7 @@ def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tens
 
 
 def reduced_contrast(pixels: Tensor, field: Tensor) -> float:
-    """:func:`centre_contrast` of images [H,W] of any size, measured on small copies."""
+    """Return :func:`centre_contrast` of images [H,W] of any size, measured on small copies."""
     rows, columns = reduced_shape(pixels, GUESS_SIZE_PX)
     small = area_mean(torch.where(field, pixels.float(), 0.0), rows, columns)
     covered = area_mean(field.float(), rows, columns)
@@ -133,7 +133,7 @@ def reduced_contrast(pixels: Tensor, field: Tensor) -> float:
 
 
 def centre_contrast(image: NDArray[np.float32], field: NDArray[np.bool_]) -> float:
-    """How much brighter the middle of the field is than its rim, in -1 to 1.
+    """Return how much brighter the middle of the field is than its rim, in -1 to 1.
 
     A body is thickest where it is imaged, near the middle, and thins out or gives way to air or
     lung towards the rim: the answer is positive for attenuation, negative for transmission.
@@ -156,7 +156,7 @@ def centre_contrast(image: NDArray[np.float32], field: NDArray[np.bool_]) -> flo
 
 
 def _sample(values: Tensor, field: Tensor) -> NDArray[np.float32]:
-    """An even sample [N] of the values in the field, enough for quantiles."""
+    """Return an even sample [N] of the values in the field, enough for quantiles."""
     flat, inside = values.flatten().numpy(), field.flatten().numpy()
     step = max(1, flat.size // SAMPLE_SIZE)
     sample: NDArray[np.float32] = flat[::step][inside[::step]]

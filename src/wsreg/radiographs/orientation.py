@@ -35,11 +35,11 @@ class Orientation:
             )
 
     def undone(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """The stored [H,W] array as the detector, and so the camera, saw it."""
+        """Return the stored [H,W] array as the detector, and so the camera, saw it."""
         unflipped = stored[:, ::-1] if self.flipped else stored
         return np.ascontiguousarray(np.rot90(unflipped, self.rotation_deg // 90))
 
     def undone_spacing(self, stored_mm: tuple[float, float]) -> tuple[float, float]:
-        """(row, column) spacing of the undone image from that of the stored one."""
+        """Return (row, column) spacing of the undone image from that of the stored one."""
         row, column = stored_mm
         return (column, row) if self.rotation_deg in (90, 270) else (row, column)

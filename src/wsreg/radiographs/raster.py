@@ -20,7 +20,7 @@ GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 
 
 def read_raster(path: Path, *, palette: bool = False) -> NDArray[Any]:
-    """The [H,W] pixels of a grey image in the type in which they are stored.
+    """Read the [H,W] pixels of a grey image in the type in which they are stored.
 
     In NIfTI the first axis counts columns and the second rows, as viewers show it: the affine of a
     projection image has no agreed meaning and is not used.
@@ -41,7 +41,7 @@ def read_raster(path: Path, *, palette: bool = False) -> NDArray[Any]:
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask [H,W] in a PNG, TIFF, NPY or NIfTI file: True where its pixels are not zero.
+    """Read the mask [H,W] in a PNG, TIFF, NPY or NIfTI file: True where pixels are not zero.
 
     Raises:
         InputError: if the file cannot be read or is not of the X-ray's ``shape`` (H, W).

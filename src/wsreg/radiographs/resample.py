@@ -18,7 +18,7 @@ from wsreg.radiographs.radiograph import Radiograph
 def resize_radiograph(
     radiograph: Radiograph, camera: Camera, rows: int, columns: int
 ) -> Radiograph:
-    """The same detector area sampled by another number of pixels, antialiased.
+    """Sample the same detector area by another number of pixels, antialiased.
 
     Each new pixel is the mean of the valid old ones that it covers, weighted by the exact area of
     overlap; it is valid if at least half of what it covers is, and zero if none of it is.
@@ -61,7 +61,7 @@ def resize_radiograph(
 
 
 def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
-    """The radiograph without its outermost ``pixels`` rows and columns on each side.
+    """Cut the outermost ``pixels`` rows and columns off a radiograph, on each side.
 
     Raises:
         InputError: if ``pixels`` is negative or nothing would be left.
@@ -93,7 +93,7 @@ def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
 
 
 def area_mean(image: Tensor, rows: int, columns: int) -> Tensor:
-    """Mean of ``image`` [H,W] over each cell of a rows x columns grid laid over the same area."""
+    """Return the mean of ``image`` [H,W] over each cell of a rows x columns grid on the same area."""
     height, width = image.shape
     if (height, width) == (rows, columns):
         return image
@@ -106,7 +106,7 @@ def area_mean(image: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def reduced_shape(image: Tensor, longer_side: int) -> tuple[int, int]:
-    """Rows and columns of ``image`` [H,W] shrunk, if need be, to the given longer side."""
+    """Return rows and columns of ``image`` [H,W] shrunk, if need be, to a longer side."""
     height, width = image.shape
     scale = min(1.0, longer_side / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
@@ -114,7 +114,7 @@ def reduced_shape(image: Tensor, longer_side: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def _overlap_weights(size_in: int, size_out: int) -> Any:
-    """Sparse [size_out, size_in] float32: how much of each output cell each input cell fills."""
+    """Return sparse [size_out, size_in] float32: how much of an output cell an input cell fills."""
     from scipy.sparse import csr_array
 
     edges = np.arange(size_out + 1) * (size_in / size_out)
