@@ -66,13 +66,13 @@ class Camera:
 
     @property
     def centre_px(self) -> tuple[float, float]:
-        """The principal point (column, row), never None."""
+        """Return the principal point (column, row), never None."""
         assert self.principal_point_px is not None  # set in __post_init__
         return self.principal_point_px
 
     @property
     def intrinsic_matrix(self) -> Tensor:
-        """[3,3] float64 matrix K: pixel ~ K @ p_camera."""
+        """Return the [3,3] float64 matrix K: pixel ~ K @ p_camera."""
         row_spacing, column_spacing = self.pixel_spacing_mm
         column, row = self.centre_px
         return torch.tensor(
@@ -85,7 +85,7 @@ class Camera:
         )
 
     def resized(self, rows: int, columns: int) -> Camera:
-        """The same detector area sampled by another number of pixels."""
+        """Return the camera of the same detector area sampled by another number of pixels."""
         row_scale, column_scale = self.rows / rows, self.columns / columns
         column, row = self.centre_px
         return Camera(
@@ -103,7 +103,7 @@ class Camera:
         )
 
     def project(self, points_camera: Tensor) -> Tensor:
-        """Pixels (column, row) [...,2] of points [...,3] in the camera frame, mm.
+        """Return pixels (column, row) [...,2] of points [...,3] in the camera frame, mm.
 
         Points at or behind the source have no projection and come out as NaN.
         """
@@ -120,7 +120,7 @@ class Camera:
         )
 
     def detector_points(self, pixels: Tensor) -> Tensor:
-        """Points [...,3] on the detector (camera frame, mm) of pixels (column, row) [...,2]."""
+        """Return points [...,3] on the detector (camera frame, mm) of pixels (column, row) [...,2]."""
         row_spacing, column_spacing = self.pixel_spacing_mm
         column, row = self.centre_px
         x = (pixels[..., 0] - column) * column_spacing
@@ -129,7 +129,7 @@ class Camera:
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value is a real number that a float can hold."""
+    """Tell whether a value is a real number that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:

@@ -28,5 +28,5 @@ def read_camera(path: str | Path) -> Camera:
 
 
 def camera_record(camera: Camera) -> dict[str, Any]:
-    """The fields of camera.json."""
+    """Return the fields of camera.json."""
     return dataclasses.asdict(camera)

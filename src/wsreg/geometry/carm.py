@@ -34,7 +34,7 @@ class CArmAngles:
 
 
 def rotation_from_angles(angles: CArmAngles, roll_rad: float = 0.0) -> Tensor:
-    """[3,3] float64 rotation of ``camera_from_ct`` (LPS to camera axes).
+    """Return [3,3] float64 rotation of ``camera_from_ct`` (LPS to camera axes).
 
     The beam runs along (sin p cos s, -cos p cos s, sin s) from source to detector.  Without roll
     the head is up in the image; ``roll_rad`` turns the camera about the beam, from +x to +y.
@@ -57,7 +57,7 @@ def rotation_from_angles(angles: CArmAngles, roll_rad: float = 0.0) -> Tensor:
 
 
 def angles_of_rotation(rotation: Tensor) -> tuple[CArmAngles, float]:
-    """C-arm angles and roll (rad) of a ``camera_from_ct`` rotation [3,3].
+    """Return C-arm angles and roll (rad) of a ``camera_from_ct`` rotation [3,3].
 
     The inverse of :func:`rotation_from_angles` with the secondary angle in [-pi/2, pi/2].  At its
     ends primary angle and roll turn about the same axis; the primary angle is then 0.

@@ -38,7 +38,7 @@ from wsreg.geometry.rigid import exp_so3, inverse_rigid, log_so3, rigid
 def camera_from_ct_from_deepfluoro(
     extrinsic: Tensor, cam_to_vol: Tensor, *, rot_180_for_up: bool
 ) -> Tensor:
-    """[...,4,4] float64 pose of DeepFluoro's ``extrinsic`` and ``cam-to-...-vol`` [...,4,4].
+    """Return the [...,4,4] float64 pose of DeepFluoro's ``extrinsic`` and ``cam-to-...-vol``.
 
     It belongs to the image of :func:`image_from_deepfluoro`.
     """
@@ -49,7 +49,7 @@ def camera_from_ct_from_deepfluoro(
 def deepfluoro_from_camera_from_ct(
     camera_from_ct: Tensor, extrinsic: Tensor, *, rot_180_for_up: bool
 ) -> Tensor:
-    """[...,4,4] float64 ``cam-to-...-vol``: undoes :func:`camera_from_ct_from_deepfluoro`."""
+    """Undo :func:`camera_from_ct_from_deepfluoro`: [...,4,4] float64 ``cam-to-...-vol``."""
     ct_from_camera = inverse_rigid(camera_from_ct.to(torch.float64))
     return ct_from_camera @ _half_turn(rot_180_for_up) @ extrinsic.to(torch.float64)
 
@@ -62,7 +62,7 @@ def camera_from_deepfluoro(
     pixel_spacing_mm: tuple[float, float],
     rot_180_for_up: bool,
 ) -> Camera:
-    """The camera of DeepFluoro's ``proj-params``, for the image of :func:`image_from_deepfluoro`.
+    """Return the camera of ``proj-params``, for the image of :func:`image_from_deepfluoro`.
 
     Args:
         intrinsic: [3,3], with -f_x and -f_y (pixels) on its diagonal.
@@ -97,7 +97,7 @@ def camera_from_deepfluoro(
 
 
 def deepfluoro_from_camera(camera: Camera, *, rot_180_for_up: bool) -> Tensor:
-    """[3,3] float64 DeepFluoro ``intrinsic``: undoes :func:`camera_from_deepfluoro`."""
+    """Undo :func:`camera_from_deepfluoro`: [3,3] float64 DeepFluoro ``intrinsic``."""
     intrinsic = camera.intrinsic_matrix
     intrinsic[:2, 2] = pixels_from_deepfluoro(
         intrinsic[:2, 2], rows=camera.rows, columns=camera.columns, rot_180_for_up=rot_180_for_up
@@ -108,7 +108,7 @@ def deepfluoro_from_camera(camera: Camera, *, rot_180_for_up: bool) -> Tensor:
 def pixels_from_deepfluoro(
     pixels: Tensor, *, rows: int, columns: int, rot_180_for_up: bool
 ) -> Tensor:
-    """Pixels (column, row) [...,2] such as ``gt-landmarks`` in our image; its own inverse."""
+    """Take pixels (column, row) [...,2], as ``gt-landmarks``, to our image; its own inverse."""
     column, row = pixels.unbind(-1)
     if rot_180_for_up:
         return torch.stack((column, rows - 1 - row), dim=-1)
@@ -116,24 +116,24 @@ def pixels_from_deepfluoro(
 
 
 def image_from_deepfluoro(image: Tensor, *, rot_180_for_up: bool) -> Tensor:
-    """Pixels or labels [...,H,W] as our camera sees them; its own inverse."""
+    """Return pixels or labels [...,H,W] as our camera sees them; it is its own inverse."""
     return image.flip(-2 if rot_180_for_up else -1)
 
 
 def camera_from_ct_from_opencv(rvec: Tensor, tvec: Tensor) -> Tensor:
-    """[...,4,4] pose of OpenCV's rotation vector [...,3] (rad) and translation [...,3] (mm)."""
+    """Return [...,4,4] pose of OpenCV's rotation vector [...,3] (rad), translation [...,3] (mm)."""
     return rigid(exp_so3(rvec), tvec)
 
 
 def opencv_from_camera_from_ct(camera_from_ct: Tensor) -> tuple[Tensor, Tensor]:
-    """OpenCV's ``rvec`` [...,3] and ``tvec`` [...,3] of a pose [...,4,4]."""
+    """Return OpenCV's ``rvec`` [...,3] and ``tvec`` [...,3] of a pose [...,4,4]."""
     return log_so3(camera_from_ct[..., :3, :3]), camera_from_ct[..., :3, 3]
 
 
 def camera_from_opencv(
     intrinsic: Tensor, *, rows: int, columns: int, source_to_detector_mm: float
 ) -> Camera:
-    """The camera of OpenCV's matrix K; ``Camera.intrinsic_matrix`` is the way back.
+    """Return the camera of OpenCV's matrix K; ``Camera.intrinsic_matrix`` is the way back.
 
     K knows focal lengths in pixels only, so the distance fixes the pixel spacing.
 
@@ -156,7 +156,7 @@ def _half_turn(rot_180_for_up: bool) -> Tensor:
 
 
 def _checked_intrinsic(intrinsic: Tensor, name: str, focal_sign: int) -> list[list[float]]:
-    """The rows of a 3x3 matrix [[f_x, 0, c], [0, f_y, r], [0, 0, 1]], f having the given sign."""
+    """Return the rows of [[f_x, 0, c], [0, f_y, r], [0, 0, 1]], f having the given sign."""
     if intrinsic.shape != (3, 3):
         raise InputError(f"{name} must be a 3x3 matrix, got {list(intrinsic.shape)}")
     rows: list[list[float]] = intrinsic.to(torch.float64).tolist()

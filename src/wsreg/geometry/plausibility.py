@@ -36,7 +36,7 @@ def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Ten
 
 
 def _problem(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> str | None:
-    """What a pose fails to do, and how; None if it is plausible."""
+    """Say what a pose fails to do, and how; None if it is plausible."""
     corners = transform_points(camera_from_ct, corners_mm.to(camera_from_ct))
     nearest = float(corners[:, 2].min())
     if nearest <= 0:

@@ -16,7 +16,7 @@ RIGID_TOLERANCE = 1e-4
 
 
 def read_pose(path: str | Path) -> Tensor:
-    """[4,4] float64 ``camera_from_ct`` of a pose.json (docs/conventions.md).
+    """Read the [4,4] float64 ``camera_from_ct`` of a pose.json (docs/conventions.md).
 
     Raises:
         InputError: for a missing or invalid file, another frame than LPS, other units than mm, or
@@ -34,7 +34,7 @@ def read_pose(path: str | Path) -> Tensor:
 
 
 def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
-    """The fields of pose.json."""
+    """Return the fields of pose.json."""
     return {
         "camera_from_ct": camera_from_ct.detach().to(torch.float64).tolist(),
         "frame": "LPS",
@@ -43,7 +43,7 @@ def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
 
 
 def check_rigid(matrix: Tensor, name: str) -> Tensor:
-    """The matrix in float64 with its rotation made exact, if it is rigid.
+    """Return the matrix in float64 with its rotation made exact, if it is rigid.
 
     Raises:
         InputError: for a wrong shape, NaN or inf, a last row other than 0 0 0 1, or a rotation

@@ -15,7 +15,7 @@ _SMALL = 1e-2
 
 
 def skew(vector: Tensor) -> Tensor:
-    """[...,3,3] matrix with skew(a) @ b = a x b."""
+    """Return the [...,3,3] matrix with skew(a) @ b = a x b."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     rows = ((zero, -z, y), (z, zero, -x), (-y, x, zero))
@@ -23,7 +23,7 @@ def skew(vector: Tensor) -> Tensor:
 
 
 def _exp_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """sin(t)/t, (1-cos t)/t^2 and (t-sin t)/t^3 of t^2, smooth at zero."""
+    """Return sin(t)/t, (1-cos t)/t^2 and (t-sin t)/t^3 of t^2, smooth at zero."""
     s = squared_angle
     small = s < _SMALL
     safe = torch.where(small, torch.ones_like(s), s)
@@ -42,7 +42,7 @@ def _exp_coefficients(squared_angle: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def exp_so3(rotation_vector: Tensor) -> Tensor:
-    """[...,3,3] rotation matrix of a rotation vector [...,3] (Rodrigues).
+    """Return the [...,3,3] rotation matrix of a rotation vector [...,3] (Rodrigues).
 
     RoMa's has the same values, but in float32 its derivative is off by 4e-5 at 1e-4 rad, for want
     of a series.
@@ -54,7 +54,7 @@ def exp_so3(rotation_vector: Tensor) -> Tensor:
 
 
 def log_so3(rotation: Tensor) -> Tensor:
-    """[...,3] rotation vector of a rotation matrix [...,3,3], of length at most pi.
+    """Return the [...,3] rotation vector of a rotation matrix [...,3,3], of length at most pi.
 
     It goes by way of a unit quaternion, which is accurate at every angle; at pi the sign of the
     vector is arbitrary.
@@ -71,7 +71,7 @@ def log_so3(rotation: Tensor) -> Tensor:
 
 
 def _unit_quaternion(rotation: Tensor) -> Tensor:
-    """[...,4] (w, x, y, z) with w >= 0 of a rotation matrix [...,3,3].
+    """Return [...,4] (w, x, y, z) with w >= 0 of a rotation matrix [...,3,3].
 
     The symmetric 4 q q^T is linear in the matrix.  Its row with the largest diagonal, brought to
     length 1, is q or -q (Markley, J. Guid. Control Dyn. 31(2), 2008, 440-442).
@@ -92,13 +92,13 @@ def _unit_quaternion(rotation: Tensor) -> Tensor:
 
 
 def rotation_angle_rad(rotation: Tensor) -> Tensor:
-    """[...] angle of a rotation matrix [...,3,3], in [0, pi]."""
+    """Return the [...] angle of a rotation matrix [...,3,3], in [0, pi]."""
     norm: Tensor = torch.linalg.norm(log_so3(rotation), dim=-1)
     return norm
 
 
 def rigid(rotation: Tensor, translation: Tensor) -> Tensor:
-    """[...,4,4] motion p -> rotation @ p + translation."""
+    """Return the [...,4,4] motion p -> rotation @ p + translation."""
     top = torch.cat((rotation, translation[..., None]), dim=-1)
     bottom = torch.zeros_like(top[..., :1, :])
     bottom[..., 3] = 1.0
@@ -113,27 +113,27 @@ def _left_jacobian(rotation_vector: Tensor) -> Tensor:
 
 
 def exp_se3(twist: Tensor) -> Tensor:
-    """[...,4,4] rigid motion of a twist (w, v) [...,6]: expm of [[skew(w), v], [0, 0]]."""
+    """Return [...,4,4] rigid motion of a twist (w, v) [...,6]: expm of [[skew(w), v], [0, 0]]."""
     rotation, translation = twist[..., :3], twist[..., 3:]
     moved = (_left_jacobian(rotation) @ translation[..., None])[..., 0]
     return rigid(exp_so3(rotation), moved)
 
 
 def log_se3(motion: Tensor) -> Tensor:
-    """[...,6] twist of a rigid motion [...,4,4]; the inverse of :func:`exp_se3`."""
+    """Return the [...,6] twist of a rigid motion [...,4,4]; the inverse of :func:`exp_se3`."""
     rotation = log_so3(motion[..., :3, :3])
     translation = torch.linalg.solve(_left_jacobian(rotation), motion[..., :3, 3:])[..., 0]
     return torch.cat((rotation, translation), dim=-1)
 
 
 def inverse_rigid(motion: Tensor) -> Tensor:
-    """The inverse of a rigid motion [...,4,4]."""
+    """Return the inverse of a rigid motion [...,4,4]."""
     back = motion[..., :3, :3].transpose(-1, -2)
     return rigid(back, -(back @ motion[..., :3, 3:])[..., 0])
 
 
 def inverse_affine(motion: Tensor) -> Tensor:
-    """[...,4,4] inverse of an affine motion [...,4,4], in closed form.
+    """Return the [...,4,4] inverse of an affine motion [...,4,4], in closed form.
 
     LAPACK would wait for a pool of threads at each of these small matrices.
     """
@@ -145,12 +145,12 @@ def inverse_affine(motion: Tensor) -> Tensor:
 
 
 def transform_points(motion: Tensor, points: Tensor) -> Tensor:
-    """Points [...,N,3] moved by a motion [...,4,4]."""
+    """Return points [...,N,3] moved by a motion [...,4,4]."""
     return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
 
 
 def perturb(camera_from_ct: Tensor, twist: Tensor, pivot_ct_mm: Tensor) -> Tensor:
-    """The pose moved by the six pose parameters.
+    """Return the pose moved by the six pose parameters.
 
     p -> Exp(w) (p - c) + c + v in the camera frame, after ``camera_from_ct``: a rotation w (rad)
     about the camera's axes through c, the pivot as the camera sees it, then a translation v (mm)
@@ -169,7 +169,7 @@ def perturb(camera_from_ct: Tensor, twist: Tensor, pivot_ct_mm: Tensor) -> Tenso
 
 
 def twist_between(a: Tensor, b: Tensor, pivot_ct_mm: Tensor) -> Tensor:
-    """[...,6] with ``perturb(a, twist_between(a, b, pivot), pivot) == b`` for poses [...,4,4]."""
+    """Return [...,6] with ``perturb(a, twist_between(a, b, pivot), pivot) == b``, poses [...,4,4]."""
     pivot = pivot_ct_mm.to(a)[None]
     turn = log_so3(b[..., :3, :3] @ a[..., :3, :3].transpose(-1, -2))
     shift = transform_points(b, pivot)[..., 0, :] - transform_points(a, pivot)[..., 0, :]

@@ -30,7 +30,7 @@ def pose_towards(
     view: str | CArmAngles,
     source_to_isocentre_mm: float | None = None,
 ) -> Tensor:
-    """[4,4] float64 ``camera_from_ct`` of a view, head up, with a point of the CT in its middle.
+    """Return [4,4] float64 ``camera_from_ct`` of a view, head up, a point of the CT in its middle.
 
     The point lies on the optical axis if that meets the image, else on the ray through the
     image's centre.
@@ -64,7 +64,7 @@ def _view_angles(view: str | CArmAngles) -> CArmAngles:
 
 
 def _middle_px(camera: Camera) -> tuple[float, float]:
-    """(column, row) of the principal point if it is in the image, else of the image's centre."""
+    """Return (column, row) of the principal point if in the image, else of the image's centre."""
     column, row = camera.centre_px
     if -0.5 <= column <= camera.columns - 0.5 and -0.5 <= row <= camera.rows - 0.5:
         return column, row
