@@ -120,7 +120,7 @@ class Camera:
         )
 
     def detector_points(self, pixels: Tensor) -> Tensor:
-        """Return points [...,3] on the detector (camera frame, mm) of pixels (column, row) [...,2]."""
+        """Return detector points [...,3] (camera frame, mm) of pixels (column, row) [...,2]."""
         row_spacing, column_spacing = self.pixel_spacing_mm
         column, row = self.centre_px
         x = (pixels[..., 0] - column) * column_spacing

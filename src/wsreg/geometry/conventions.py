@@ -40,6 +40,8 @@ def camera_from_ct_from_deepfluoro(
 ) -> Tensor:
     """Return the [...,4,4] float64 pose of DeepFluoro's ``extrinsic`` and ``cam-to-...-vol``.
 
+    Both of these are [...,4,4], too.
+
     It belongs to the image of :func:`image_from_deepfluoro`.
     """
     projective_from_ct = extrinsic.to(torch.float64) @ inverse_rigid(cam_to_vol.to(torch.float64))

@@ -169,7 +169,7 @@ def perturb(camera_from_ct: Tensor, twist: Tensor, pivot_ct_mm: Tensor) -> Tenso
 
 
 def twist_between(a: Tensor, b: Tensor, pivot_ct_mm: Tensor) -> Tensor:
-    """Return [...,6] with ``perturb(a, twist_between(a, b, pivot), pivot) == b``, poses [...,4,4]."""
+    """Return t [...,6] with ``perturb(a, t, pivot) == b`` for poses [...,4,4]."""
     pivot = pivot_ct_mm.to(a)[None]
     turn = log_so3(b[..., :3, :3] @ a[..., :3, :3].transpose(-1, -2))
     shift = transform_points(b, pivot)[..., 0, :] - transform_points(a, pivot)[..., 0, :]

@@ -127,7 +127,10 @@ def _is_on_air_side(
 
 
 def _is_smooth_beyond(image: FloatImage, outline: FloatImage, field: BoolImage) -> bool:
-    """Tell whether an image changes less beyond the outline than across it: no anatomy."""
+    """Tell whether an image changes less beyond the outline than across it.
+
+    Blades show no anatomy.
+    """
     from scipy import ndimage
 
     beyond = _beyond(field)

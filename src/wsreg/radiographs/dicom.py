@@ -210,7 +210,7 @@ def _positive(dataset: Any, keyword: str, count: int, notes: list[str]) -> tuple
 def _numbers(
     dataset: Any, keyword: str, count: int | None, notes: list[str]
 ) -> tuple[float, ...] | None:
-    """Return the ``count`` (or any number of) finite numbers of a header field, None without them."""
+    """Return the ``count`` (or any number of) finite numbers of a field, None without them."""
     try:
         value = dataset.get(keyword)
         if value is None or value == "":

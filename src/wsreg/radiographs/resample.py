@@ -93,7 +93,7 @@ def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
 
 
 def area_mean(image: Tensor, rows: int, columns: int) -> Tensor:
-    """Return the mean of ``image`` [H,W] over each cell of a rows x columns grid on the same area."""
+    """Return the mean of ``image`` [H,W] over each cell of a rows x columns grid over its area."""
     height, width = image.shape
     if (height, width) == (rows, columns):
         return image

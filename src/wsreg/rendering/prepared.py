@@ -91,7 +91,7 @@ class PreparedVolume:
         return self._made.get(axes, lambda: attenuation_grid(self.volume, axes))
 
     def label_grid(self, axes: PlaneAxes, rois: Rois) -> PlaneGrid:
-        """Return the channel of each voxel, for groups of labels that share none, laid out alike."""
+        """Return each voxel's channel, for groups of labels that share none, laid out alike."""
         labels = self.volume.labels
         if labels is None:
             raise InputError("rois must be labels of the volume, it has none")
@@ -115,8 +115,7 @@ class PreparedCt:
     def levels(
         self, voxel_sizes_mm: Sequence[float | None], labels: tuple[int, ...] = ()
     ) -> tuple[PreparedVolume, ...]:
-        """Return the CT at each voxel size, in the order given; never finer than its finest
-        spacing.
+        """Return the CT at each voxel size, in the order given; its own spacing is the finest.
 
         Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
 
@@ -153,7 +152,7 @@ class PreparedCt:
         )
 
     def _level(self, sizes_mm: tuple[float, ...], labels: tuple[int, ...]) -> PreparedVolume:
-        """Return the CT, or these labels of it, averaged over voxels of one size after the other."""
+        """Return the CT, or these labels of it, averaged over voxels of one size after another."""
 
         def make() -> PreparedVolume:
             *finer, size = sizes_mm

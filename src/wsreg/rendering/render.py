@@ -129,7 +129,7 @@ def _checked(
     step_mm: float | None,
     backend: str,
 ) -> tuple[Tensor, Run, Tensor]:
-    """Return (poses [B,4,4], what renders them, the volume's centre), once all arguments are right."""
+    """Return (poses [B,4,4], what renders them, the volume's centre) of right arguments."""
     renderer, _ = _BACKENDS[resolve_backend(backend, camera_from_ct.device)]
     check_field_of_view(camera)
     if camera_from_ct.shape[-2:] != (4, 4) or camera_from_ct.ndim not in (2, 3):

@@ -241,7 +241,7 @@ def _leaning(tilt_deg: float) -> FloatArray:
 
 
 def _hip(angles_deg: tuple[float, float, float], side: float) -> FloatArray:
-    """Return [4,4] a femur's turn by flexion, abduction and outward rotation; ``side`` 1 is left."""
+    """Return [4,4] turn of a femur by flexion, abduction, outward rotation; ``side`` 1 is left."""
     flexion, abduction, outward = angles_deg
     return _rotation((-flexion, -side * abduction, side * outward))
 

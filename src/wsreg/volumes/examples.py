@@ -207,8 +207,10 @@ def _read_members(archive: Path, wanted: set[str]) -> dict[str, bytes]:
 
 
 def _class_map_json(code: bytes) -> bytes:
-    """Return TotalSegmentator's names of its ``total`` labels, from the literal its code begins
-    with."""
+    """Return TotalSegmentator's names of its ``total`` labels.
+
+    They are in the literal that its code begins with.
+    """
     for statement in ast.parse(code).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "class_map":
             return json.dumps(ast.literal_eval(statement.value)["total"], indent=1).encode()

@@ -70,7 +70,7 @@ def read_label_names(names: Mapping[int, str] | str | os.PathLike[str] | None) -
 
 
 def _same_grid(image: VoxelImage, ct: VoxelImage) -> bool:
-    """Tell whether both grids have one size and every voxel in one place (so the corners decide)."""
+    """Tell whether two grids have one size and every voxel in one place: the corners decide."""
     if image.voxels.shape != ct.voxels.shape:
         return False
     apart = np.abs(image.ct_from_voxel - ct.ct_from_voxel)[:3]

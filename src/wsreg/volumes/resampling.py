@@ -25,9 +25,9 @@ SLAB_VOXELS = 2**21
 def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
     """Resample the CT on cubes with the same axes and the same centre, covering all of it.
 
-    Averages attenuation, so padding below air counts as air, and rounds the result to whole
+    It averages attenuation, so padding below air counts as air, and rounds the result to whole
     Hounsfield units (int16, at most 32767); every voxel above -1000 HU then attenuates, so that
-    half-filled voxels at a surface keep their share.  Labels are taken from the nearest voxel.
+    half-filled voxels at a surface keep their part.  Labels are taken from the nearest voxel.
     Where the grid reaches beyond the CT (by less than half a new voxel) there is air.
 
     Raises:
@@ -79,7 +79,7 @@ def _hat_integral(x: Tensor) -> Tensor:
 
 
 def _nearest_index(n_old: int, n_new: int, ratio: float) -> Tensor:
-    """Return [n_new] nearest old voxels; ties go down and up in turn, so that labels do not shift."""
+    """Return [n_new] nearest old voxels; ties go down and up in turn: labels do not shift."""
     centres = _cell_centres(n_old, n_new, ratio)
     even = torch.arange(n_new) % 2 == 0
     nearest = torch.where(even, torch.ceil(centres - 0.5), torch.floor(centres + 0.5))

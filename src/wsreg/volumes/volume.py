@@ -62,7 +62,7 @@ class Volume:
 
     @cached_property
     def centre_mm(self) -> Tensor:
-        """Return [3] float64, the centre of the grid in CT coordinates (LPS mm), the usual pivot."""
+        """Return [3] float64, the grid's centre in CT coordinates (LPS mm), the usual pivot."""
         depth, height, width = self.hu.shape
         index = torch.tensor(
             [(width - 1) / 2, (height - 1) / 2, (depth - 1) / 2], dtype=torch.float64

@@ -50,7 +50,7 @@ def _channels(volume: Volume, rois: Rois, attenuation: bool) -> Tensor:
 
 
 def _bilinear_sum(planes: Tensor, u: Tensor, v: Tensor, inside: Tensor) -> Tensor:
-    """Return [C,N] sums over k of planes [C,K,V,U] at (u, v) [K,N]; zero outside, over one voxel."""
+    """Sum [C,N] over k planes [C,K,V,U] at (u, v) [K,N]; zero outside, over one voxel."""
     channels, count, height, width = planes.shape
     u0, v0 = u.detach().floor(), v.detach().floor()
     total = u.new_zeros((channels, u.shape[1]))
