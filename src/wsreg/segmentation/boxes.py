@@ -22,7 +22,7 @@ from wsreg.files.json_files import read_json_object
 
 
 def boxes_from_masks(masks: Tensor) -> Tensor:
-    """[...,4] float32 boxes around masks [...,H,W] (bool, or probabilities over one half)."""
+    """Return [...,4] float32 boxes around masks [...,H,W] (bool, or probabilities over one half)."""
     covered = masks if masks.dtype == torch.bool else masks > 0.5
     left, right = _first_and_last(covered.any(dim=-2))
     top, bottom = _first_and_last(covered.any(dim=-1))
@@ -30,7 +30,7 @@ def boxes_from_masks(masks: Tensor) -> Tensor:
 
 
 def _first_and_last(line: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of the first and the last true value along the last axis, NaN without any."""
+    """Return positions of the first and last true value along the last axis, NaN without any."""
     numbers = torch.arange(line.shape[-1], dtype=torch.float32, device=line.device)
     first = torch.where(line, numbers, math.inf).amin(dim=-1)
     last = torch.where(line, numbers, -math.inf).amax(dim=-1)
@@ -39,7 +39,7 @@ def _first_and_last(line: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def jittered_boxes(boxes: Tensor, most_px: float, generator: torch.Generator) -> Tensor:
-    """Boxes [...,4] with each side moved by up to ``most_px``, as hands do; still boxes."""
+    """Move each side of boxes [...,4] by up to ``most_px``, as hands do; they stay boxes."""
     noise = torch.rand(boxes.shape, generator=generator).to(boxes) * 2.0 - 1.0
     moved = boxes + most_px * noise
     low = torch.minimum(moved[..., :2], moved[..., 2:])
@@ -50,7 +50,7 @@ def jittered_boxes(boxes: Tensor, most_px: float, generator: torch.Generator) ->
 def read_boxes(
     path: str | Path, xrays: Sequence[str], roi_names: Sequence[str]
 ) -> Mapping[str, Tensor]:
-    """Boxes of X-rays from JSON ``{"xray": {"left-femur": [left, top, right, bottom]}}``.
+    """Read boxes of X-rays from JSON ``{"xray": {"left-femur": [left, top, right, bottom]}}``.
 
     Args:
         path: of the file.

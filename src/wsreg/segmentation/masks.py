@@ -32,7 +32,7 @@ def read_rois(
     volume: Volume,
     names: Mapping[int, str] | None = None,
 ) -> RoiTarget:
-    """The regions in a file, each with the labels of the CT that it is compared with.
+    """Read the regions in a file, each with the labels of the CT that it is compared with.
 
     A label image (PNG, TIFF, NPY, NIfTI) has a whole number for each pixel, 0 for background.
     Without ``names``, these numbers are DeepFluoro's if all lie in 1 to 6 and the CT has one of the
@@ -82,7 +82,7 @@ def read_rois(
 def target_of_probabilities(
     names: tuple[str, ...], probabilities: Tensor, volume: Volume, source: str
 ) -> RoiTarget:
-    """Probabilities [R,H,W] of named regions, without those that the CT's labels lack.
+    """Return probabilities [R,H,W] of named regions, without those that the CT's labels lack.
 
     Raises:
         InputError: the CT has none of the regions.
@@ -102,7 +102,7 @@ def target_of_probabilities(
 
 
 def _reading(values: list[int], volume: Volume, source: str) -> Mapping[int, str] | None:
-    """The names of the values of a label image that says none; None for the CT's own labels."""
+    """Name the values of a label image that says none; None for the CT's own labels."""
     if not set(values) <= set(LABEL_NAMES):
         return None
     groups = [labels_of_region(LABEL_NAMES[value], volume) for value in values]
@@ -121,7 +121,7 @@ def _reading(values: list[int], volume: Volume, source: str) -> Mapping[int, str
 def _regions_of(
     values: list[int], volume: Volume, names: Mapping[int, str] | None, source: str
 ) -> dict[str, tuple[int, ...]]:
-    """Name and CT labels of each value of a label image."""
+    """Return name and CT labels of each value of a label image."""
     if names is None:
         names = _reading(values, volume, source)
     regions: dict[str, tuple[int, ...]] = {}

@@ -16,7 +16,7 @@ from wsreg.volumes.volume import Volume
 def network_against_rendered(
     segmenter: Segmenter, radiograph: Radiograph, volume: Volume, boxes: Tensor | None = None
 ) -> RoiTarget:
-    """Hard masks of the X-ray, to be compared with rendered labels of the CT.
+    """Find hard masks in the X-ray, to be compared with rendered labels of the CT.
 
     Args:
         segmenter: finds the regions; those that the CT's labels lack are left out.
@@ -33,7 +33,7 @@ def network_against_rendered(
 def network_on_both_sides(
     segmenter: Segmenter, radiograph: Radiograph, boxes: Tensor | None = None
 ) -> RoiTarget:
-    """Hard masks of the X-ray, to be compared with what the network finds in rendered images.
+    """Find hard masks in the X-ray, to be compared with what is found in rendered images.
 
     The paper's scheme (section 2.2); boxes of the X-ray serve for the rendered images too.
     """

@@ -21,7 +21,7 @@ _SYNONYMS = {
 
 
 def region_name(name: str) -> str:
-    """What a structure is part of: ``hip_left`` is ``left-hemipelvis``, others are themselves."""
+    """Name what a structure is part of: ``hip_left`` is ``left-hemipelvis``, others are themselves."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     if plain in _SYNONYMS:
         return _SYNONYMS[plain]
@@ -29,7 +29,7 @@ def region_name(name: str) -> str:
 
 
 def labels_of_region(name: str, volume: Volume) -> tuple[int, ...]:
-    """The labels of a CT that make a region; empty if it has none.
+    """Return the labels of a CT that make a region; there are none if it has none.
 
     A label of exactly this name is the region; else all that are part of it are.
     """

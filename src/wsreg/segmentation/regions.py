@@ -32,7 +32,7 @@ class Region:
 def segment_radiograph(
     segmenter: Segmenter, radiograph: Radiograph, boxes: Tensor | None = None
 ) -> Tensor:
-    """[R,H,W] probabilities of the regions, 0 where the X-ray is masked out.
+    """Return [R,H,W] probabilities of the regions, 0 where the X-ray is masked out.
 
     Where it is open which polarity an X-ray has, they are of the reading in which more is found.
 
@@ -54,7 +54,7 @@ def segment_radiograph(
 
 
 def boxes_found_by(segmenter: Segmenter, radiograph: Radiograph, wanted: Sequence[str]) -> Tensor:
-    """[R,4] boxes of the regions ``wanted``, around what another model finds.
+    """Return [R,4] boxes of the regions ``wanted``, around what another model finds.
 
     Raises:
         InputError: the other model finds other regions, or needs boxes itself.
@@ -70,7 +70,9 @@ def boxes_found_by(segmenter: Segmenter, radiograph: Radiograph, wanted: Sequenc
 
 
 def label_image(probabilities: Tensor) -> Tensor:
-    """[H,W] uint8 of probabilities [R,H,W]: 1 + index of the likeliest region, 0 if none is likely.
+    """Return [H,W] uint8 of probabilities [R,H,W]: 1 + index of the likeliest region, or 0.
+
+    It is 0 where none is likely.
 
     Where regions lie over each other, which is the rule in projections, this keeps only one.
 
@@ -84,7 +86,7 @@ def label_image(probabilities: Tensor) -> Tensor:
 
 
 def regions(probabilities: Tensor, names: Sequence[str]) -> list[Region]:
-    """Size and place of each region in probabilities [R,H,W]."""
+    """Measure size and place of each region in probabilities [R,H,W]."""
     found = []
     for name, mask in zip(names, probabilities > HARD_MASK, strict=True):
         pixels = mask.nonzero().double()

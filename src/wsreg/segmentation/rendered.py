@@ -23,12 +23,12 @@ silhouettes on voxels of 1.5, 3 and 6 mm alike."""
 
 
 def sharpness_per_mm(volume: Volume) -> float:
-    """k for the voxels of a volume."""
+    """Return k for the voxels of a volume."""
     return SHARPNESS / max(volume.spacing_mm)
 
 
 def soft_masks(lengths_mm: Tensor, sharpness_per_mm: float) -> Tensor:
-    """1 - exp(-k L) of path lengths of any shape; differentiable."""
+    """Return 1 - exp(-k L) of path lengths of any shape; differentiable."""
     return -torch.expm1(-sharpness_per_mm * lengths_mm)
 
 
@@ -40,7 +40,7 @@ def rendered_rois(
     *,
     backend: Backend = "auto",
 ) -> Tensor:
-    """[B,R,H,W] soft masks of R groups of labels at poses [B,4,4]; differentiable to the poses."""
+    """Return [B,R,H,W] soft masks of R groups of labels at poses [B,4,4]; differentiable to these."""
     lengths = render(
         volume, camera, camera_from_ct, rois=labels, attenuation=False, backend=backend
     )

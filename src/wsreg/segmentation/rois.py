@@ -56,14 +56,16 @@ class RoiTarget:
             )
 
     def restricted_to(self, labels: Collection[int]) -> RoiTarget:
-        """The regions that are made of these CT labels only: a mask of a whole region is not to be
-        compared with a part of it."""
+        """Return the regions that are made of these CT labels only.
+
+        A mask of a whole region is not to be compared with a part of it.
+        """
         return self.at(
             [index for index, group in enumerate(self.labels) if set(group) <= set(labels)]
         )
 
     def at(self, kept: Sequence[int]) -> RoiTarget:
-        """The regions at these indices."""
+        """Return the regions at these indices."""
         chosen, segmenter = list(kept), self.moving_segmenter
         return RoiTarget(
             names=tuple(self.names[index] for index in chosen),
@@ -76,5 +78,6 @@ class RoiTarget:
         )
 
     def known_where(self, valid: Tensor) -> Tensor:
-        """[R,H,W] bool: pixels that are ``valid`` [H,W] and of which the masks tell something."""
+        """Return [R,H,W] bool: pixels that are ``valid`` [H,W] and of which the masks tell
+        something."""
         return valid.expand_as(self.masks) if self.known is None else self.known & valid

@@ -36,16 +36,16 @@ class Segmenter:
 
     @property
     def roi_names(self) -> tuple[str, ...]:
-        """The regions, in the order of the probabilities."""
+        """Return the regions, in the order of the probabilities."""
         return self.card.roi_names
 
     @property
     def needs_boxes(self) -> bool:
-        """Whether :meth:`probabilities` must be told where to look for each region."""
+        """Tell whether :meth:`probabilities` must be told where to look for each region."""
         return self.card.kind == "medsam"
 
     def probabilities(self, image: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """[B,R,H,W] probabilities of images [B,1,H,W]; differentiable to them.
+        """Return [B,R,H,W] probabilities of images [B,1,H,W]; differentiable to them.
 
         Args:
             image: attenuation (bone is bright), any size, in any unit and with any offset.
@@ -65,7 +65,7 @@ class Segmenter:
         return _resampled(found, size)
 
     def hard_masks(self, image: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """[B,R,H,W] bool: where a region is more likely than not (the paper's M)."""
+        """Return [B,R,H,W] bool: where a region is more likely than not (the paper's M)."""
         with torch.no_grad():
             return self.probabilities(image, boxes) > HARD_MASK
 
