@@ -47,7 +47,7 @@ class FitConfig:
 
 
 def learning_rate(config: FitConfig, step: int) -> float:
-    """Learning rate at a step."""
+    """Return the learning rate at a step."""
     if config.schedule == "constant":
         return config.learning_rate
     warm_up = max(1, config.steps // 20)

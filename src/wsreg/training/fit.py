@@ -31,7 +31,7 @@ class TaskConfig(Protocol):
 
     @property
     def fit(self) -> FitConfig:
-        """How the network is fitted."""
+        """Return how the network is fitted."""
 
 
 class Task(Protocol):
@@ -39,18 +39,18 @@ class Task(Protocol):
 
     @property
     def network(self) -> nn.Module:
-        """The network with its first weights; :func:`fit` changes it in place."""
+        """Return the network with its first weights; :func:`fit` changes it in place."""
 
     @property
     def config(self) -> TaskConfig:
-        """Settings, which a run that goes on must share."""
+        """Return the settings, which a run that goes on must share."""
 
     @property
     def origin(self) -> Mapping[str, Any]:
-        """What else it must share, plain values: data, first weights."""
+        """Return what else it must share, plain values: data, first weights."""
 
     def batch(self, step: int, number: int) -> Batch:
-        """Tensors on the CPU that are learnt from.
+        """Return tensors on the CPU that are learnt from.
 
         Args:
             step: of the optimiser, for what grows harder.
@@ -58,13 +58,13 @@ class Task(Protocol):
         """
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Scalar loss of a batch on the network's device."""
+        """Return the scalar loss of a batch on the network's device."""
 
     def validate(self, network: nn.Module, step: int) -> Mapping[str, float]:
-        """Metrics on what is held out, without gradients; NaN for what cannot be measured."""
+        """Return metrics on what is held out, without gradients; NaN for what cannot be measured."""
 
     def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
-        """What the checkpoint after ``step`` steps says of itself; ``metrics`` are finite."""
+        """Return what the checkpoint after ``step`` steps says of itself; ``metrics`` are finite."""
 
 
 def fit(

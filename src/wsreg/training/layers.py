@@ -58,7 +58,7 @@ def render_layers(
     seed: int | tuple[int, ...],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Layers:
-    """Layers of one specimen at poses around those of its X-rays.
+    """Render layers of one specimen at poses around those of its X-rays.
 
     Args:
         samples: X-rays of one specimen.
@@ -94,7 +94,7 @@ def layers_at(
     pose: Tensor,
     poses: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """(attenuation [1+R,H,W], masks [R,H,W]) of a CT whose regions have poses of their own.
+    """Return (attenuation [1+R,H,W], masks [R,H,W]) of a CT whose regions have poses of their own.
 
     Args:
         volume: the whole CT.
@@ -119,7 +119,7 @@ def layers_at(
 
 
 def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(masks [R,H,W] bool, known [R] bool) of an X-ray: the CT's labels at the true poses.
+    """Return (masks [R,H,W] bool, known [R] bool) of an X-ray: the CT's labels at the true poses.
 
     A femur whose pose is not valid, and what the CT lacks, is not known.
     """
@@ -141,7 +141,10 @@ def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 
 def cached_layers(path: Path, source: str, make: Callable[[], Layers]) -> Layers:
-    """The layers in a file, made and written first if it is not there or of another ``source``."""
+    """Read the layers in a file.
+
+    They are made and written first if the file is not there or is of another ``source``.
+    """
     if path.exists():
         with contextlib.suppress(InputError):  # damaged: made again
             tensors, note = read_tensors(path)
@@ -169,7 +172,7 @@ def _turned(sample: Sample, pose: Tensor, label: int, generator: np.random.Gener
 
 
 def _femur(sample: Sample, label: int) -> str | None:
-    """``left-femur`` or ``right-femur`` if the label is one, whose pose is its own."""
+    """Return ``left-femur`` or ``right-femur`` if the label is one, whose pose is its own."""
     name = region_name(sample.volume.label_names.get(label, ""))
     return name if name in ("left-femur", "right-femur") else None
 

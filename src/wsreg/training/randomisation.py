@@ -122,13 +122,13 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
 
 
 def mix_layers(layers: Tensor, randomisation: Randomisation) -> Tensor:
-    """[H,W] float32 attenuation of layers [L,H,W] with factors of their own."""
+    """Return [H,W] float32 attenuation of layers [L,H,W] with factors of their own."""
     factors = torch.tensor(randomisation.attenuation, dtype=torch.float32)
     return torch.einsum("l,lhw->hw", factors, layers.float())
 
 
 def augment_intensity(image: Tensor, r: Randomisation) -> Tensor:
-    """[H,W] the image as another detector would show it, from 0 to about 1, not yet moved."""
+    """Return [H,W] the image as another detector would show it, from 0 to about 1, not yet moved."""
     from torch.nn.functional import interpolate
 
     rows, columns = image.shape
@@ -158,8 +158,7 @@ def augment_intensity(image: Tensor, r: Randomisation) -> Tensor:
 def augment_geometry(
     image: Tensor, masks: Tensor, valid: Tensor, r: Randomisation, partners: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The image [H,W], its masks [R,H,W] and where they are valid, mirrored, turned, magnified and
-    shifted alike.
+    """Mirror, turn, magnify and shift an image [H,W], its masks [R,H,W] and where they are valid.
 
     What comes in over the border is not valid.  ``partners`` are the indices of the regions that
     a mirror makes of the regions (:func:`mirror_partners`).
@@ -181,7 +180,7 @@ def augment_geometry(
 
 
 def mirror_partners(names: Sequence[str]) -> tuple[int, ...]:
-    """For each region the index of its mirror image: a left femur's is the right femur.
+    """Return the index of each region's mirror image: a left femur's is the right femur.
 
     A region without a partner is its own.
     """
@@ -198,7 +197,7 @@ def _erased(grey: Tensor, r: Randomisation, row: Tensor, column: Tensor) -> Tens
 
 
 def open_field(r: Randomisation, size_px: int) -> Tensor:
-    """[S,S] bool: what the collimator leaves open of an image not yet moved."""
+    """Return [S,S] bool: what the collimator leaves open of an image not yet moved."""
     column = torch.linspace(0.0, 1.0, size_px)[None, :]
     row = column.T
     if r.collimator is None:
@@ -223,5 +222,5 @@ def _blurred(image: Tensor, sigma_px: float) -> Tensor:
 
 
 def _count(generator: np.random.Generator, fraction: float) -> int:
-    """How many of something that a fraction of the images has: mostly one."""
+    """Draw how many there are of something that a fraction of the images has: mostly one."""
     return int(generator.integers(1, 3)) if generator.random() < fraction else 0

@@ -51,7 +51,7 @@ class SegmentationTask:
 
     @property
     def origin(self) -> Mapping[str, Any]:
-        """What a run that goes on must share besides the settings."""
+        """Return what a run that goes on must share besides the settings."""
         return {
             **self.first_weights,
             "data": self.data.sha256,
@@ -60,20 +60,22 @@ class SegmentationTask:
         }
 
     def batch(self, step: int, number: int) -> Batch:
-        """(images [B,1,S,S], masks [B,R,S,S] float32, valid [B,R,S,S] bool, boxes [B,R,4])."""
+        """Return (images [B,1,S,S], masks [B,R,S,S] float32, valid [B,R,S,S] bool, boxes [B,R,4])."""
         drawn = batch_at(self.data, self.config, number, augmented_fraction(self.config, step))
         images, masks, valid = at_size(*drawn, size_at(self.config, step))
         return images, masks, valid, prompt_boxes(self.config, masks, number)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Scalar :func:`roi_loss` of a batch."""
+        """Return the scalar :func:`roi_loss` of a batch."""
         images, masks, valid, boxes = batch
         scores = network_scores(network, self.config, images, boxes)
         return roi_loss(scores, masks, valid, self.config.output)
 
     def validate(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Dice of hard masks on the held-out X-rays at the step's image side: the mean, and by
-        region."""
+        """Return Dice of hard masks on the held-out X-rays: the mean, and by region.
+
+        The images are as large as those of the step.
+        """
         images, masks, valid = self.data.held_out
         if not len(images):
             return {}
@@ -91,7 +93,7 @@ class SegmentationTask:
         return {"dice": float(dice.nanmean()), **{f"dice {name}": d for name, d in by_roi}}
 
     def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
-        """What a checkpoint says of itself."""
+        """Return what a checkpoint says of itself."""
         medsam = self.config.architecture == "medsam"
         return ModelCard(
             kind=self.config.architecture,
@@ -114,7 +116,7 @@ def segmentation_task(
     medsam_weights: Path | None = None,
     begin_with: Path | None = None,
 ) -> SegmentationTask:
-    """A task with a new network, or one that goes on with another training's weights.
+    """Make a task with a new network, or one that goes on with another training's weights.
 
     Args:
         data: what to learn from.
@@ -144,7 +146,7 @@ def segmentation_task(
 
 
 def roi_loss(scores: Tensor, target: Tensor, valid: Tensor, output: Output) -> Tensor:
-    """Cross-entropy plus 1 - soft Dice, where the target is valid.
+    """Return cross-entropy plus 1 - soft Dice, where the target is valid.
 
     Args:
         scores: [B,C,H,W] of the network.
@@ -170,8 +172,10 @@ def roi_loss(scores: Tensor, target: Tensor, valid: Tensor, output: Output) -> T
 
 
 def hard_dice(found: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
-    """[N,R] float64 Dice of bool masks [N,R,H,W] where ``valid``; NaN for a region that is not in
-    the image."""
+    """Return [N,R] float64 Dice of bool masks [N,R,H,W] where ``valid``.
+
+    It is NaN for a region that is not in the image.
+    """
     found, masks = found & valid, masks & valid
     both = (found & masks).sum(dim=(2, 3)).double()
     sizes = (found.sum(dim=(2, 3)) + masks.sum(dim=(2, 3))).double()

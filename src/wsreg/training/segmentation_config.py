@@ -63,14 +63,16 @@ class SegmentationConfig:
 
 
 def size_at(config: SegmentationConfig, step: int) -> int:
-    """Image side (pixels) at a step."""
+    """Return the image side (pixels) at a step."""
     coarse = config.coarse_px and step < COARSE_FRACTION * config.fit.steps
     return config.coarse_px if coarse else config.size_px
 
 
 def augmented_fraction(config: SegmentationConfig, step: int) -> float:
-    """Fraction of a step's images whose intensities are made unlike what a detector shows: none at
-    first, when the bones must be found at all, half of them in the second half."""
+    """Return the fraction of a step's images whose intensities are unlike a detector's.
+
+    It is none at first, when the bones must be found at all, and a half in the second half.
+    """
     return 0.5 * min(1.0, 2.0 * step / config.fit.steps)
 
 
@@ -83,7 +85,10 @@ def small_config(
     architecture: Architecture = "unet",
     size_px: int = SegmentationConfig.size_px,
 ) -> SegmentationConfig:
-    """Settings that measured best for an hour on two cores; transformers bear no such rate."""
+    """Return settings that measured best for an hour on two cores.
+
+    Transformers bear no such rate.
+    """
     coarse_px = 2 * size_px // 3 // 32 * 32
     return SegmentationConfig(
         architecture=architecture,
@@ -97,7 +102,7 @@ def small_config(
 def paper_config(
     xrays: int, output: Output = "sigmoid", architecture: Architecture = "unet"
 ) -> SegmentationConfig:
-    """The paper's settings for a number of X-rays: an epoch shows as many images as there are."""
+    """Return the paper's settings: an epoch shows as many images as there are X-rays."""
     return SegmentationConfig(
         architecture=architecture,
         output=output,

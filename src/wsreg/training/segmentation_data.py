@@ -121,7 +121,7 @@ def load_segmentation_data(
 def batch_at(
     data: SegmentationData, config: SegmentationConfig, number: int, augmented_fraction: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(images [B,1,S,S], masks [B,R,S,S] float32, valid [B,R,S,S] bool) of a batch.
+    """Return (images [B,1,S,S], masks [B,R,S,S] float32, valid [B,R,S,S] bool) of a batch.
 
     Nothing is drawn but from (seed, number).  Masks are valid where they are known and can be seen.
 
@@ -154,7 +154,7 @@ def batch_at(
 def at_size(
     images: Tensor, masks: Tensor, valid: Tensor, size_px: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A batch on coarser pixels: means of images, and what most of a pixel is."""
+    """Return a batch on coarser pixels: means of images, and what most of a pixel is."""
     if images.shape[-1] == size_px:
         return images, masks, valid
     images, masks, valid = (

@@ -18,7 +18,7 @@ from wsreg.training.segmentation_config import SegmentationConfig
 
 
 def new_network(config: SegmentationConfig, rois: int, medsam_weights: Path | None) -> nn.Module:
-    """A network to train; torch's global generator draws what is not read.
+    """Make a network to train; torch's global generator draws what is not read.
 
     Args:
         config: settings.
@@ -37,7 +37,7 @@ def new_network(config: SegmentationConfig, rois: int, medsam_weights: Path | No
 
 
 def network_config(network: nn.Module) -> Mapping[str, Any]:
-    """The plain values in a checkpoint from which a network can be made again."""
+    """Return plain values of a checkpoint from which a network can be made again."""
     if isinstance(network, MedSam):
         return network.config
     assert isinstance(network, UNet)
@@ -45,7 +45,7 @@ def network_config(network: nn.Module) -> Mapping[str, Any]:
 
 
 def prompt_boxes(config: SegmentationConfig, masks: Tensor, seed: int) -> Tensor:
-    """[B,R,4] boxes around true masks [B,R,S,S], a little off, as hands draw them."""
+    """Return [B,R,4] boxes around true masks [B,R,S,S], a little off, as hands draw them."""
     generator = torch.Generator().manual_seed(seed)
     return jittered_boxes(boxes_from_masks(masks), config.box_jitter * config.size_px, generator)
 
@@ -53,7 +53,7 @@ def prompt_boxes(config: SegmentationConfig, masks: Tensor, seed: int) -> Tensor
 def network_scores(
     model: nn.Module, config: SegmentationConfig, images: Tensor, boxes: Tensor
 ) -> Tensor:
-    """[B,C,S,S] scores of images [B,1,S,S].
+    """Return [B,C,S,S] scores of images [B,1,S,S].
 
     Args:
         model: the network.

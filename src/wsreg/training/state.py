@@ -23,7 +23,7 @@ RENAMED = {"xray_share": "xray_fraction"}
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass and of the dataclasses in it, side by side."""
+    """Return the fields of a dataclass and of the dataclasses in it, side by side."""
     settings: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
