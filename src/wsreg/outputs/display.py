@@ -23,7 +23,7 @@ NO_DIFFERENCE: Colour = (0.15, 0.155, 0.165)
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Pixels:
-    """An image [H,W] resampled to (rows, columns) without aliasing; not finite becomes 0."""
+    """Resample an image [H,W] to (rows, columns) without aliasing; not finite becomes 0."""
     finite = image.detach().cpu().float().nan_to_num(0.0, 0.0, 0.0)
     scaled = functional.interpolate(finite[None, None], size, mode="bilinear", antialias=True)
     pixels: Pixels = scaled[0, 0].numpy()
@@ -31,27 +31,27 @@ def resized(image: Tensor, size: tuple[int, int]) -> Pixels:
 
 
 def resized_mask(mask: Tensor, size: tuple[int, int]) -> Mask:
-    """The mask at (rows, columns): pixels that no masked-out pixel bled into when resampled."""
+    """Return the mask at (rows, columns): pixels that no masked-out pixel bled into."""
     inside: Mask = resized(mask, size) > 0.999
     return inside
 
 
 def display_window(image: Pixels, mask: Mask) -> tuple[float, float]:
-    """(low, high) percentiles inside the mask, so that few extreme pixels do not set the scale."""
+    """Return (low, high) percentiles inside the mask: few extreme pixels do not set the scale."""
     inside = image[mask] if mask.any() else image.ravel()
     low, high = np.percentile(inside, (0.5, 99.5)).tolist()
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))
 
 
 def grey(image: Pixels, window: tuple[float, float], mask: Mask) -> Pixels:
-    """[H,W,3]: the window as black to white, dimmed outside the mask."""
+    """Return [H,W,3], the window as black to white, dimmed outside the mask."""
     low, high = window
     shade = np.clip((image - low) / (high - low), 0.0, 1.0) * np.where(mask, 1.0, DIM)
     return np.stack((shade,) * 3, axis=-1).astype(np.float32)
 
 
 def brightness_matched(moving: Pixels, fixed: Pixels, mask: Mask) -> Pixels:
-    """``gain * moving + offset``, closest to ``fixed`` inside the mask, with gain at least 0."""
+    """Return ``gain * moving + offset``, closest to ``fixed`` inside the mask, gain at least 0."""
     if not mask.any():
         return moving
     moving_mean, fixed_mean = moving[mask].mean(), fixed[mask].mean()
@@ -63,7 +63,7 @@ def brightness_matched(moving: Pixels, fixed: Pixels, mask: Mask) -> Pixels:
 
 
 def signed_difference(fixed: Pixels, moving: Pixels, mask: Mask, full_scale: float) -> Pixels:
-    """[H,W,3]: orange where the fixed image is brighter, blue where the moving one is.
+    """Return [H,W,3]: orange where the fixed image is brighter, blue where the moving one is.
 
     Pixels outside the mask are shown as no difference, dimmed.
     """
@@ -76,7 +76,9 @@ def signed_difference(fixed: Pixels, moving: Pixels, mask: Mask, full_scale: flo
 
 
 def edges(image: Pixels, mask: Mask, *, fraction: float = 0.12) -> Pixels:
-    """[H,W] opacity of one-pixel lines along the strongest gradients (Canny without linking).
+    """Return [H,W] opacity of one-pixel lines along the strongest gradients.
+
+    This is Canny's way, without linking.
 
     Args:
         fraction: of the pixels inside the mask, how many may count as strong before thinning.
@@ -102,7 +104,7 @@ def edges(image: Pixels, mask: Mask, *, fraction: float = 0.12) -> Pixels:
 
 
 def outline(path_length_mm: Pixels, *, threshold_mm: float = 4.0) -> Pixels:
-    """[H,W] opacity of a line around where rays cross more than ``threshold_mm`` of a label."""
+    """Return [H,W] opacity of a line around where rays cross over ``threshold_mm`` of a label."""
     slope = np.hypot(*np.gradient(path_length_mm))
     distance_px = np.abs(path_length_mm - threshold_mm) / np.maximum(slope, 1e-6)
     line: Pixels = np.clip(1.5 - distance_px, 0.0, 1.0).astype(np.float32)
@@ -110,7 +112,7 @@ def outline(path_length_mm: Pixels, *, threshold_mm: float = 4.0) -> Pixels:
 
 
 def painted(picture: Pixels, opacity: Pixels, colour: Colour) -> Pixels:
-    """A picture [H,W,3] with a colour laid over it."""
+    """Return a picture [H,W,3] with a colour laid over it."""
     layer = opacity[..., None]
     laid: Pixels = picture * (1 - layer) + layer * np.array(colour, dtype=np.float32)
     return laid

@@ -56,7 +56,7 @@ ROI_COLOURS: Sequence[display.Colour] = (
 
 
 def overlay_picture(result: RegistrationResult) -> Image:
-    """X-ray, rendering, outlines on the X-ray and difference: before above, after below.
+    """Draw X-ray, rendering, outlines on the X-ray and difference: before above, after below.
 
     Bone is bright.  Both rows share their grey windows and the scale of the difference.  Outlines
     are those of the labels at the answer where there are labels, else edges of the rendering.
@@ -83,7 +83,7 @@ def overlay_picture(result: RegistrationResult) -> Image:
 
 
 def inspect_picture(radiograph: Radiograph, thumbnails: Mapping[str, Tensor]) -> Image:
-    """The X-ray, dimmed where masked out, beside rendered views [H,W] under their names."""
+    """Draw the X-ray, dimmed where masked out, beside rendered views [H,W] under their names."""
     spacing = radiograph.camera.pixel_spacing_mm if radiograph.camera else (1.0, 1.0)
     tiles = [_grey_tile(radiograph.image, radiograph.mask, spacing)]
     for image in thumbnails.values():
@@ -104,7 +104,7 @@ def write_png(picture: Image, path: str | Path) -> None:
 def _comparison_tiles(
     comparison: Comparison, moving: Tensor, rois: Tensor, size: tuple[int, int]
 ) -> list[Pixels]:
-    """The four tiles of one row."""
+    """Return the four tiles of one row."""
     mask = display.resized_mask(comparison.mask, size)
     fixed = display.resized(comparison.fixed, size)
     rendered = display.resized(moving, size)
@@ -130,7 +130,7 @@ def _grey_tile(image: Tensor, mask: Tensor, pixel_spacing_mm: tuple[float, float
 
 
 def _tile_size(shape: Sequence[int], pixel_spacing_mm: tuple[float, float]) -> tuple[int, int]:
-    """(rows, columns) of a tile in the image's true proportions."""
+    """Return (rows, columns) of a tile in the image's true proportions."""
     height, width = (n * spacing for n, spacing in zip(shape, pixel_spacing_mm, strict=True))
     scale = TILE_PX / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
@@ -144,7 +144,7 @@ def _grid_of_tiles(
     header_px: int = 0,
     footer_px: int = 0,
 ) -> Image:
-    """Tiles [H,W,3] centred in equal cells, titles above the columns, labels turned beside rows."""
+    """Centre tiles [H,W,3] in equal cells, titles above columns, labels turned beside rows."""
     from PIL import Image, ImageDraw
 
     cell_height = max(MIN_CELL_PX, *(tile.shape[0] for row in rows for tile in row))
@@ -171,7 +171,7 @@ def _grid_of_tiles(
 
 
 def _draw_header(picture: Image, result: RegistrationResult) -> None:
-    """The verdict as a badge, its first reason beside it, the cost at the right."""
+    """Draw the verdict as a badge, its first reason beside it, the cost at the right."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
@@ -190,7 +190,7 @@ def _draw_header(picture: Image, result: RegistrationResult) -> None:
 
 
 def _draw_footer(picture: Image) -> None:
-    """What the colours of the difference mean, at the right."""
+    """Say what the colours of the difference mean, at the right."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
@@ -206,7 +206,7 @@ def _draw_footer(picture: Image) -> None:
 
 
 def _draw_wrapped(draw: ImageDraw, left_middle: tuple[int, int], text: str, room_px: float) -> None:
-    """At most two lines of text, cut with dots where it is longer."""
+    """Draw at most two lines of text, cut with dots where it is longer."""
     font = _font(18)
     average_px = draw.textlength(text, font) / max(len(text), 1)
     characters = max(8, int(0.95 * room_px / max(average_px, 1)))
@@ -215,7 +215,7 @@ def _draw_wrapped(draw: ImageDraw, left_middle: tuple[int, int], text: str, room
 
 
 def _turned_text(text: str, length_px: int) -> Image:
-    """Text that reads upwards, in the middle of a strip."""
+    """Draw text that reads upwards, in the middle of a strip."""
     from PIL import Image, ImageDraw
 
     strip = Image.new("RGB", (length_px, LABEL_PX - 4), BACKGROUND)

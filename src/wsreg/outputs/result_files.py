@@ -61,7 +61,7 @@ def write_result(
 
 
 def result_to_dict(result: RegistrationResult) -> dict[str, Any]:
-    """What result.json says of a registration; numbers that are not finite become null."""
+    """Return what result.json says of a registration; numbers that are not finite become null."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "verdict": {"status": result.verdict.status, "reasons": result.verdict.reasons},
@@ -89,7 +89,10 @@ def result_to_dict(result: RegistrationResult) -> dict[str, Any]:
 
 
 def standard_deviation_to_dict(standard_deviation: Tensor) -> dict[str, Any]:
-    """Standard deviation [6] (rad, mm, as ``POSE_AXES``) in degrees and mm, worst axis named."""
+    """Return standard deviation [6] (rad, mm, as ``POSE_AXES``) in degrees and mm.
+
+    The worst axis is named.
+    """
     values = dict(zip(POSE_AXES, standard_deviation.tolist(), strict=True))
     translations = {axis: values[axis] for axis in AXIS_NAMES}
     weakest = max(
@@ -104,7 +107,7 @@ def standard_deviation_to_dict(standard_deviation: Tensor) -> dict[str, Any]:
 
 
 def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
-    """Write a pose [4,4] as an ITK transform that takes a CT point to the camera point, LPS mm.
+    """Write a pose [4,4] as an ITK transform that takes a CT point to the camera point (LPS mm).
 
     An affine transform: it holds every rotation exactly, and 3D Slicer writes its linear
     transforms the same way.  Slicer reads an ITK file as the transform *from* the parent, so
@@ -143,7 +146,7 @@ def _identity(path: Path) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """The same content as strict JSON holds it."""
+    """Return the same content as strict JSON holds it."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Tensor):

@@ -69,7 +69,7 @@ def write_segmentation(
 def region_rows(
     xray: str, radiograph: Radiograph, probabilities: Tensor, names: Sequence[str]
 ) -> list[Row]:
-    """Rows of the table for one X-ray, one for each region."""
+    """Return the table's rows for one X-ray, one for each region."""
     found = regions(probabilities, names)
     missing = NOT_FOUND if any(region.area_px for region in found) else NOTHING_FOUND
     rows: list[Row] = []
@@ -98,7 +98,7 @@ def write_region_table(rows: Iterable[Row], path: str | Path) -> None:
 def segmentation_picture(
     radiograph: Radiograph, probabilities: Tensor, names: Sequence[str]
 ) -> Image:
-    """The X-ray, bone bright, with the regions tinted and outlined, and their names."""
+    """Draw the X-ray, bone bright, with the regions tinted and outlined, and their names."""
     from PIL import Image, ImageDraw, ImageFont
     from scipy.ndimage import binary_erosion
 
@@ -124,7 +124,7 @@ def segmentation_picture(
 
 
 def _write_nifti(labels: np.ndarray[Any, Any], radiograph: Radiograph, path: Path) -> None:
-    """Labels with the axes [columns, rows, 1]; spacing of 1 where it is not known."""
+    """Write labels with the axes [columns, rows, 1]; spacing is 1 where it is not known."""
     import nibabel
 
     camera = radiograph.camera

@@ -30,7 +30,7 @@ camera frame; sd_: their standard deviations."""
 
 
 def result_row(name: str, result: RegistrationResult) -> Row:
-    """The row of an X-ray that was registered, whatever its verdict."""
+    """Return the row of an X-ray that was registered, whatever its verdict."""
     rotation, translation = result.camera_from_ct[:3, :3], result.camera_from_ct[:3, 3]
     pose = torch.cat((log_so3(rotation), rotation @ result.pivot_mm + translation))
     return {
@@ -46,7 +46,7 @@ def result_row(name: str, result: RegistrationResult) -> Row:
 
 
 def failed_row(name: str, error: str) -> Row:
-    """The row of an X-ray that could not be registered at all."""
+    """Return the row of an X-ray that could not be registered at all."""
     return {"name": name, "error": error}
 
 
@@ -60,7 +60,7 @@ def write_summary(rows: Iterable[Row], path: str | Path) -> None:
 
 
 def _axis_values(prefix: str, values: Iterable[float]) -> dict[str, float]:
-    """Six numbers (rad, mm) under their columns, angles in degrees."""
+    """Return six numbers (rad, mm) under their columns, angles in degrees."""
     return {
         prefix + column: math.degrees(value) if column.endswith("deg") else value
         for column, value in zip(_AXIS_COLUMNS, values, strict=True)
