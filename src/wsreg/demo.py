@@ -171,7 +171,7 @@ def run_demo(
 
 
 def _specimen_case(folder: Path, generator: np.random.Generator, step: Step) -> _Case:
-    """A virtual person: the CT is a scan of it, the X-ray is made from its finer geometry."""
+    """Make a virtual person: the CT is a scan of it, the X-ray is made from its finer geometry."""
     with step("Building a virtual specimen (bones, soft tissue)"):
         specimen = build_specimen(person_of(SPECIMEN, 0), SPECIMEN_DETAIL)
     with step("Scanning it (CT)"):
@@ -192,7 +192,7 @@ def _specimen_case(folder: Path, generator: np.random.Generator, step: Step) -> 
 
 
 def _ct_case(ct: Path, generator: np.random.Generator, seed: int, step: Step) -> _Case:
-    """A CT as it is; the X-ray is made from a finer grid through it."""
+    """Take a CT as it is; the X-ray is made from a finer grid through it."""
     with step(f"Reading the CT {ct.name}"):
         volume = read_volume(ct)
     pose = _hidden_pose(volume, generator)
@@ -231,14 +231,14 @@ def _write_ct(volume: Volume, path: Path) -> Path:
 
 
 def _hidden_pose(volume: Volume, generator: np.random.Generator) -> Tensor:
-    """A pose [4,4] turned about, and moved from, the CT's centre in the PA view."""
+    """Draw a pose [4,4] turned about, and moved from, the CT's centre in the PA view."""
     reach = np.array([math.radians(ROTATION_RANGE_DEG)] * 3 + list(TRANSLATION_RANGE_MM))
     motion = torch.from_numpy(reach * generator.uniform(-1.0, 1.0, size=6))
     return perturb(view_pose(volume, CAMERA, view="PA"), motion, volume.centre_mm)
 
 
 def _bone_points(volume: Volume, generator: np.random.Generator) -> Tensor:
-    """[N,3] random points on bone around the CT's centre (LPS mm)."""
+    """Draw [N,3] random points on bone around the CT's centre (LPS mm)."""
     low, high = BONE_HU
     index = ((volume.hu > low) & (volume.hu < high)).nonzero().flip(-1).to(torch.float64)
     points = index @ volume.ct_from_voxel[:3, :3].T + volume.ct_from_voxel[:3, 3]

@@ -22,14 +22,14 @@ CHUNKS_PER_THREAD = 4
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def thread_count() -> int:
-    """How many threads share the work: WSREG_THREADS, or else one for each usable core.
+    """Return how many threads share the work: WSREG_THREADS, or else one for each usable core.
 
     Raises:
         InputError: WSREG_THREADS is not a whole number of at least 1.

@@ -55,7 +55,7 @@ def no_garbage_collected() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end.
+    """Show a bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end.
 
     What the first call says is done was done by an earlier run: the time left is told by the rest.
     """

@@ -68,7 +68,7 @@ class Inspect:
         return 0
 
     def _inspect_data_set(self) -> int:
-        """Describe an HDF5 file; 1 if it lacks parts of the layout."""
+        """Describe an HDF5 file; return 1 if it lacks parts of the layout."""
         from wsreg.datasets.inspection import inspect_deepfluoro
 
         if len(self.xrays) != 1 or self.ct is not None:

@@ -76,14 +76,14 @@ class Geometry:
 
 
 def read_ct(path: Path, details: CtDetails) -> Volume:
-    """The CT with its labels."""
+    """Read the CT with its labels."""
     from wsreg.volumes.reading import read_volume
 
     return read_volume(path, details.labels, details.label_names, series_uid=details.series_uid)
 
 
 def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Radiograph]:
-    """A function that reads X-rays as asked; the camera file is read, and checked, here."""
+    """Return a function that reads X-rays as asked; the camera file is read, and checked, here."""
     from wsreg.geometry.camera_file import read_camera
     from wsreg.radiographs.camera_sources import CameraOverrides
     from wsreg.radiographs.reading import read_radiograph
@@ -105,7 +105,7 @@ def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Ra
 
 
 def parse_view(text: str) -> str | CArmAngles:
-    """A named view, or C-arm angles written as ``primary,secondary`` in degrees."""
+    """Read a named view, or C-arm angles written as ``primary,secondary`` in degrees."""
     names = get_args(ViewName)
     if text.upper() in names:
         return text.upper()
@@ -126,7 +126,7 @@ def parse_view(text: str) -> str | CArmAngles:
 
 
 def find_labels(volume: Volume, wanted: Sequence[str]) -> tuple[int, ...]:
-    """Label values of the CT, from values or names."""
+    """Return label values of the CT, from values or names."""
     if wanted and volume.labels is None:
         raise InputError("--render-labels needs the label map of the CT (--labels)")
     values = {str(value): value for value in volume.label_values}

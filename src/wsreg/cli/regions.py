@@ -41,13 +41,13 @@ class Regions:
     rendered image (with --method adam)."""
 
     def files(self) -> dict[str, Path | None]:
-        """The files behind the regions, by role."""
+        """Return the files behind the regions, by role."""
         path = None if self.roi is None else _model(self.roi)[1]
         return {"roi": path, "roi_names": self.roi_names, "roi_boxes": self.roi_boxes}
 
 
 def roi_finder(options: Regions, volume: Volume, xrays: Sequence[str]) -> FindRois:
-    """A function from an X-ray and its name (one of ``xrays``) to its regions.
+    """Return a function from an X-ray and its name (one of ``xrays``) to its regions.
 
     Raises:
         InputError: options that do not go together, or a model or file that cannot be read.
@@ -82,7 +82,7 @@ def _refuse_options_without_roi(options: Regions) -> None:
 
 
 def _model(roi: str) -> tuple[str | None, Path]:
-    """Kind and folder of a model, or no kind and a path."""
+    """Return kind and folder of a model, or no kind and a path."""
     kind, colon, folder = roi.partition(":")
     return (kind, Path(folder)) if colon and kind in MODEL_KINDS else (None, Path(roi))
 

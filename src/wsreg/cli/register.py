@@ -100,7 +100,7 @@ class Register:
         return self._register_several(folders, read, solve)
 
     def _prepare(self, names: Sequence[str]) -> tuple[Read, Solve]:
-        """Everything that can be checked and read once, bound to reading and registering an X-ray.
+        """Check and read once all that can be, and bind it to reading and registering an X-ray.
 
         Unpacking a CT needs none of Python's lock, loading the solver all of it: both at a time.
         """
@@ -134,7 +134,7 @@ class Register:
         return read, solve
 
     def _prepared_ct(self) -> tuple[PreparedCt, tuple[int, ...]]:
-        """The CT with its levels, and the labels to be rendered."""
+        """Return the CT with its levels, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
         labels = find_labels(volume, self.solver.render_labels)
 
@@ -145,7 +145,7 @@ class Register:
         return prepared, labels
 
     def _register_several(self, folders: Sequence[Path], read: Read, solve: Solve) -> int:
-        """One X-ray after the other; one that fails is reported, and the rest go on."""
+        """Register one X-ray after the other; one that fails is reported, and the rest go on."""
         from wsreg.outputs.csv_file import Row
         from wsreg.outputs.summary import failed_row, result_row, write_summary
 
@@ -180,7 +180,7 @@ class Register:
         return result
 
     def _inputs(self) -> dict[str, Path]:
-        """The files behind every result."""
+        """Return the files behind every result."""
         init = self.solver.init
         files = {
             "ct": self.ct,
@@ -204,7 +204,7 @@ def _load_solver(backend: Backend) -> None:
 
 
 def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:
-    """``out`` itself for one X-ray; for several a folder each, named after the file."""
+    """Return ``out`` itself for one X-ray; for several a folder each, named after the file."""
     if not xrays:
         raise InputError("register needs at least one X-ray, got none")
     if len(xrays) == 1:

@@ -19,7 +19,7 @@ PROBLEMS_SHOWN = 20
 
 
 def result_lines(radiograph: Radiograph, result: RegistrationResult, folder: Path) -> list[str]:
-    """Verdict, similarity, time, standard deviations, files, and what the X-ray's reader noted."""
+    """Tell verdict, similarity, time, standard deviations, files, and what the reader noted."""
     verdict = result.verdict
     *rotation_deg, across, along, depth = _deviations(result)
     return [
@@ -35,7 +35,7 @@ def result_lines(radiograph: Radiograph, result: RegistrationResult, folder: Pat
 
 
 def ct_lines(path: Path, volume: Volume) -> list[str]:
-    """What was found in a CT, and what is missing."""
+    """Tell what was found in a CT, and what is missing."""
     depth, height, width = volume.hu.shape
     size = [n * mm for n, mm in zip((width, height, depth), volume.spacing_mm, strict=True)]
     return [
@@ -50,7 +50,7 @@ def ct_lines(path: Path, volume: Volume) -> list[str]:
 
 
 def xray_lines(radiograph: Radiograph) -> list[str]:
-    """What was found in an X-ray, what was assumed (the reader's notes), and what is missing."""
+    """Tell what was found in an X-ray, what was assumed (the reader's notes), what is missing."""
     rows, columns = radiograph.image.shape
     camera, angles = radiograph.camera, radiograph.angles
     lines = [f"X-ray {radiograph.name}", f"{INDENT}size         {rows} rows x {columns} columns"]
@@ -76,7 +76,7 @@ def xray_lines(radiograph: Radiograph) -> list[str]:
 
 
 def data_set_lines(path: Path, report: FileReport) -> list[str]:
-    """What was found in a DeepFluoro file, and what it lacks."""
+    """Tell what was found in a DeepFluoro file, and what it lacks."""
     kind = "preprocessed" if report.kind == "preprocessed" else "full resolution"
     maker = ", virtual" if report.virtual else ""
     lines = [f"data set {path.name}: DeepFluoro's layout, {kind}{maker}"]
@@ -124,7 +124,7 @@ def _deviations(result: RegistrationResult) -> list[float]:
 
 
 def _orientation(volume: Volume) -> str:
-    """Where the voxel axes point, and how far they are from the patient's."""
+    """Tell where the voxel axes point, and how far they are from the patient's."""
     import nibabel
     import numpy as np
 

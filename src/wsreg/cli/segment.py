@@ -82,7 +82,7 @@ class Segment:
     def _prompt(
         self, segmenter: Segmenter, names: list[str]
     ) -> Callable[[str, Radiograph], Tensor | None]:
-        """A function from an X-ray and its name to the boxes in which to look."""
+        """Return a function from an X-ray and its name to the boxes in which to look."""
         from wsreg.segmentation.boxes import read_boxes
         from wsreg.segmentation.regions import boxes_found_by
         from wsreg.segmentation.segmenter import load_segmenter
