@@ -22,7 +22,7 @@ from wsreg.files.json_files import read_json_object
 
 
 def boxes_from_masks(masks: Tensor) -> Tensor:
-    """Return [...,4] float32 boxes around masks [...,H,W] (bool, or probabilities over one half)."""
+    """Return [...,4] float32 boxes around masks [...,H,W] (bool, or probabilities over a half)."""
     covered = masks if masks.dtype == torch.bool else masks > 0.5
     left, right = _first_and_last(covered.any(dim=-2))
     top, bottom = _first_and_last(covered.any(dim=-1))

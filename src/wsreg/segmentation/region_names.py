@@ -21,7 +21,7 @@ _SYNONYMS = {
 
 
 def region_name(name: str) -> str:
-    """Name what a structure is part of: ``hip_left`` is ``left-hemipelvis``, others are themselves."""
+    """Name what a structure is part of: ``hip_left`` is ``left-hemipelvis``, others stay."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     if plain in _SYNONYMS:
         return _SYNONYMS[plain]

@@ -40,7 +40,7 @@ def rendered_rois(
     *,
     backend: Backend = "auto",
 ) -> Tensor:
-    """Return [B,R,H,W] soft masks of R groups of labels at poses [B,4,4]; differentiable to these."""
+    """Return [B,R,H,W] soft masks of R groups of labels at poses [B,4,4], differentiable."""
     lengths = render(
         volume, camera, camera_from_ct, rois=labels, attenuation=False, backend=backend
     )

@@ -78,6 +78,5 @@ class RoiTarget:
         )
 
     def known_where(self, valid: Tensor) -> Tensor:
-        """Return [R,H,W] bool: pixels that are ``valid`` [H,W] and of which the masks tell
-        something."""
+        """Return [R,H,W] bool, the pixels of ``valid`` [H,W] of which masks tell something."""
         return valid.expand_as(self.masks) if self.known is None else self.known & valid

@@ -61,10 +61,10 @@ class Task(Protocol):
         """Return the scalar loss of a batch on the network's device."""
 
     def validate(self, network: nn.Module, step: int) -> Mapping[str, float]:
-        """Return metrics on what is held out, without gradients; NaN for what cannot be measured."""
+        """Return metrics on what is held out, without gradients; NaN for what is not measured."""
 
     def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
-        """Return what the checkpoint after ``step`` steps says of itself; ``metrics`` are finite."""
+        """Return what the checkpoint after ``step`` steps says; ``metrics`` are finite."""
 
 
 def fit(

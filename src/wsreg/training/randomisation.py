@@ -128,7 +128,7 @@ def mix_layers(layers: Tensor, randomisation: Randomisation) -> Tensor:
 
 
 def augment_intensity(image: Tensor, r: Randomisation) -> Tensor:
-    """Return [H,W] the image as another detector would show it, from 0 to about 1, not yet moved."""
+    """Return [H,W] the image as another detector would show it, from 0 to about 1, unmoved."""
     from torch.nn.functional import interpolate
 
     rows, columns = image.shape

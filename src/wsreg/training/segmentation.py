@@ -60,7 +60,7 @@ class SegmentationTask:
         }
 
     def batch(self, step: int, number: int) -> Batch:
-        """Return (images [B,1,S,S], masks [B,R,S,S] float32, valid [B,R,S,S] bool, boxes [B,R,4])."""
+        """Return (images [B,1,S,S], masks [B,R,S,S] float32, valid alike bool, boxes [B,R,4])."""
         drawn = batch_at(self.data, self.config, number, augmented_fraction(self.config, step))
         images, masks, valid = at_size(*drawn, size_at(self.config, step))
         return images, masks, valid, prompt_boxes(self.config, masks, number)
