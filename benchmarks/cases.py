@@ -162,7 +162,7 @@ def draw_start(
 ) -> Tensor:
     """A pose whose landmarks are ``START_DISTANCE_MM`` off on average, turned and moved at random.
 
-    The share of turning is random too.
+    The fraction of turning is random too.
     """
     radius_mm = float(torch.linalg.norm(landmarks_mm - volume.centre_mm, dim=-1).mean())
     turning = generator.uniform(0.1, 0.9)

@@ -177,7 +177,7 @@ def report(
             f"### Regions of interest in the registration, `{options.cohort.name}`",
             f"{describe_hardware(torch.get_num_threads(), ('torch', 'numba', 'wsreg'))}.",
             f"Held-out specimen {', '.join(held_out)}, the pelvis; {cell} trials in each cell.  "
-            "Share of answers under a projected distance (mpd), by the start's 3D error in mm; "
+            "Fraction of answers under a projected distance (mpd), by the start's 3D error in mm; "
             f"capture range: the largest start error up to which at least {CAPTURED:.0%} are.",
             *(
                 f"Under {limit_mm:g} mm:\n\n{success_table(trials, limit_mm)}"
@@ -197,13 +197,13 @@ def success_table(trials: Mapping[tuple[str, float], Sequence[Trial]], limit_mm:
         "|---" * (len(START_ERRORS_MM) + 4) + "|",
     ]
     for name in METHODS:
-        shares = [success(trials[name, distance], limit_mm) for distance in START_ERRORS_MM]
+        fractions = [success(trials[name, distance], limit_mm) for distance in START_ERRORS_MM]
         answers = [t for distance in START_ERRORS_MM for t in trials[name, distance]]
         good = [t.errors.mpd_mm for t in answers if is_success(t, limit_mm)]
         seconds = np.median([t.seconds for t in answers])
         lines.append(
-            f"| {name} | {' | '.join(f'{share:.0%}' for share in shares)} "
-            f"| {capture_range(shares)} | {np.median(good):.2f} | {seconds:.2f} |"
+            f"| {name} | {' | '.join(f'{fraction:.0%}' for fraction in fractions)} "
+            f"| {capture_range(fractions)} | {np.median(good):.2f} | {seconds:.2f} |"
         )
     return "\n".join(lines)
 
@@ -234,15 +234,15 @@ def is_success(trial: Trial, limit_mm: float) -> bool:
 
 
 def success(trials: Sequence[Trial], limit_mm: float) -> float:
-    """Share of successes."""
+    """Return the fraction of successes."""
     return float(np.mean([is_success(trial, limit_mm) for trial in trials]))
 
 
-def capture_range(shares: Sequence[float]) -> str:
+def capture_range(fractions: Sequence[float]) -> str:
     """Largest start error up to which enough answers succeed."""
     captured = "none"
-    for share, distance in zip(shares, START_ERRORS_MM, strict=True):
-        if share < CAPTURED:
+    for fraction, distance in zip(fractions, START_ERRORS_MM, strict=True):
+        if fraction < CAPTURED:
             break
         captured = f"{distance:g}"
     return captured

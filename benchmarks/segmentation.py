@@ -52,8 +52,8 @@ FIELD = Collimator(shape="circle", half_size=(0.36, 0.36))
 XRAY, RENDERED = "X-ray", "rendered"
 HARDER = ("X-ray with a tool", "X-ray, narrow field", "X-ray, half a turn", "X-ray, inverted")
 CONDITIONS = (XRAY, RENDERED, *HARDER)
-LARGE_SHARE = 0.01
-LARGE = f", regions of at least {LARGE_SHARE:.0%} of the image"
+LARGE_FRACTION = 0.01
+LARGE = f", regions of at least {LARGE_FRACTION:.0%} of the image"
 """Slivers of bones at the border of an image have a Dice of anything from 0 to 1."""
 
 
@@ -80,7 +80,7 @@ class View:
 
     image: Tensor
     masks: Tensor
-    counts: Tensor
+    valid: Tensor
 
 
 def main(options: Options) -> None:
@@ -141,15 +141,15 @@ def measure(segmenter: Segmenter, sample: Sample) -> dict[str, dict[str, float]]
         boxes = None
         if segmenter.needs_boxes:
             seed = torch.Generator().manual_seed(int(sample.projection))
-            boxes = boxes_from_masks(view.masks & view.counts)
+            boxes = boxes_from_masks(view.masks & view.valid)
             boxes = jittered_boxes(boxes, BOX_JITTER * max(view.image.shape), seed)
         found = segmenter.hard_masks(view.image[None, None], boxes)[0]
-        dice = soft_dice(view.masks.double(), found.double(), view.counts)
-        shares = (view.masks & view.counts).double().mean(dim=(1, 2)).tolist()
-        measured = list(zip(segmenter.roi_names, dice.tolist(), shares, strict=True))
-        result[condition] = {name: value for name, value, share in measured if share > 0.0}
+        dice = soft_dice(view.masks.double(), found.double(), view.valid)
+        fractions = (view.masks & view.valid).double().mean(dim=(1, 2)).tolist()
+        measured = list(zip(segmenter.roi_names, dice.tolist(), fractions, strict=True))
+        result[condition] = {name: value for name, value, fraction in measured if fraction > 0.0}
         result[condition + LARGE] = {
-            n: value for n, value, share in measured if share > LARGE_SHARE
+            n: value for n, value, fraction in measured if fraction > LARGE_FRACTION
         }
     return result
 
@@ -160,18 +160,18 @@ def views(sample: Sample, roi_names: Sequence[str]) -> Iterator[View]:
     labels = [values[name] for name in roi_names]
     masks, known = true_masks(sample, labels)
     image, field = sample.radiograph.image, sample.radiograph.mask
-    counts = field & known[:, None, None]
-    yield View(image=image, masks=masks, counts=counts)
+    valid = field & known[:, None, None]
+    yield View(image=image, masks=masks, valid=valid)
     yield rendered_view(sample, labels)
     camera = sample.camera
     generator = np.random.default_rng(int(sample.projection))
-    yield View(image=with_tool(image, camera, generator), masks=masks, counts=counts)
+    yield View(image=with_tool(image, camera, generator), masks=masks, valid=valid)
     narrow = torch.from_numpy(exposed_field(FIELD, camera.rows, camera.columns))
     dimmed = (image - narrow.log()).clamp(max=DARKEST)
-    yield View(image=dimmed, masks=masks, counts=counts & (narrow > 0.5))
-    turned = (image.flip(0, 1), masks.flip(1, 2), counts.flip(1, 2))
-    yield View(image=turned[0], masks=turned[1], counts=turned[2])
-    yield View(image=image[field].max() - image, masks=masks, counts=counts)
+    yield View(image=dimmed, masks=masks, valid=valid & (narrow > 0.5))
+    turned = (image.flip(0, 1), masks.flip(1, 2), valid.flip(1, 2))
+    yield View(image=turned[0], masks=turned[1], valid=turned[2])
+    yield View(image=image[field].max() - image, masks=masks, valid=valid)
 
 
 def rendered_view(sample: Sample, labels: Sequence[int]) -> View:
@@ -179,7 +179,7 @@ def rendered_view(sample: Sample, labels: Sequence[int]) -> View:
     rois = [(label,) for label in labels]
     channels = render(sample.volume, sample.camera, sample.camera_from_ct, rois=rois)[0]
     masks = channels[1:] > COVERED_MM
-    return View(image=channels[0], masks=masks, counts=torch.ones_like(masks))
+    return View(image=channels[0], masks=masks, valid=torch.ones_like(masks))
 
 
 def with_tool(image: Tensor, camera: Camera, generator: np.random.Generator) -> Tensor:

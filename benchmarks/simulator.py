@@ -46,7 +46,7 @@ def camera_of(size_px: int) -> Camera:
 
 
 def agreement(name: str, volume: Volume, size_px: int = 384) -> Iterator[str]:
-    """Rows of a table: largest and typical difference as shares of the brightest pixel."""
+    """Rows of a table: largest and typical difference as fractions of the brightest pixel."""
     camera = camera_of(size_px)
     for primary_deg, secondary_deg in ANGLES_DEG:
         view = CArmAngles(

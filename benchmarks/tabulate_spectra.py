@@ -1,4 +1,4 @@
-"""Tabulate X-ray beams for the simulator: what share of the detector signal each energy makes.
+"""Tabulate X-ray beams for the simulator: what fraction of the detector signal each energy makes.
 
 Tungsten spectra by SpekPy (Poludniowski et al., Medical Physics 48, 2021) behind a filter, weighted
 by the energy that 0.6 mm of caesium iodide absorbs (photoelectric, xraydb).  Each keV is shared by
@@ -38,7 +38,7 @@ FloatArray = NDArray[np.float64]
 def detector_signal(
     voltage_kv: float, aluminium_mm: float, copper_mm: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Energies [E] (keV) of a spectrum and the share of the detector signal that each makes [E]."""
+    """Energies [E] (keV) of a spectrum and the fraction of the detector signal that each makes [E]."""
     beam = spekpy.Spek(kvp=voltage_kv, th=ANODE_ANGLE_DEG, dk=0.5)
     beam.multi_filter((("Al", aluminium_mm), ("Cu", copper_mm)))
     energies_kev, fluence = beam.get_spectrum()
@@ -59,16 +59,19 @@ def shared_weights(energies_kev: FloatArray, signal: FloatArray) -> FloatArray:
 def transmission(
     energies_kev: FloatArray, signal: FloatArray, water_cm: float, bone_g: float
 ) -> float:
-    """Share of the signal behind water (cm) and bone (g/cm2)."""
+    """Return the fraction of the signal behind water (cm) and bone (g/cm2)."""
     exponent = water_cm * _attenuation(WATER, energies_kev) + bone_g * _attenuation(
         BONE, energies_kev
     )
     return float(np.sum(signal * np.exp(-exponent)))
 
 
-def _attenuation(shares: dict[str, float], energies_kev: FloatArray) -> FloatArray:
+def _attenuation(fractions: dict[str, float], energies_kev: FloatArray) -> FloatArray:
     return np.asarray(
-        sum(share * xraydb.mu_elam(name, 1000.0 * energies_kev) for name, share in shares.items())
+        sum(
+            fraction * xraydb.mu_elam(name, 1000.0 * energies_kev)
+            for name, fraction in fractions.items()
+        )
     )
 
 
@@ -81,7 +84,11 @@ def main(out: Path = TABLE_FILE) -> None:
     with out.open("w", encoding="utf-8", newline="\n") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["filtration", "tube_voltage_kv", *(f"share_{energy:g}_kev" for energy in ENERGIES_KEV)]
+            [
+                "filtration",
+                "tube_voltage_kv",
+                *(f"fraction_{energy:g}_kev" for energy in ENERGIES_KEV),
+            ]
         )
         for name, (aluminium_mm, copper_mm) in FILTRATIONS.items():
             for voltage_kv in VOLTAGES_KV:

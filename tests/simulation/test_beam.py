@@ -25,7 +25,7 @@ def _mean_kev(tube_voltage_kv: float, filtration: Filtration) -> float:
 
 @pytest.mark.parametrize("filtration", FILTRATIONS)
 @pytest.mark.parametrize("tube_voltage_kv", [60.0, 73.0, 110.0])
-def test_weights_are_shares_and_end_at_the_tube_voltage(
+def test_weights_are_fractions_and_end_at_the_tube_voltage(
     filtration: Filtration, tube_voltage_kv: float
 ) -> None:
     weights = energy_weights(tube_voltage_kv, filtration)

@@ -11,7 +11,7 @@ from wsreg.simulation.detector import digitise, read_out, scatter
 from wsreg.simulation.parameters import XrayParameters
 
 
-def test_scatter_has_the_asked_share_behind_the_patient() -> None:
+def test_scatter_has_the_asked_fraction_behind_the_patient() -> None:
     primary = np.ones((80, 80), dtype=np.float32)
     primary[20:60, 20:60] = np.linspace(0.02, 0.2, 1600, dtype=np.float32).reshape(40, 40)
     added = scatter(primary, 0.4, (10.0, 10.0))

@@ -91,7 +91,7 @@ class Inspect:
 
 
 def _thumbnails(volume: Volume, radiograph: Radiograph) -> dict[str, Tensor]:
-    """Rendered views [H,W] by name, with the X-ray's geometry, or a usual one where it has none."""
+    """Render views [H,W] by name, with the X-ray's geometry, or a usual one where it has none."""
     from wsreg import Camera, render, view_pose
 
     camera = radiograph.camera or Camera(

@@ -120,7 +120,7 @@ class Xray:
 def _save(
     folder: Path, xray: SimulatedXray, camera: Camera, pose: Tensor, labels: Tensor | None
 ) -> list[str]:
-    """Write the image and all that is known of it, whole or not at all; the files' names."""
+    """Write the image and all that is known of it, whole or not at all; return the files' names."""
     from PIL import Image
 
     from wsreg.files.json_files import write_json

@@ -9,7 +9,7 @@ from wsreg.errors import InputError
 
 
 def sha256_of(path: str | Path) -> str:
-    """Hex digest of a file, or of a folder's files whatever their names and order.
+    """Return the hex digest of a file, or of a folder's files whatever their names and order.
 
     Raises:
         InputError: the path is missing, cannot be read, or is an empty folder.

@@ -66,7 +66,7 @@ def open_row_journal(path: Path, setup: Mapping[str, Any]) -> RowJournal:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file, which is shortened to those that end."""
+    """Return the lines of a file, which is shortened to those that end."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

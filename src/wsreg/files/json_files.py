@@ -21,7 +21,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The content of a JSON file.
+    """Read the content of a JSON file.
 
     Raises:
         InputError: for a missing or unreadable file, or invalid JSON.
@@ -40,7 +40,7 @@ def read_json(path: str | Path) -> Any:
 def read_json_object(
     path: str | Path, required: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The fields of a JSON object; every required one is there and none is unknown.
+    """Read the fields of a JSON object; every required one is there and none is unknown.
 
     Raises:
         InputError: for a missing or unreadable file, invalid JSON, missing or unknown fields.

@@ -36,7 +36,7 @@ class Pieces:
     path: Path
 
     def has(self, name: str) -> bool:
-        """Whether a piece is finished."""
+        """Tell whether a piece is finished."""
         return self._file(name).exists()
 
     def save(self, name: str, arrays: Arrays) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan as a file gives it back: tuples are lists, keys are strings.
+    """Return a plan as a file gives it back: tuples are lists, keys are strings.
 
     Raises:
         ValueError: it holds NaN or infinity.
@@ -18,7 +18,10 @@ def plain_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differing_keys(found: object, plan: Mapping[str, Any]) -> tuple[str, ...]:
-    """Sorted keys in which what a file holds is not the plan; ``everything`` if it is no plan."""
+    """Return, sorted, the keys in which what a file holds is not the plan.
+
+    It is ``everything`` if the file holds no plan.
+    """
     if not isinstance(found, dict):
         return ("everything",)
     wanted, absent = plain_plan(plan), object()

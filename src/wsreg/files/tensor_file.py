@@ -35,7 +35,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file, on the CPU, and the note in its header.
+    """Read the tensors of a file, to the CPU, and the note in its header.
 
     Raises:
         InputError: there is none, or it is damaged.

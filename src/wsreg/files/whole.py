@@ -88,5 +88,5 @@ def writing_to(path: str | Path) -> Iterator[None]:
 
 
 def _hidden(name: str) -> str:
-    """A name of its own for each writer: two that write the same file do not meet."""
+    """Return a name of its own for each writer: two that write the same file do not meet."""
     return f".wsreg-{uuid.uuid4().hex[:12]}-{name}"

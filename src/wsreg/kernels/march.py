@@ -50,7 +50,7 @@ PREFETCH_PLANES = 8
 
 @njit(inline="always")
 def _corner_line(source, linear, x, y, f, middle):
-    """(U, V, p, q) of one ray: where it meets plane ``middle`` and its slopes per plane."""
+    """Return (U, V, p, q) of one ray: where it meets plane ``middle`` and its slopes per plane."""
     a_w = linear[2, 0] * x + linear[2, 1] * y + linear[2, 2] * f
     p = (linear[0, 0] * x + linear[0, 1] * y + linear[0, 2] * f) / a_w
     q = (linear[1, 0] * x + linear[1, 1] * y + linear[1, 2] * f) / a_w
@@ -60,7 +60,7 @@ def _corner_line(source, linear, x, y, f, middle):
 
 @njit(inline="always")
 def _mark_occupied(occupied, occupancy, shape, source, linear, xs, ys, f, middle):
-    """For a tile with corners xs, ys (mm on the detector): which blocks of planes hold anything."""
+    """Mark which blocks of planes hold anything for a tile with corners xs, ys (mm, detector)."""
     for block in range(occupied.shape[0]):
         first = block * BLOCK - middle
         last = min(block * BLOCK + BLOCK - 1, shape[2] - 1) - middle
@@ -87,7 +87,7 @@ def _mark_occupied(occupied, occupancy, shape, source, linear, xs, ys, f, middle
 
 @njit(inline="always")
 def _rays_of_row(x, y, f, o, m, middle):
-    """(start u, start v, p, q, 1/a_w) of the rays to detector points x (a vector), y, f.
+    """Return (start u, start v, p, q, 1/a_w) of the rays to detector points x (a vector), y, f.
 
     Where a ray meets the middle plane is o - slope * planes, far source less long way: that
     difference is taken here, in float64, and times a_w, so that it is linear in x and y.
@@ -111,7 +111,7 @@ def _rays_of_row(x, y, f, o, m, middle):
 
 @njit(inline="always")
 def _motion_of_rays(x, y, f, n, s, p, q, inverse, planes):
-    """What moves along one pose parameter, as vectors: (start u, start v, p, q, a_w / a_w).
+    """Return what moves along one pose parameter: vectors (start u, start v, p, q, a_w / a_w).
 
     The last is the relative change of a_w.  ``n`` and ``s`` are the derivatives of the linear part
     and of the source.
@@ -128,7 +128,7 @@ def _motion_of_rays(x, y, f, n, s, p, q, inverse, planes):
 
 
 def tile_count(poses: int, rows: int, columns: int) -> int:
-    """How many tiles of TILE_ROWS x LANES pixels the images of B poses have."""
+    """Return how many tiles of TILE_ROWS x LANES pixels the images of B poses have."""
     return poses * -(-rows // TILE_ROWS) * -(-columns // LANES)
 
 
@@ -139,7 +139,7 @@ def march_image(
     source, linear, source_by_pose, linear_by_pose, clip, detector, rows, columns,
     image, jacobian,
 ):  # fmt: skip
-    """Line integrals (and derivatives) of one grid for B poses, or for a part of their pixels.
+    """Add up line integrals (and derivatives) of one grid for B poses, or part of their pixels.
 
     Args:
         first_tile, last_tile: the tiles to do, of ``tile_count``; others are left as they are, so
@@ -287,7 +287,7 @@ def march_labels(
     source, linear, source_by_pose, linear_by_pose, clip, detector, rows, columns,
     image, jacobian,
 ):  # fmt: skip
-    """Path length (mm) through every label, and derivatives, for B poses: one visit for all labels.
+    """Add up path lengths (mm) through all labels, and derivatives, for B poses in one visit.
 
     Arguments as in ``march_image``, but for: ``labels`` uint16, 0 for background and c+1 for
     channel c, plus MIXED where one of the next voxels along u, v and both is another (most are not,

@@ -84,7 +84,7 @@ def _element_pointer(context: Any, builder: Any, array_type: Any, array: Any, of
 
 @intrinsic
 def splat(typing_context, x):
-    """The same float32 or int32 in every lane."""
+    """Return the same float32 or int32 in every lane."""
     vector, llvm = (_f32x8, _FLOATS) if x == types.float32 else (_i32x8, _INTS)
 
     def emit(_context, builder, _signature, args):
@@ -97,38 +97,38 @@ def splat(typing_context, x):
 
 @intrinsic
 def lane_numbers(typing_context):
-    """0, 1, ... 7 as float32."""
+    """Return 0, 1, ... 7 as float32."""
     ramp = [float(lane) for lane in range(LANES)]
     return _f32x8(), lambda *_: ir.Constant(_FLOATS, ramp)
 
 
 @intrinsic
 def truncate(typing_context, x):
-    """Floats to ints, towards zero."""
+    """Turn floats to ints, towards zero."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.fptosi(args[0], _INTS)
 
 
 @intrinsic
 def to_float(typing_context, x):
-    """Ints to floats."""
+    """Turn ints to floats."""
     return _f32x8(x), lambda _c, builder, _s, args: builder.sitofp(args[0], _FLOATS)
 
 
 @intrinsic
 def low_half(typing_context, x):
-    """The lower 16 bits of each lane."""
+    """Return the lower 16 bits of each lane."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.and_(args[0], _ints(0xFFFF))
 
 
 @intrinsic
 def high_half(typing_context, x):
-    """The upper 16 bits of each lane, unsigned."""
+    """Return the upper 16 bits of each lane, unsigned."""
     return _i32x8(x), lambda _c, builder, _s, args: builder.lshr(args[0], _ints(16))
 
 
 @intrinsic
 def clamp(typing_context, x, low, high):
-    """``x`` limited to [low, high], all vectors of floats; NaN becomes ``low``."""
+    """Limit ``x`` to [low, high], all vectors of floats; NaN becomes ``low``."""
 
     def emit(_context, builder, _signature, args):
         value, low, high = args
@@ -140,7 +140,7 @@ def clamp(typing_context, x, low, high):
 
 @intrinsic
 def keep_between(typing_context, k, end_a, end_b, x):
-    """``x`` where ``k`` lies between the two ends (in either order), else 0."""
+    """Return ``x`` where ``k`` lies between the two ends (in either order), else 0."""
 
     def emit(_context, builder, _signature, args):
         k, a, b, value = args
@@ -156,7 +156,7 @@ def keep_between(typing_context, k, end_a, end_b, x):
 
 @intrinsic
 def square_root(typing_context, x):
-    """Square root of each lane."""
+    """Return the square root of each lane."""
 
     def emit(_context, builder, _signature, args):
         function = cgutils.get_or_insert_function(
@@ -169,7 +169,7 @@ def square_root(typing_context, x):
 
 @intrinsic
 def gather_pairs(typing_context, array, offset, index):
-    """From a uint16 array, elements offset+index and offset+index+1 as one 32-bit lane."""
+    """Read elements offset+index and offset+index+1 of a uint16 array as one 32-bit lane."""
 
     def emit(context, builder, signature, args):
         base = _element_pointer(context, builder, signature.args[0], args[0], args[1])
@@ -187,7 +187,7 @@ def gather_pairs(typing_context, array, offset, index):
 
 @intrinsic
 def any_lane(typing_context, x):
-    """Whether any lane of a vector of ints is not 0."""
+    """Tell whether any lane of a vector of ints is not 0."""
 
     def emit(_context, builder, _signature, args):
         set_lanes = builder.icmp_signed("!=", args[0], _ints(0))
@@ -199,14 +199,14 @@ def any_lane(typing_context, x):
 
 @intrinsic
 def lane(typing_context, x, number):
-    """One lane of a vector, by its number."""
+    """Return one lane of a vector, by its number."""
     element = types.float32 if x is _f32x8 else types.int32
     return element(x, types.int64), lambda _c, builder, _s, args: builder.extract_element(*args)
 
 
 @intrinsic
 def first_lane(typing_context, x):
-    """Lane 0 of a vector of ints."""
+    """Return lane 0 of a vector of ints."""
     return types.int32(x), lambda _c, builder, _s, args: builder.extract_element(args[0], _INT(0))
 
 
@@ -230,7 +230,7 @@ def prefetch(typing_context, array, offset):
 
 @intrinsic
 def load(typing_context, array, offset):
-    """Lanes of a float32 array, starting at element ``offset``."""
+    """Load lanes of a float32 array, starting at element ``offset``."""
 
     def emit(context, builder, signature, args):
         pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])

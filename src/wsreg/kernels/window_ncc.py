@@ -13,7 +13,7 @@ from numba import njit
 
 @njit(inline="always")
 def _window_row(columns, sums, size, stride):
-    """Sums [C,K] over every window of a row, from sums over its columns [C,W]."""
+    """Return sums [C,K] over every window of a row, from sums over its columns [C,W]."""
     for channel in range(sums.shape[0]):
         source, target = columns[channel], sums[channel]
         for k in range(target.shape[0]):
@@ -25,7 +25,7 @@ def _window_row(columns, sums, size, stride):
 
 @njit(inline="always")
 def _column_sums(columns, fixed, moving, slopes, row, height):
-    """Sums [3+3P,W] over the rows of a row of windows: b, ab, bb, then J, bJ, aJ for each P."""
+    """Sum [3+3P,W] over the rows of a row of windows: b, ab, bb, then J, bJ, aJ for each P."""
     parameters, width = slopes.shape[0], fixed.shape[1]
     columns[:] = np.float32(0)
     for y in range(row, row + height):
@@ -95,7 +95,7 @@ def linearize_windows(
         count, fixed_sum, fixed_norm, weight: [K] float32 of every window, row by row: valid pixels,
             sum of the fixed image, norm of its extended vector, and how much the window counts
             (0 to leave it out).
-        floor: share of the global variance in the extended vectors.
+        floor: fraction of the global variance in the extended vectors.
         fixed_deviation: of the fixed image under the mask.
         robust_scale: of the robust function, 0 for none.
         gradient: [P] float64, and ``normal`` [P,P] float64, written.

@@ -61,7 +61,7 @@ def save_checkpoint(folder: Path, card: ModelCard, weights: Mapping[str, Tensor]
 
 
 def read_card(folder: Path) -> ModelCard:
-    """What a checkpoint says of itself.
+    """Read what a checkpoint says of itself.
 
     Raises:
         InputError: there is none, it is a pickle, or its card cannot be read.
@@ -86,7 +86,7 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint.
+    """Read the weights of a checkpoint.
 
     Raises:
         InputError: they cannot be read.

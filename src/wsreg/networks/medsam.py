@@ -50,7 +50,7 @@ class MedSam(nn.Module):
     """Windowed images [B,1,H,W] and boxes [B,R,4] (their pixels) to logits [B,R,H,W]."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """A network of transformers' ``SamConfig`` as plain values, its weights at random."""
+        """Make a network of transformers' ``SamConfig`` as plain values, its weights at random."""
         from transformers import SamConfig, SamModel
 
         super().__init__()
@@ -62,16 +62,19 @@ class MedSam(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which the network can be made again."""
+        """Return plain values from which the network can be made again."""
         return dict(json.loads(self.sam.config.to_json_string()))
 
     @property
     def size_px(self) -> int:
-        """Side of the images that it takes."""
+        """Return the side of the images that it takes."""
         return int(self.sam.config.vision_config.image_size)
 
     def forward(self, images: Tensor, boxes: Tensor) -> Tensor:
-        """Logits; an ROI whose box is NaN is not there.  Images are resampled to SAM's own size."""
+        """Return logits; an ROI whose box is NaN is not there.
+
+        Images are resampled to SAM's own size.
+        """
         size, inner = (images.shape[2], images.shape[3]), (self.size_px, self.size_px)
         absent = boxes.isnan().any(dim=-1)
         everything = torch.tensor([0.0, 0.0, size[1] - 1.0, size[0] - 1.0]).to(boxes)
@@ -85,7 +88,7 @@ class MedSam(nn.Module):
 
 
 def load_medsam(folder: Path) -> MedSam:
-    """MedSAM with the weights in a folder, its image and prompt encoders frozen.
+    """Load a MedSAM with the weights in a folder, its image and prompt encoders frozen.
 
     Only the mask decoder is left to be trained.
 
@@ -117,14 +120,14 @@ def load_medsam(folder: Path) -> MedSam:
 
 
 def scaled_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Boxes [...,4] in an image of (rows, columns) ``old`` resampled to ``new``."""
+    """Take boxes [...,4] in an image of (rows, columns) ``old`` to it resampled to ``new``."""
     rows, columns = new[0] / old[0], new[1] / old[1]
     scale = torch.tensor([columns, rows, columns, rows]).to(boxes)
     return (boxes + 0.5) * scale - 0.5
 
 
 def windowed(image: Tensor) -> Tensor:
-    """Images [B,1,H,W] with the quantiles ``WINDOW`` stretched from 0 to 1; differentiable."""
+    """Stretch the quantiles ``WINDOW`` of images [B,1,H,W] from 0 to 1; differentiable."""
     ends = torch.tensor(WINDOW, dtype=image.dtype, device=image.device)
     values = image.flatten(1)
     values = values[:, :: 1 + values.shape[1] // QUANTILE_PIXELS]

@@ -20,7 +20,9 @@ FAINTEST = 0.1
 
 
 def normalised(image: Tensor) -> Tensor:
-    """[B,2,H,W] two readings of images [B,1,H,W] that exposure does not change; differentiable.
+    """Return [B,2,H,W], two readings of images [B,1,H,W] that exposure does not change.
+
+    They are differentiable.
 
     In the first, the middle of the histogram becomes 0 and the distance of its 10th and 90th
     percentiles 1; the second is the first against its neighbourhood, by mean and deviation, which
@@ -37,7 +39,7 @@ def normalised(image: Tensor) -> Tensor:
 
 
 def _disk(rows: int, columns: int) -> Tensor:
-    """[H,W] bool: the middle of an image."""
+    """Return [H,W] bool: the middle of an image."""
     row = (torch.arange(rows)[:, None] + 0.5) / rows - 0.5
     column = (torch.arange(columns)[None, :] + 0.5) / columns - 0.5
     return row.square() + column.square() <= CENTRE**2

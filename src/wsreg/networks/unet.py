@@ -44,7 +44,7 @@ class UNetConfig:
 
     @property
     def side_factor(self) -> int:
-        """What the sides of images must be multiples of."""
+        """Return what the sides of images must be multiples of."""
         return int(2 ** (len(self.channels) - 1))
 
 
@@ -68,7 +68,7 @@ class UNet(nn.Module):
         self.exit = nn.Conv2d(widths[0], outputs, kernel_size=1)
 
     def forward(self, readings: Tensor) -> Tensor:
-        """[B,C,H,W] scores."""
+        """Return [B,C,H,W] scores."""
         levels = [self.entry(readings)]
         for down, left in zip(self.down, self.left, strict=True):
             levels.append(left(down(levels[-1])))
@@ -80,14 +80,14 @@ class UNet(nn.Module):
 
 
 def roi_probabilities(scores: Tensor, output: Output) -> Tensor:
-    """[B,R,H,W] probability of each region from a network's scores."""
+    """Return [B,R,H,W] probability of each region from a network's scores."""
     if output == "softmax":
         return torch.softmax(scores, dim=1)[:, 1:]
     return torch.sigmoid(scores)
 
 
 def _level(inputs: int, outputs: int) -> nn.Module:
-    """Two 3x3 convolutions.  Batches are normalised, which learns faster than groups do."""
+    """Return two 3x3 convolutions.  Batches are normalised, which learns faster than groups do."""
     from monai.networks.blocks import Convolution
 
     return nn.Sequential(

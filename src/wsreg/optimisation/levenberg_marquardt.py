@@ -54,7 +54,7 @@ class Descents:
 
     @property
     def values(self) -> Tensor:
-        """[B] losses at the answers, infinite where the loss is not defined."""
+        """Return [B] losses at the answers, infinite where the loss is not defined."""
         return self.model.value.nan_to_num(nan=float("inf"))
 
 

@@ -1,7 +1,7 @@
 """How far the regions of interest of a rendering lie from those of an X-ray.
 
 Dice has no gradient where two masks do not overlap; a distance does.  The distance of a region is
-the mean over its projected mass p of the distance to the fixed mask, as a share of the image's
+the mean over its projected mass p of the distance to the fixed mask, as a fraction of the image's
 longer side (a forward Chamfer distance).  It is zero for all mass inside the mask, however small,
 so it leads towards overlap and leaves the rest to Dice.
 """
@@ -14,16 +14,16 @@ from torch import Tensor
 from wsreg.optimisation.quadratic_model import QuadraticModel
 
 FARTHEST = 0.5
-"""Distances are capped here, as a share of the image's longer side: what is farther is lost."""
+"""Distances are capped here, as a fraction of the image's longer side: what is farther is lost."""
 
 LEAST_MASS = 0.02
-"""As a share of the fixed mask: with less mass than this in view a region counts as lost."""
+"""As a fraction of the fixed mask: with less mass than this in view a region counts as lost."""
 
 
 def distance_maps(target: Tensor) -> Tensor:
-    """[R,H,W] distance of every pixel from each fixed mask [R,H,W], at most ``FARTHEST``.
+    """Return [R,H,W] distance of every pixel from each fixed mask [R,H,W], at most ``FARTHEST``.
 
-    As a share of the longer side.  A mask is where its probability is at least one half; from an
+    It is a fraction of the longer side.  A mask is where its probability is at least one half; from an
     empty mask everything is equally far.
     """
     from scipy.ndimage import distance_transform_edt
@@ -38,7 +38,7 @@ def distance_maps(target: Tensor) -> Tensor:
 
 
 def _masses(target: Tensor, probabilities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """(weights [R,H,W] of a unit of mass, mass [...,R] in view with the least of it)."""
+    """Return (weights [R,H,W] of a unit of mass, mass [...,R] in view with the least of it)."""
     weight = mask.to(probabilities).expand_as(target)
     least = LEAST_MASS * (weight * target).sum(dim=(-2, -1)) + torch.finfo(target.dtype).eps
     return weight, (weight * probabilities).sum(dim=(-2, -1)) + least
@@ -47,7 +47,7 @@ def _masses(target: Tensor, probabilities: Tensor, mask: Tensor) -> tuple[Tensor
 def mean_distances(
     target: Tensor, distances: Tensor, probabilities: Tensor, mask: Tensor
 ) -> Tensor:
-    """[...,R] mean distance of the mass of each ROI; differentiable to the probabilities.
+    """Return [...,R] mean distance of each ROI's mass; differentiable to the probabilities.
 
     Args:
         target: [R,H,W] fixed masks, and ``distances`` from :func:`distance_maps` of it.
@@ -62,7 +62,7 @@ def mean_distances(
 def linearize_each_distance(
     target: Tensor, distances: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
 ) -> QuadraticModel:
-    """Gauss-Newton view of half the squared mean distance of each ROI, a batch of [...,R].
+    """Return a Gauss-Newton model of half the squared mean distance of each ROI, a batch [...,R].
 
     Arguments as for :func:`mean_distances`, with the probabilities' jacobian [...,R,H,W,P].
     """

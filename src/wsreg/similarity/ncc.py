@@ -90,11 +90,11 @@ class LocalNcc:
 
     def prepare(self, fixed: Tensor, mask: Tensor) -> PreparedNcc:
         """Prepare a fixed image [H,W] under a mask [H,W]; windows must fit into the image."""
-        share = 1.0 / len(self.windows_px)
+        weight = 1.0 / len(self.windows_px)
         return PreparedNcc(
             terms=tuple(
                 (
-                    share,
+                    weight,
                     prepare_windows(
                         fixed, mask, size, self.windows, max(1, size // STRIDES_PER_WINDOW)
                     ),

@@ -19,12 +19,12 @@ from wsreg.optimisation.quadratic_model import QuadraticModel
 
 
 def present(target: Tensor, mask: Tensor) -> Tensor:
-    """[R] bool: which masks [R,H,W] reach one half where ``mask`` [H,W] or [R,H,W] is true."""
+    """Return [R] bool: which masks [R,H,W] reach a half where ``mask`` [H,W] or [R,H,W] is true."""
     return ((target >= 0.5) & mask.bool()).flatten(-2).any(dim=-1)
 
 
 def soft_dice(target: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
-    """Dice of each ROI; differentiable to the probabilities.
+    """Return the Dice of each ROI; differentiable to the probabilities.
 
     Args:
         target: [R,H,W] fixed masks or probabilities.
@@ -47,7 +47,7 @@ def soft_dice(target: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
 def linearize_each_dice(
     target: Tensor, probabilities: Tensor, jacobian: Tensor, mask: Tensor
 ) -> QuadraticModel:
-    """Gauss-Newton view of 1 - Dice of each ROI, a batch of [...,R].
+    """Return a Gauss-Newton model of 1 - Dice of each ROI, a batch of [...,R].
 
     With d = m - p and n = |m|^2 + |p|^2 the residual is sqrt(2/n) d; its derivative has one part
     from p in d and one from p in n.
