@@ -39,6 +39,8 @@ benchmarks/output/cohort-small.h5: $(VENV)/bench-installed
 bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/renderer.py --write
 	$(BIN)/python benchmarks/registration.py --write
+	$(BIN)/python benchmarks/bias.py --write
+	$(BIN)/python benchmarks/command.py --write
 	$(BIN)/python benchmarks/simulator.py --write
 	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --write

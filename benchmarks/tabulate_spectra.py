@@ -38,7 +38,7 @@ FloatArray = NDArray[np.float64]
 def detector_signal(
     voltage_kv: float, aluminium_mm: float, copper_mm: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Energies [E] (keV) of a spectrum and the fraction of the detector signal that each makes [E]."""
+    """Return energies [E] (keV) of a spectrum and fractions [E] of the detector signal."""
     beam = spekpy.Spek(kvp=voltage_kv, th=ANODE_ANGLE_DEG, dk=0.5)
     beam.multi_filter((("Al", aluminium_mm), ("Cu", copper_mm)))
     energies_kev, fluence = beam.get_spectrum()

@@ -24,7 +24,7 @@ def column(*at: int) -> Tensor:
     return mask
 
 
-def test_distances_are_shares_of_the_longer_side_with_a_cap() -> None:
+def test_distances_are_fractions_of_the_longer_side_with_a_cap() -> None:
     maps = distance_maps(column(10))[0]
     assert maps[3, [10, 11, 14, 0]].tolist() == pytest.approx([0.0, 1 / 40, 4 / 40, 10 / 40])
     assert float(maps[0, 39]) == FARTHEST

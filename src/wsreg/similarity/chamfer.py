@@ -23,8 +23,8 @@ LEAST_MASS = 0.02
 def distance_maps(target: Tensor) -> Tensor:
     """Return [R,H,W] distance of every pixel from each fixed mask [R,H,W], at most ``FARTHEST``.
 
-    It is a fraction of the longer side.  A mask is where its probability is at least one half; from an
-    empty mask everything is equally far.
+    Distances are fractions of the longer side.  A mask is where its probability is at least one
+    half; from an empty mask everything is equally far.
     """
     from scipy.ndimage import distance_transform_edt
 
