@@ -21,5 +21,5 @@ def test_a_table_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fields not in fieldnames"):
         write_csv([{"other": 1.0}], ("name",), path)
     assert path.read_text() == "old"
-    with pytest.raises(InputError, match="cannot be written|cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         write_csv([], ("name",), path / "below a file.csv")
