@@ -4,8 +4,8 @@
     python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
 
 The pose of the pelvis is sought from one start for each X-ray, or with ``--search`` from none, by
-rendering the whole CT or, with ``--bones``, the pelvis alone.  Every trial is appended to a journal under
-``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
+rendering the whole CT or, with ``--bones``, the pelvis alone.  Every trial is appended to a journal
+under ``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
