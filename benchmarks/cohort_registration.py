@@ -3,15 +3,14 @@
     python benchmarks/cohort_registration.py --cohort cohort.h5            # run, then report
     python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
 
-The pose of the pelvis is sought from one start for each X-ray, by rendering the whole CT or, with
-``--bones``, the pelvis alone.  Every trial is appended to a journal under
-``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
+The pose of the pelvis is sought from one start for each X-ray, or with ``--search`` from none, by
+rendering the whole CT or, with ``--bones``, the pelvis alone.  Every trial is appended to a journal
+under ``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +49,7 @@ class Options:
         cohort: file in DeepFluoro's layout.
         distance: how far off the starts are, mean over the landmarks in mm.
         seed: of the starts.
+        search: from no start, by a search around PA.
         bones: render the bones of the pelvis alone.
         only: specimens, by name; all by default.
         limit: at most so many X-rays of each specimen.
@@ -59,6 +59,7 @@ class Options:
     cohort: Path
     distance: float = 20.0
     seed: int = 0
+    search: bool = False
     bones: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
@@ -75,9 +76,9 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
     setup = {
         "method": "wsreg.register",
         "wsreg": __version__,
-        "config": dataclasses.asdict(CONFIG),
+        "config": CONFIG.record(),
         "render_labels": labels(options),
-        "start_distance_mm": options.distance,
+        "start_distance_mm": None if options.search else options.distance,
         "start_seed": options.seed,
         "cohort_sha256": sha256_of(options.cohort),
     }
@@ -87,7 +88,7 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
         return register(
             sample.radiograph,
             sample.volume,
-            init=start,
+            init="search" if options.search else start,
             render_labels=labels(options),
             config=CONFIG,
         )
@@ -111,13 +112,14 @@ def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSumm
     """The tables as markdown."""
     verdicts = summarise_verdicts(trials)
     rendered = "the pelvis alone, hemipelves and sacrum" if options.bones else "the whole CT"
+    starts = "searched around PA, which is" if options.search else "one start each,"
     start_mm = np.nanmedian([trial.start_mtre_3d_mm for trial in trials])
     return "\n\n".join(
         (
-            f"### Registration of `{options.cohort.name}`",
+            f"### Registration of `{options.cohort.name}`{', searched' if options.search else ''}",
             f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.",
-            f"{len(trials)} X-rays, one start each, {start_mm:.1f} mm off (3D, mean over the "
-            f"landmarks); Gauss-Newton on {rendered}.  "
+            f"{len(trials)} X-rays, {starts} {start_mm:.1f} mm off (3D, mean over the "
+            f"landmarks, median); Gauss-Newton on {rendered}.  "
             "Seconds are wall time on a shared machine, with the preparation of the CT for the "
             "first X-ray of a specimen.  A trial without an answer counts as a gross failure and "
             "as infinitely far off in medians, P95 and fractions.",
@@ -144,7 +146,8 @@ def write_csv(groups: Sequence[GroupSummary], path: Path) -> None:
 def main(options: Options) -> None:
     """Run, print, and write where asked."""
     what = "bones" if options.bones else "ct"
-    name = f"{options.cohort.stem}-{what}-{options.distance:g}mm-{options.seed}"
+    start = "search" if options.search else f"{options.distance:g}mm"
+    name = f"{options.cohort.stem}-{what}-{start}-{options.seed}"
     with DeepFluoroFile(options.cohort) as cohort:
         trials = run(cohort, options, OUTPUT / f"{name}.jsonl")
         # A virtual cohort, which says how it was made, uses the same names; its truth is not in
@@ -155,7 +158,8 @@ def main(options: Options) -> None:
     print(text)
     write_csv(groups, OUTPUT / f"{name}.csv")
     if options.write:
-        write_section(f"cohort {options.cohort.stem} {what}", text)
+        searched = " search" if options.search else ""
+        write_section(f"cohort {options.cohort.stem} {what}{searched}", text)
 
 
 if __name__ == "__main__":

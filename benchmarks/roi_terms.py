@@ -12,7 +12,6 @@ is interrupted goes on where it was.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +136,7 @@ def run(
     setup = {
         "method": name,
         "wsreg": __version__,
-        "config": dataclasses.asdict(method.config),
+        "config": method.config.record(),
         "start_distance_mm": distance_mm,
         "start_seed": seed,
         "cohort_sha256": sha256_of(options.cohort),

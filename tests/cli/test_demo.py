@@ -47,7 +47,7 @@ def test_without_network_the_phantom_is_registered_and_can_be_again(
     assert main([*again, "--quiet", "--init", str(out / "true_pose.json")]) == 0
     assert read_pose(out / "again" / "pose.json").shape == (4, 4)
     # Results are there now.
-    assert main(["demo", "--out", str(out), "--sample", "phantom"]) == 2
+    assert main(["demo", "--out", str(out), "--source", "phantom"]) == 2
     assert "--force" in capsys.readouterr().err
 
 

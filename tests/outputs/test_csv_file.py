@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.outputs.csv_file import write_csv
+from wsreg.outputs.csv_file import Row, write_csv
 
 
 def test_cells_by_column_and_absent_ones_empty(tmp_path: Path) -> None:
-    rows = [{"name": "hip, left", "pixels": 12345678}, {"name": "b", "mm": 2.0 / 3.0}]
+    rows: list[Row] = [{"name": "hip, left", "pixels": 12345678}, {"name": "b", "mm": 2.0 / 3.0}]
     write_csv(rows, ("name", "pixels", "mm"), tmp_path / "a.csv")
     text = (tmp_path / "a.csv").read_bytes().decode()
     assert text == 'name,pixels,mm\r\n"hip, left",12345678,\r\nb,,0.666667\r\n'

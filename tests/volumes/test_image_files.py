@@ -85,6 +85,33 @@ def test_nifti_scaling_units_byte_order_and_a_fourth_axis_of_one(tmp_path: Path)
     np.testing.assert_allclose(read.ct_from_voxel, np.diag([1.0, 2.0, 3.0, 1.0]), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "slope", "intercept", "kept"),
+    [
+        (np.int16, 1.0, -1024.0, np.int32),
+        (np.uint16, 1.0, -1024.0, np.int32),
+        (np.uint8, 1.0, -1024.5, np.float32),
+        (np.int16, 0.5, -1024.0, np.float32),
+        (np.int32, 1.0, -1024.0, np.float32),
+    ],
+)
+def test_small_whole_numbers_with_a_whole_intercept_stay_whole(
+    tmp_path: Path, dtype: type[np.integer], slope: float, intercept: float, kept: type[np.number]
+) -> None:
+    ends = np.iinfo(dtype) if np.dtype(dtype).itemsize <= 2 else np.iinfo(np.int16)
+    stored = np.linspace(ends.min, ends.max, 24).astype(dtype).reshape(2, 3, 4)
+    image = nibabel.Nifti1Image(stored, np.eye(4))
+    image.header.set_slope_inter(slope, intercept)
+    nibabel.save(image, tmp_path / "ct.nii")
+    # nibabel writes what the header's scaling would undo: put the stored numbers back
+    raw = bytearray((tmp_path / "ct.nii").read_bytes())
+    raw[352:] = stored.tobytes(order="F")
+    (tmp_path / "ct.nii").write_bytes(raw)
+    read = read_image_file(tmp_path / "ct.nii")
+    assert read.voxels.dtype == kept
+    np.testing.assert_array_equal(read.voxels, (stored * slope + intercept).T)
+
+
 def test_itk_fourth_axis_of_one_is_dropped(tmp_path: Path) -> None:
     voxels = np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4)
     image = SimpleITK.GetImageFromArray(voxels, isVector=False)

@@ -5,6 +5,8 @@ Nothing heavy is imported until a command runs, so that ``wsreg --help`` answers
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tyro.conf.HelptextFromCommentsOff,
         ),
     )
+    # Python looks for garbage before it ends: half a second among torch's modules, for nothing.
+    atexit.register(gc.freeze)
     try:
         return command.run()
     except WsregError as error:

@@ -31,8 +31,12 @@ def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
     return deviation
 
 
+PERFECT_LOSS = 1e-3
+"""A gain is measured against at least this loss: what is below is the rounding of float32."""
+
+
 def remaining_gain(model: QuadraticModel) -> float:
     """Return the fraction of one state's loss that a full Gauss-Newton step still promises."""
     step = torch.linalg.lstsq(model.normal_matrix, model.gradient[:, None]).solution
     promised = 0.5 * float(model.gradient @ step[:, 0])
-    return promised / max(float(model.value), 1e-12)
+    return promised / max(float(model.value), PERFECT_LOSS)
