@@ -48,8 +48,8 @@ class WindowConfig:
     """
 
     floor: float = 1e-4
-    weight_floor: float = 2e-2
-    robust_scale: float = 0.3
+    weight_floor: float = 5e-2
+    robust_scale: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
