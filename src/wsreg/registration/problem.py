@@ -51,7 +51,7 @@ class Problem:
 
     @property
     def volume(self) -> Volume:
-        """The CT as it came."""
+        """Return the CT as it came."""
         return self.ct.volume
 
     def record(self) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method:
 
 
 def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> RoiTarget:
-    """The regions that are made of these labels and of no others."""
+    """Return the regions that are made of these labels and of no others."""
     if rois.moving_segmenter is None:
         return rois.restricted_to(labels)
     groups = [labels_of_region(name, volume) for name in rois.names]

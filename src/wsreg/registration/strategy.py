@@ -95,7 +95,7 @@ def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
 def _solve_gauss_newton(
     problem: Problem, levels: list[Level], clock: Clock, progress: Progress
 ) -> Answer:
-    """From the first states; if a given start ends at nothing alike, from a search around it."""
+    """Descend from the starts, and from a search where a given start ends at nothing alike."""
     settings = problem.settings
     starts = STARTS[problem.init](problem, levels[0])
     clock.lap("start")
@@ -151,7 +151,7 @@ def _coarse_to_fine(
 
 
 def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
-    """The paper's loop at the finest level, from the start or the best state of a search."""
+    """Run the paper's loop at the finest level, from the start or the best state of a search."""
     settings, start, renders = problem.settings, problem.start, 0
     if problem.init == "search":
         start, renders = STARTS["search"](problem, levels[0])[0], settings.search.poses

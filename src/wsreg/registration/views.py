@@ -65,7 +65,7 @@ class LevelView:
 
     @property
     def roi_term(self) -> RenderedRoiTerm | NetworkRoiTerm | None:
-        """The term of the regions of interest, where they take part."""
+        """Return the term of the regions of interest, where they take part."""
         for term in self.terms:
             if isinstance(term, RenderedRoiTerm | NetworkRoiTerm):
                 return term
@@ -73,7 +73,7 @@ class LevelView:
 
     @property
     def reads_image(self) -> bool:
-        """Whether any term needs the rendered image."""
+        """Return whether any term needs the rendered image."""
         return any(term.reads_image for term in self.terms)
 
     def with_terms(self, *terms: Term) -> LevelView:

@@ -38,7 +38,7 @@ def test_good_evidence_passes_with_reasons() -> None:
 
 
 def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
-    evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.75)
+    evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.85)
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "pass"
     assert verdict.reasons[-1] == "The regions of interest have a mean Dice of 0.85."

@@ -20,7 +20,7 @@ from wsreg.registration.verdict.gradient_agreement import gradient_agreement
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of an answer; of several views, the least good one.
+    """What is known of an answer; of several views it is the least good that counts.
 
     Args:
         similarity_start, similarity_end: of the measure at the finest level; 1 is a perfect match.
@@ -51,7 +51,7 @@ class Evidence:
 
     @property
     def mean_roi_dice(self) -> float | None:
-        """Over the regions that took part; None if none did."""
+        """Return the mean Dice over the regions that took part; None if none did."""
         values = (self.roi_dice or {}).values()
         return sum(values) / len(values) if values else None
 
@@ -70,25 +70,25 @@ class Evaluation:
 
     @property
     def loss(self) -> float:
-        """What is minimised."""
+        """Return what is minimised."""
         views = zip(self.level.views, self.projections, strict=True)
         return sum(float(view.loss(seen)[0]) for view, seen in views)
 
     @property
     def similarity(self) -> float:
-        """The measure's similarity, of the view where it is lowest; 1 is a perfect match."""
+        """Return the measure's similarity where it is lowest; 1 is a perfect match."""
         views = zip(self.level.views, self.projections, strict=True)
         return min(float(view.measure.similarity(seen.image)[0]) for view, seen in views)
 
     @property
     def gradient_agreement(self) -> float:
-        """Correlation of image gradients where it is best, of the view where it is lowest."""
+        """Return the agreement of image gradients, of the view where it is lowest."""
         views = zip(self.level.views, self.projections, strict=True)
         return min(gradient_agreement(view.fixed, view.mask, seen.image[0]) for view, seen in views)
 
     @property
     def overlap(self) -> float:
-        """Fraction of the valid image that the CT's projection covers, in the view with least."""
+        """Return the least fraction of a view's valid image that the CT covers."""
         views = zip(self.level.views, self.projections, strict=True)
         return min(
             float((seen.image[0] > 0)[view.mask].float().mean()) if view.mask.any() else 0.0

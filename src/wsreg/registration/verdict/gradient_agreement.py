@@ -41,5 +41,5 @@ def gradient_agreement(fixed: Tensor, mask: Tensor, moving: Tensor) -> float:
 
 
 def _filled(image: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The image with its mean where it is not valid."""
+    """Return the image with its mean where it is not valid."""
     return np.where(valid, image, image[valid].mean() if valid.any() else 0.0)
