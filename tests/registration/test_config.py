@@ -15,6 +15,7 @@ from wsreg.errors import InputError
 from wsreg.registration.config import LEVELS, LevelConfig, PoseScale, RegistrationConfig
 from wsreg.similarity.measure import PreparedMeasure
 from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
+from wsreg.similarity.window_ncc import WindowConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ def test_the_record_is_json_and_says_which_measure_it_was() -> None:
     assert (first["image_px"], first["voxel_mm"]) == (32, 8.0)
     assert first["measure"]["name"] == "local-ncc"
     assert first["measure"]["windows_px"] == [5, 7]
-    assert first["measure"]["windows"]["robust_scale"] == 0.3
+    assert first["measure"]["windows"] == dataclasses.asdict(WindowConfig())
     assert second["measure"]["global_weight"] == 0.25
     assert third["voxel_mm"] is None
     assert third["measure"] == {"name": "difference", "power": 2}

@@ -65,7 +65,7 @@ def _found(
     return register(radiograph, phantom, init=far, rois=rois, config=config)
 
 
-def test_regions_bring_a_far_start_home(
+def test_regions_bring_a_far_start_home_without_a_search(
     found: RegistrationResult,
     radiograph: Radiograph,
     phantom: Volume,
@@ -76,7 +76,7 @@ def test_regions_bring_a_far_start_home(
 ) -> None:
     assert error_mm(phantom, far, truth, camera) > 150.0
     alone = register(radiograph, phantom, init=far, config=config)
-    assert error_mm(phantom, alone.camera_from_ct, truth, camera) > 10.0
+    assert alone.renders > found.renders + config.search.poses // 2
     assert error_mm(phantom, found.camera_from_ct, truth, camera) < 0.5
     assert found.verdict.status == "pass", found.verdict
 
