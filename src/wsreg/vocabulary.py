@@ -20,6 +20,9 @@ DemoSource = Literal["specimen", ExampleName, "phantom"]
 Intensity = Literal["auto", "transmission", "attenuation"]
 """What stored pixel values are: air is bright (transmission) or bone is (attenuation)."""
 
+InitName = Literal["search", "dicom"]
+"""A start that is asked for by name: a search around a view, or the C-arm's angles."""
+
 Method = Literal["gauss-newton", "adam"]
 """Solver of a registration: Levenberg-Marquardt, or the paper's loop."""
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.optimisation.adam import AdamConfig
 from wsreg.registration.config import LEVELS, LevelConfig, PoseScale, RegistrationConfig
+from wsreg.registration.starts.config import SearchConfig
 from wsreg.similarity.measure import PreparedMeasure
 from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
 from wsreg.similarity.window_ncc import WindowConfig
@@ -54,9 +56,20 @@ def test_a_scale_is_in_the_order_of_the_parameters_of_each_body() -> None:
 
 def test_a_level_needs_a_measure() -> None:
     names = "global-ncc, local-ncc, multiscale-ncc"
-    for nothing in (None, "local-ncc"):
-        with pytest.raises(InputError, match=f"measure must be one of {names}, got {nothing!r}"):
+    with pytest.raises(InputError, match=f"a level must have a measure, one of {names}, got None"):
+        LevelConfig(image_px=48, voxel_mm=6.0)
+    for nothing in ("local-ncc", LocalNcc):
+        with pytest.raises(InputError, match=f"a level must have a measure, one of {names}, got"):
             LevelConfig(image_px=48, voxel_mm=6.0, measure=nothing)  # type: ignore[arg-type]
+
+
+def test_numbers_that_leave_nothing_to_do_are_refused() -> None:
+    with pytest.raises(InputError, match="probes must be at least 0, got -1"):
+        RegistrationConfig(probes=-1)
+    with pytest.raises(InputError, match="of a search must be at least 1, got 512, 0, 5 and 2"):
+        SearchConfig(refined=0)
+    with pytest.raises(InputError, match="decay_every at least 1, got 250 and 0"):
+        AdamConfig(decay_every=0)
 
 
 @pytest.mark.parametrize(("image_px", "voxel_mm"), [(1, 2.0), (48, 0.0), (48, math.nan)])

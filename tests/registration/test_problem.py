@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsreg.registration.config import LevelConfig
 from wsreg.registration.problem import Problem, make_levels
-from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.image_term import LeastSquaresImageTerm
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.rendering.prepared import PreparedCt
@@ -107,7 +107,7 @@ def test_regions_that_the_ct_lacks_take_no_part(pair: Problem, coarse: Volume) -
     (level,) = make_levels(none)
     assert level.views[0].roi_term is None
     assert level.views[0].roi_grid is None
-    assert [type(term) for term in level.views[0].terms] == [ImageTerm]
+    assert [type(term) for term in level.views[0].terms] == [LeastSquaresImageTerm]
 
 
 def test_a_network_sees_the_image_of_the_level_and_its_regions_that_show(three: Problem) -> None:

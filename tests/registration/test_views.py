@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.level import Level
 from wsreg.registration.projection import Projection
-from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.image_term import LeastSquaresImageTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.views import View, shrunk
 
@@ -56,7 +57,7 @@ def test_the_longer_side_is_shrunk(
 def test_terms_add_up(pair_level: Level, true_state: Tensor) -> None:
     view = pair_level.views[0]
     image, regions = view.terms
-    assert isinstance(image, ImageTerm)
+    assert isinstance(image, LeastSquaresImageTerm)
     assert isinstance(regions, RenderedRoiTerm)
     assert view.roi_term is regions
     assert view.reads_image
@@ -94,5 +95,5 @@ def test_a_term_without_least_squares_is_never_left_out_in_silence(
     seen = pair_level.project(true_state[None], derivatives=True)[1]
     expected = pair_level.views[1].loss(seen) + seen.image.mean()
     torch.testing.assert_close(view.loss(seen), expected)
-    with pytest.raises(AssertionError, match="no least-squares form"):
+    with pytest.raises(InputError, match="must have a least-squares form, Darkness"):
         view.linearize(seen)

@@ -82,11 +82,18 @@ def test_windows_overlap_by_two_thirds() -> None:
 
 
 def test_bad_settings_are_named() -> None:
-    for windows_px in ((), (7, 1)):
-        with pytest.raises(InputError, match="windows_px must name at least one window of 2"):
-            LocalNcc(windows_px=windows_px)
-        with pytest.raises(InputError, match="windows_px must name at least one window of 2"):
-            MultiscaleNcc(windows_px=windows_px)
+    for windows_px, text in (
+        ((), r"windows_px must be a tuple of at least one size, got \(\)"),
+        (9, "windows_px must be a tuple of at least one size, got 9"),
+        ((7, 1), r"windows_px must be whole numbers of at least 2 pixels, got \(7, 1\)"),
+        ((5.5,), "windows_px must be whole numbers of at least 2 pixels"),
+    ):
+        for measure in (LocalNcc, MultiscaleNcc):
+            with pytest.raises(InputError, match=text):
+                measure(windows_px=windows_px)  # type: ignore[arg-type]
+    for settings in ({"floor": -1.0}, {"robust_scale": float("nan")}):
+        with pytest.raises(InputError, match="must be at least 0 and finite"):
+            WindowConfig(**settings)
     for weight in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="global_weight must be from 0 to 1, got"):
             MultiscaleNcc(global_weight=weight)

@@ -308,10 +308,10 @@ def test_no_moving_image_gains_by_hiding_windows(images: Images) -> None:
     nccs = window_similarities(windows, hidden[None]).reshape(rows, columns)[:, 16:]
     assert float(nccs.mean()) < 0.3
     # All of what they weigh is lost but for what the floor's component has in common.
-    lost = float(weight) * 0.7 / (1 + 0.7 / 0.3)
+    lost = float(weight) * 0.7 / (1 + 0.7 / windows.config.robust_scale)
     assert float(window_loss(windows, hidden[None])) > lost
     apart = 1.0 - window_similarities(windows, torch.cat((images.moving, hidden[None])))
-    by_hand = (windows.weight * apart / (1 + apart / 0.3)).sum(dim=-1)
+    by_hand = (windows.weight * apart / (1 + apart / windows.config.robust_scale)).sum(dim=-1)
     torch.testing.assert_close(
         window_loss(windows, torch.cat((images.moving, hidden[None]))), by_hand
     )

@@ -26,7 +26,7 @@ from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import result_lines
 from wsreg.errors import InputError
 from wsreg.files.names import stem
-from wsreg.vocabulary import Backend, Method
+from wsreg.vocabulary import Backend, InitName, Method
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
@@ -41,9 +41,7 @@ Solve = Callable[[str, "Radiograph"], "RegistrationResult"]
 class Solver:
     """How to search and solve."""
 
-    init: Annotated[Literal["search", "dicom"] | Path, arg(metavar="POSE_JSON|search|dicom")] = (
-        "search"
-    )
+    init: Annotated[InitName | Path, arg(metavar="POSE_JSON|search|dicom")] = "search"
     """Where to start: a pose file, a search around --view, or the X-ray's C-arm angles."""
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
     """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""

@@ -6,7 +6,9 @@ process writes and people read, see :mod:`wsreg.files.journal`.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,13 @@ from wsreg.files.whole import staged_file
 PLAN_FILE = "plan.json"
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+DAMAGE = (
+    OSError, ValueError, EOFError, KeyError, NotImplementedError, SyntaxError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise for files with flipped bits or missing ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +55,7 @@ class Pieces:
             InputError: it cannot be written (the disk is full, say).
         """
         with staged_file(self._file(name)) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **dict(arrays), allow_pickle=False)
+            np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:
         """Read a finished piece.
@@ -58,7 +67,7 @@ class Pieces:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise InputError(
                 f"{file} cannot be read ({error}); delete it to have it made again"
             ) from error

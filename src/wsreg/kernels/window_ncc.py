@@ -151,7 +151,7 @@ def linearize_windows(
             continue
         for p in range(parameters):
             by_mean, by_moving, by_fixed = sums[3 + 3 * p], sums[4 + 3 * p], sums[5 + 3 * p]
-            bend = np.float32(floor * by_deviation[p])
+            by_floor = np.float32(floor * by_deviation[p])
             total = np.float32(0)
             for k in range(across):
                 n = max(count[first + k], np.float32(1))
@@ -161,12 +161,12 @@ def linearize_windows(
                 along_moving = (
                     by_moving[k]
                     - by_mean[k] * sums[0, k] * inverse_n
-                    + n * bend * np.float32(deviation)
+                    + n * by_floor * np.float32(deviation)
                 ) * inverse
                 along_fixed = (
                     by_fixed[k]
                     - by_mean[k] * fixed_sum[first + k] * inverse_n
-                    + n * bend * np.float32(fixed_deviation)
+                    + n * by_floor * np.float32(fixed_deviation)
                 ) / fixed_norm[first + k]
                 total -= (along_fixed - ncc[k] * along_moving) * gains[k]
                 root = np.sqrt(curve[k])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.optimisation.levenberg_marquardt import Move
 
 
@@ -25,6 +26,13 @@ class AdamConfig:
     decay: float = 0.9
     decay_every: int = 25
 
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.decay_every < 1:
+            raise InputError(
+                "steps must be at least 0 and decay_every at least 1, got "
+                f"{self.steps} and {self.decay_every}"
+            )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AdamDescent:
@@ -36,6 +44,7 @@ class AdamDescent:
     iterations: int
 
 
+@torch.enable_grad()
 def minimise_adam(
     loss: Callable[[Tensor], Tensor],
     move: Move,

@@ -58,8 +58,9 @@ class Descents:
         return self.model.value.nan_to_num(nan=float("inf"))
 
 
-NEGLIGIBLE = 1e-12
-"""A gain this small is none, also where the loss itself is zero."""
+NEGLIGIBLE = 1e-9
+"""A gain this small is none, also where the loss itself is zero: losses are of the order of 1, and
+those of float32 images are rounded more coarsely."""
 
 GROW, SHRINK, SMALLEST, LARGEST = 6.0, 0.2, 1e-6, 1e3
 """Damping grows after a step that does not improve and shrinks after one that does as promised."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import torch
 from torch import Tensor
 
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
-from wsreg.registration.problem import Problem
+from wsreg.registration.problem import Problem, labels_of_bodies
+from wsreg.registration.projection import RoiGrid, project
 from wsreg.registration.result import Comparison, RegistrationResult
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
 from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
 from wsreg.registration.verdict.evidence import Evaluation, Evidence, evaluate
 from wsreg.registration.verdict.judge import judge
-from wsreg.rendering.render import render
 
 
 def conclude(
@@ -28,7 +29,7 @@ def conclude(
     if not end.loss < start.loss:
         state = problem.start
         end = evaluate(finest, state, derivatives=True)
-    deviation = _deviation(end)
+    deviation = _deviation(end, problem.views[0].camera_from_rig)
     evidence = _evidence(problem, answer, state, start, end, deviation)
     verdict = judge(evidence, problem.settings.trust)
     comparison = _comparison(problem, finest, state, start, end)
@@ -58,13 +59,14 @@ def conclude(
     )
 
 
-def _deviation(end: Evaluation) -> Tensor:
-    """Return [P] standard deviations at the answer; NaN where the measure has no such model."""
-    model = end.image_model()
+def _deviation(end: Evaluation, camera_from_rig: Tensor) -> Tensor:
+    """Return [P] standard deviations about the first camera's axes; NaN without a model of them."""
+    model, triples = end.image_model(), 2 * len(end.level.bodies)
     if model is None:
-        return torch.full((6 * len(end.level.bodies),), torch.nan, dtype=torch.float64)
-    pixels = [float(view.mask.sum()) for view in end.level.views]
-    return standard_deviation(model, sum(pixels) / len(pixels))
+        return torch.full((3 * triples,), torch.nan, dtype=torch.float64)
+    rig_from_camera = camera_from_rig[:3, :3].T
+    model = model.reparameterised(torch.block_diag(*[rig_from_camera] * triples))
+    return standard_deviation(model, sum(float(view.mask.sum()) for view in end.level.views))
 
 
 def _evidence(
@@ -89,7 +91,7 @@ def _evidence(
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),
         starts=answer.starts,
-        depth_deviation_mm=float(deviation[5]),
+        depth_deviation_mm=float(deviation[5::6].max()),
         remaining_gain=0.0 if model is None else remaining_gain(model),
         overlap=end.overlap,
         masked=max(masked),
@@ -107,20 +109,30 @@ def _comparison(
         mask=view.mask,
         moving_start=start.projections[0].image[0],
         moving_end=end.projections[0].image[0],
-        rois_end=_outlines(problem, finest, view.camera_from_rig @ state),
+        rois_end=_outlines(problem, finest, state),
     )
 
 
-def _outlines(problem: Problem, level: Level, poses: Tensor) -> Tensor:
-    """Return [R,H,W] path lengths of the regions, or else of the labels rendered, if known."""
-    camera, body = level.views[0].camera, level.bodies[0]
-    rois = problem.views[0].rois
-    groups = rois.labels if rois else tuple((one,) for one in problem.bodies[0].labels)
-    known = set(body.volume.volume.label_values)
-    shown = [here for group in groups if (here := [label for label in group if label in known])]
-    if not shown:
-        return torch.zeros((0, camera.rows, camera.columns))
-    lengths = render(
-        body.volume, camera, poses[0], rois=shown, attenuation=False, backend=level.backend
+def _outlines(problem: Problem, level: Level, state: Tensor) -> Tensor:
+    """Return [R,H,W] path lengths of the regions, or else of the labels rendered, if known.
+
+    They are those of the first view, each body at its own pose, on the image's own grid: finer
+    than the one on which regions are compared.
+    """
+    view, rois = level.views[0], problem.views[0].rois
+    everything = [(label,) for body in problem.bodies for label in body.labels]
+    groups = rois.labels if rois else everything
+    labels = labels_of_bodies(groups, problem.bodies, level.bodies)
+    shown = [any(of_body[r] for of_body in labels) for r in range(len(groups))]
+    if not any(shown):
+        return torch.zeros((0, view.camera.rows, view.camera.columns))
+    grid = RoiGrid(
+        camera=view.camera,
+        bodies=level.bodies,
+        labels=tuple(tuple(itertools.compress(of_body, shown)) for of_body in labels),
     )
-    return lengths[0]
+    seen = project(
+        level.bodies, view.camera, view.camera_from_rig, state[None],
+        image=False, rois=grid, backend=level.backend,
+    )  # fmt: skip
+    return seen.roi_lengths_mm[0]

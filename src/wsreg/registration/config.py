@@ -29,7 +29,8 @@ class LevelConfig:
     """One resolution of a registration.
 
     Args:
-        image_px: longer side of the X-ray; an X-ray that is smaller stays as it is.
+        image_px: longer side of the X-ray; one that is smaller stays as it is, but for sides under
+            9 px.
         voxel_mm: of the CT, never finer than the CT is; None for the CT's own grid.
         measure: how the images are compared.
 
@@ -39,7 +40,7 @@ class LevelConfig:
 
     image_px: int
     voxel_mm: float | None
-    measure: Measure
+    measure: Measure = None  # type: ignore[assignment]  # refused below, in a sentence
 
     def __post_init__(self) -> None:
         if not (self.image_px >= 2 and (self.voxel_mm is None or self.voxel_mm > 0)):
@@ -47,9 +48,10 @@ class LevelConfig:
                 f"a level's image_px must be at least 2 and its voxel_mm positive, "
                 f"got {self.image_px} and {self.voxel_mm}"
             )
-        if not callable(getattr(self.measure, "prepare", None)):
+        is_class = isinstance(self.measure, type)
+        if is_class or not callable(getattr(self.measure, "prepare", None)):
             raise InputError(
-                f"a level's measure must be one of {', '.join(MEASURES)}, got {self.measure!r}"
+                f"a level must have a measure, one of {', '.join(MEASURES)}, got {self.measure!r}"
             )
 
     def record(self) -> dict[str, Any]:
@@ -135,6 +137,8 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+        if self.probes < 0:
+            raise InputError(f"probes must be at least 0, got {self.probes}")
         if not self.levels:
             raise InputError("levels must name at least one level, got none")
         for level in self.levels:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
 from wsreg.registration.bodies import Body, LevelBody, level_bodies
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.level import Level
 from wsreg.registration.projection import RoiGrid
-from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.image_term import image_term
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.terms.roi_masks import masks_on_grid
@@ -59,7 +61,7 @@ class Problem:
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
         labels = sorted(label for body in self.bodies for label in body.labels)
         record = {**self.settings.record(), "view": angles, "render_labels": labels}
-        rois = self.views[0].rois
+        rois = next((view.rois for view in self.views if view.rois is not None), None)
         if rois is not None:
             groups = rois.labels or ((),) * len(rois.names)
             record["rois"] = dict(zip(rois.names, map(list, groups), strict=True))
@@ -95,14 +97,18 @@ def _level_view(
 ) -> LevelView:
     small = shrunk(view, config.image_px)
     assert small.camera is not None
-    measure = config.measure.prepare(small.image, small.mask)
+    try:
+        measure = config.measure.prepare(small.image, small.mask)
+    except InputError as error:
+        size = f"{small.camera.rows} x {small.camera.columns} pixels"
+        raise InputError(f"at the level of {size}: {error}") from error
     plain = LevelView(
         camera=small.camera,
         camera_from_rig=view.camera_from_rig,
         fixed=small.image,
         mask=small.mask,
         measure=measure,
-        terms=(ImageTerm(measure=measure),),
+        terms=(image_term(measure),),
     )
     if view.rois is None:
         return plain
@@ -138,10 +144,7 @@ def _with_rendered_rois(
 ) -> LevelView:
     camera = shrunk(view, config.image_px).camera
     assert camera is not None
-    groups = [
-        tuple(_labels_in(group, part, body) for group in rois.labels)
-        for part, body in zip(problem.bodies, bodies, strict=True)
-    ]
+    groups = labels_of_bodies(rois.labels, problem.bodies, bodies)
     known = [any(of_body[r] for of_body in groups) for r in range(len(rois.names))]
     found = masks_on_grid(rois, view.radiograph.mask, (camera.rows, camera.columns), known)
     if found is None:
@@ -158,6 +161,16 @@ def _with_rendered_rois(
         labels=tuple(tuple(of_body[r] for r in chosen) for of_body in groups),
     )
     return dataclasses.replace(plain, terms=(*plain.terms, term), roi_grid=grid)
+
+
+def labels_of_bodies(
+    groups: Sequence[tuple[int, ...]], parts: Sequence[Body], bodies: Sequence[LevelBody]
+) -> list[tuple[tuple[int, ...], ...]]:
+    """Return, for each body, the labels of each group that belong to it and are there."""
+    return [
+        tuple(_labels_in(group, part, body) for group in groups)
+        for part, body in zip(parts, bodies, strict=True)
+    ]
 
 
 def _labels_in(group: tuple[int, ...], part: Body, body: LevelBody) -> tuple[int, ...]:

@@ -75,6 +75,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     backend = resolve_backend(settings.backend)
     ct = _prepared(volume, prepared)
     camera = _camera_of(radiograph, camera)
+    _check_finite(radiograph)
     labels = tuple(sorted(set(render_labels)))
     if rois is not None:
         _check_rois(rois, radiograph, ct.volume, settings.method)
@@ -82,7 +83,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             rois = _moving_with(labels, rois, ct.volume)
     start, kind = _start_pose(radiograph, ct.volume, camera, init, view)
     identity = torch.eye(4, dtype=torch.float64)
-    pivot = ct.volume.centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
+    pivot = _pivot(ct.volume, pivot_mm)
     problem = Problem(
         views=(View(radiograph=radiograph, camera=camera, camera_from_rig=identity, rois=rois),),
         bodies=(Body(name=WHOLE, labels=labels, pivot_mm=pivot),),
@@ -111,12 +112,27 @@ def registered(problem: Problem, progress: Progress) -> RegistrationResult:
 
 
 def _prepared(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
-    if isinstance(volume, PreparedCt):
-        return volume
+    held = volume if isinstance(volume, PreparedCt) else PreparedCt(volume=volume)
     if prepared is None:
-        return PreparedCt(volume=volume)
-    check_prepared(prepared, volume)
+        return held
+    check_prepared(prepared, held.volume)
     return prepared
+
+
+def _check_finite(radiograph: Radiograph) -> None:
+    if not bool(torch.isfinite(radiograph.image[radiograph.mask]).all()):
+        raise InputError(
+            f"radiograph {radiograph.name} must be finite where its mask is true, "
+            "it holds NaN or infinity"
+        )
+
+
+def _pivot(volume: Volume, pivot_mm: Tensor | None) -> Tensor:
+    if pivot_mm is None:
+        return volume.centre_mm
+    if pivot_mm.shape != (3,) or not bool(torch.isfinite(pivot_mm).all()):
+        raise InputError(f"pivot_mm must be three finite numbers, got {pivot_mm.tolist()}")
+    return pivot_mm.to(torch.float64)
 
 
 def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method: Method) -> None:

@@ -16,6 +16,7 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct
+from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.evidence import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
 
@@ -81,9 +82,13 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
 
 
 def _least_coarse_loss(problem: Problem) -> float:
+    """Return the lowest loss that starts reach, or have, where the terms are no least squares."""
     level = make_levels(problem, 1)[0]
     starts = STARTS[problem.init](problem, level)[:POLARITY_STARTS]
-    return float(_descents(problem, level, starts).values.min())
+    if all(isinstance(term, LeastSquaresTerm) for view in level.views for term in view.terms):
+        return float(_descents(problem, level, starts).values.min())
+    with torch.no_grad():
+        return float(level.loss(starts).min())
 
 
 def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
@@ -136,7 +141,7 @@ def _coarse_to_fine(
         starts, losses = descents.states[order], descents.values[order]
         if number < len(levels) - 1:
             count = search.kept if number + 2 < len(levels) else search.finished
-            promising = starts[losses <= PRUNE_RATIO * losses[0]]
+            promising = starts[losses <= PRUNE_RATIO * losses[0]]  # losses are at least 0
             voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
             starts = distinct(promising, count, 2.0 * voxel_mm, points)
         clock.lap(f"level_{number + 1}")
@@ -152,10 +157,10 @@ def _coarse_to_fine(
 
 def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
     """Run the paper's loop at the finest level, from the start or the best state of a search."""
-    settings, start, renders = problem.settings, problem.start, 0
-    if problem.init == "search":
-        start, renders = STARTS["search"](problem, levels[0])[0], settings.search.poses
-        clock.lap("start")
+    settings = problem.settings
+    start = STARTS[problem.init](problem, levels[0])[0]
+    renders = settings.search.poses if problem.init == "search" else 0
+    clock.lap("start")
 
     def report(done: int, total: int) -> None:
         progress("register", done, total)

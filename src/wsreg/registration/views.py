@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.radiographs.radiograph import Radiograph
@@ -86,15 +87,19 @@ class LevelView:
 
     def linearize(self, projection: Projection) -> QuadraticModel:
         """Return the model of the sum of the terms, all of which must be least squares."""
-        models = [
-            term.linearize(projection) for term in self.terms if isinstance(term, LeastSquaresTerm)
-        ]
-        assert len(models) == len(self.terms), "a term has no least-squares form"
+        models = []
+        for term in self.terms:
+            if not isinstance(term, LeastSquaresTerm):
+                raise InputError(f"terms must have a least-squares form, {term} has none")
+            models.append(term.linearize(projection))
         return functools.reduce(operator.add, models)
 
 
 def shrunk(view: View, longer_side_px: int) -> Radiograph:
-    """Return the radiograph with its longer side at so many pixels, or as it is if smaller."""
+    """Return the radiograph with its longer side at so many pixels, or as it is if smaller.
+
+    No side is under ``SMALLEST_SIDE_PX``.
+    """
     camera = view.camera
     scale = min(1.0, longer_side_px / max(camera.rows, camera.columns))
     rows = max(SMALLEST_SIDE_PX, round(camera.rows * scale))

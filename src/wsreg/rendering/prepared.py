@@ -5,9 +5,11 @@ All of it is made when it is first asked for, once, and lives as long as the vol
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +30,9 @@ VOXEL_SIZES_MM = (6.0, 3.0, None)
 OWN_GRID_MM, AVERAGED_MM = 0.4, 0.8
 """A CT with voxels finer than the first is averaged to the second: X-rays tell no more of it."""
 
+MOST_LABEL_GRIDS = 12
+"""Groups of labels differ from X-ray to X-ray; the layouts of so many are kept for each volume."""
+
 T = TypeVar("T")
 
 
@@ -39,6 +44,7 @@ class _Made:
 
     def __init__(self) -> None:
         self.values: dict[Hashable, Any] = {}
+        self.recent: OrderedDict[Hashable, Any] = OrderedDict()
         self.lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -48,6 +54,15 @@ class _Made:
                 if key not in self.values:
                     self.values[key] = make()
         value: T = self.values[key]
+        return value
+
+    def get_recent(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of a key as :meth:`get` does, of which only the latest are kept."""
+        with self.lock:
+            value: T = self.recent.pop(key) if key in self.recent else make()
+            self.recent[key] = value
+            if len(self.recent) > MOST_LABEL_GRIDS:
+                self.recent.popitem(last=False)
         return value
 
 
@@ -86,6 +101,10 @@ class PreparedVolume:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_made", _made_of(self.volume))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Hand on the volume alone: another process prepares what it needs."""
+        return functools.partial(PreparedVolume, volume=self.volume), ()
+
     def attenuation_grid(self, axes: PlaneAxes) -> PlaneGrid:
         """Return the attenuation (1/mm), laid out for rays along ``axes.w``."""
         return self._made.get(axes, lambda: attenuation_grid(self.volume, axes))
@@ -95,7 +114,7 @@ class PreparedVolume:
         labels = self.volume.labels
         if labels is None:
             raise InputError("rois must be labels of the volume, it has none")
-        return self._made.get((axes, rois), lambda: label_grid(labels.numpy(), rois, axes))
+        return self._made.get_recent((axes, rois), lambda: label_grid(labels.numpy(), rois, axes))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,6 +130,10 @@ class PreparedCt:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_made", _made_of(self.volume))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Hand on the volume alone: another process prepares what it needs."""
+        return functools.partial(PreparedCt, volume=self.volume), ()
 
     def levels(
         self, voxel_sizes_mm: Sequence[float | None], labels: tuple[int, ...] = ()

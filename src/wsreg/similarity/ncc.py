@@ -72,7 +72,7 @@ class LocalNcc:
         windows: how they are compared.
 
     Raises:
-        InputError: no window, or one under 2 pixels.
+        InputError: no window, or one that is not a whole number of at least 2 pixels.
     """
 
     name: ClassVar[str] = "local-ncc"
@@ -82,11 +82,11 @@ class LocalNcc:
     windows: WindowConfig = field(default_factory=WindowConfig)
 
     def __post_init__(self) -> None:
-        if not self.windows_px or min(self.windows_px) < 2:
-            raise InputError(
-                f"windows_px must name at least one window of 2 or more pixels, "
-                f"got {self.windows_px}"
-            )
+        sizes = self.windows_px
+        if not isinstance(sizes, tuple) or not sizes:
+            raise InputError(f"windows_px must be a tuple of at least one size, got {sizes!r}")
+        if not all(isinstance(size, int) and size >= 2 for size in sizes):
+            raise InputError(f"windows_px must be whole numbers of at least 2 pixels, got {sizes}")
 
     def prepare(self, fixed: Tensor, mask: Tensor) -> PreparedNcc:
         """Prepare a fixed image [H,W] under a mask [H,W]; windows must fit into the image."""

@@ -19,6 +19,7 @@ One window of the image's size gives the global NCC, without floor, weight or ro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +46,22 @@ class WindowConfig:
         floor: f, as a fraction of each image's variance.
         weight_floor: g, as a fraction of the fixed image's variance.
         robust_scale: r; 0 for none.
+
+    Raises:
+        InputError: a setting that is negative or not finite.
     """
 
     floor: float = 1e-4
     weight_floor: float = 5e-2
     robust_scale: float = 0.15
+
+    def __post_init__(self) -> None:
+        settings = (self.floor, self.weight_floor, self.robust_scale)
+        if not all(math.isfinite(value) and value >= 0 for value in settings):
+            raise InputError(
+                "floor, weight_floor and robust_scale of windows must be at least 0 and finite, "
+                f"got {settings}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,15 +168,15 @@ def window_loss(windows: Windows, moving: Tensor) -> Tensor:
         windows: the prepared fixed image.
         moving: [B,H,W].
     """
-    if _by_kernel(moving) and not (torch.is_grad_enabled() and moving.requires_grad):
+    if _by_kernel(windows, moving) and not (torch.is_grad_enabled() and moving.requires_grad):
         return _kernel_values(windows, moving)[0]
     loss, _ = _robust(windows, 1.0 - window_similarities(windows, moving))
-    return (windows.weight * loss).sum(dim=-1)
+    return (windows.weight * loss).sum(dim=-1).clamp_min(0)
 
 
 def window_similarity(windows: Windows, moving: Tensor) -> Tensor:
     """Return [B] the weighted mean NCC over windows, which is 1 for a perfect match."""
-    if _by_kernel(moving):
+    if _by_kernel(windows, moving):
         return _kernel_values(windows, moving.detach())[1]
     return (windows.weight * window_similarities(windows, moving)).sum(dim=-1)
 
@@ -176,7 +188,7 @@ def linearize_window_loss(windows: Windows, moving: Tensor, jacobian: Tensor) ->
         windows: the prepared fixed image.
         moving: [B,H,W], with ``jacobian`` [B,H,W,P].
     """
-    if not _by_kernel(moving):
+    if not _by_kernel(windows, moving):
         return linearize_window_loss_reference(windows, moving, jacobian)
     slopes = jacobian.movedim(-1, -3).contiguous().numpy()
     parameters = jacobian.shape[-1]
@@ -190,8 +202,9 @@ def linearize_window_loss(windows: Windows, moving: Tensor, jacobian: Tensor) ->
     )
 
 
-def _by_kernel(moving: Tensor) -> bool:
-    return moving.device.type == "cpu" and moving.dtype == torch.float32
+def _by_kernel(windows: Windows, moving: Tensor) -> bool:
+    both = (windows.fixed, moving)
+    return all(t.device.type == "cpu" and t.dtype == torch.float32 for t in both)
 
 
 def _kernel_values(windows: Windows, moving: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,6 +237,7 @@ def _run_kernel(
             )  # fmt: skip
 
     run_ranges(work, len(moving), smallest=1)
+    values[0][values[0] < 0] = 0.0  # rounding, of a perfect match; NaN stays
     return values
 
 
@@ -260,7 +274,7 @@ def linearize_window_loss_reference(
     of_floor = floor * (weight * n).sum(dim=-1)[..., None]
     normal += of_floor * by_deviation[..., :, None] * by_deviation[..., None, :]
     return QuadraticModel(
-        value=(windows.weight * loss).sum(dim=-1).double(),
+        value=(windows.weight * loss).sum(dim=-1).clamp_min(0).double(),
         gradient=gradient.double(),
         normal_matrix=_positive(normal.double()),
     )
@@ -316,6 +330,8 @@ def _spread_over_pixels(weight: Tensor, windows: Windows) -> Tensor:
     rows = (height - windows.size[0]) // windows.stride + 1
     columns = (width - windows.size[1]) // windows.stride + 1
     block = weight.reshape(*weight.shape[:-1], rows, columns)
+    if windows.size == (height, width):
+        return block.expand(*weight.shape[:-1], height, width)
     spread = weight.new_zeros((*weight.shape[:-1], height, width))
     step = windows.stride
     for row in range(windows.size[0]):

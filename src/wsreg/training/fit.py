@@ -123,7 +123,7 @@ def fit(
             save_checkpoint(folder, card, network.state_dict())
             append_log(folder, step + 1, metrics)
             save_state(folder, network, optimiser, plan, step + 1)
-        if time.monotonic() > stop:
+        if fabric.broadcast(time.monotonic() > stop):  # of one clock, lest some go on alone
             break
     return card
 

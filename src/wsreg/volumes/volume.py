@@ -40,6 +40,8 @@ class Volume:
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:
             raise InputError(f"volume hu must be [D,H,W] and not empty, got {list(self.hu.shape)}")
+        if self.hu.is_floating_point() and not bool(torch.isfinite(self.hu).all()):
+            raise InputError("volume hu must be finite, it holds NaN or infinity")
         affine = torch.as_tensor(self.ct_from_voxel, dtype=torch.float64)
         if affine.shape != (4, 4) or not bool(torch.isfinite(affine).all()):
             raise InputError("volume ct_from_voxel must be a finite 4x4 matrix")

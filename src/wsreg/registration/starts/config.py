@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsreg.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
@@ -16,6 +18,9 @@ class SearchConfig:
         refined: how many of them are refined at the coarsest level.
         kept: how many different ones are refined at the next level.
         finished: how many go on to the finest.
+
+    Raises:
+        InputError: a number under 1.
     """
 
     rotation_deg: float = 20.0
@@ -25,3 +30,10 @@ class SearchConfig:
     refined: int = 24
     kept: int = 5
     finished: int = 2
+
+    def __post_init__(self) -> None:
+        if min(self.poses, self.refined, self.kept, self.finished) < 1:
+            raise InputError(
+                "poses, refined, kept and finished of a search must be at least 1, got "
+                f"{self.poses}, {self.refined}, {self.kept} and {self.finished}"
+            )

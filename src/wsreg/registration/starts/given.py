@@ -25,7 +25,7 @@ def given(problem: Problem, level: Level) -> Tensor:
     """
     probes = _with_probes(problem, problem.start)
     nearest = brought_near(problem, level, probes)
-    if nearest is probes:
+    if nearest is None:
         return probes
     return torch.cat((problem.start[None], _with_probes(problem, nearest[0])))
 

@@ -9,15 +9,15 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 
 
-def brought_near(problem: Problem, level: Level, states: Tensor) -> Tensor:
+def brought_near(problem: Problem, level: Level, states: Tensor) -> Tensor | None:
     """Return the states [N,K,4,4] after descents on rendered regions alone, best first.
 
-    They stay as they are where no rendered region takes part.
+    It is None where no rendered region takes part.
     """
     settings = problem.settings
     regions = level.with_rois_alone(settings.roi_approach)
     if regions is None:
-        return states
+        return None
     longest = settings.longest_step.vector(len(problem.bodies))
     descents = minimise(regions.linearize, regions.move, states, longest, settings.descent)
     return descents.states[descents.values.argsort()]

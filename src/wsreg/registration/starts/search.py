@@ -27,14 +27,14 @@ def search(problem: Problem, level: Level) -> Tensor:
     )
     pivot_mm, seed = problem.bodies[0].pivot_mm, problem.settings.seed
     tried = spread_around(problem.start, pivot_mm, reach.vector(1), config.poses, seed)
-    best = rank(level, tried)[0][: config.refined]
-    return brought_near(problem, level, best)
+    best = ranked(level, tried)[: config.refined]
+    nearest = brought_near(problem, level, best)
+    return best if nearest is None else nearest
 
 
-def rank(level: Level, states: Tensor, batch: int = 64) -> tuple[Tensor, Tensor]:
-    """Return states [B,K,4,4] from the lowest loss to the highest, and their losses [B]."""
+def ranked(level: Level, states: Tensor, batch: int = 64) -> Tensor:
+    """Return states [B,K,4,4] from the lowest loss to the highest."""
     with torch.no_grad():
         losses = torch.cat([level.loss(some) for some in torch.split(states, batch)])
     losses = losses.double().nan_to_num(nan=float("inf"))
-    order = losses.argsort()
-    return states[order], losses[order]
+    return states[losses.argsort()]

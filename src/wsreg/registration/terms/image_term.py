@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from wsreg.errors import InputError
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration.projection import Projection
 from wsreg.similarity.measure import LeastSquaresMeasure, PreparedMeasure
@@ -25,14 +24,20 @@ class ImageTerm:
         """Return [B] losses of the measure."""
         return self.measure.loss(projection.image)
 
-    def linearize(self, projection: Projection) -> QuadraticModel:
-        """Return the model of the measure's loss.
 
-        Raises:
-            InputError: the measure has no least-squares form.
-        """
-        if not isinstance(self.measure, LeastSquaresMeasure):
-            raise InputError(
-                f"measure must have a least-squares form, {type(self.measure).__name__} has none"
-            )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeastSquaresImageTerm(ImageTerm):
+    """The same, of a measure that Gauss-Newton takes."""
+
+    measure: LeastSquaresMeasure
+
+    def linearize(self, projection: Projection) -> QuadraticModel:
+        """Return the model of the measure's loss."""
         return self.measure.linearize(projection.image, projection.image_jacobian)
+
+
+def image_term(measure: PreparedMeasure) -> ImageTerm:
+    """Return the term of a prepared measure, with a model if the measure has one."""
+    if isinstance(measure, LeastSquaresMeasure):
+        return LeastSquaresImageTerm(measure=measure)
+    return ImageTerm(measure=measure)

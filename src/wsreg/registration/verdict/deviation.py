@@ -19,8 +19,8 @@ def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
     (2 loss / N) normal_matrix^-1.
 
     Args:
-        model: at the answer, of one image's loss.
-        valid_pixels: of that image.
+        model: at the answer, of an image's loss, or of the mean over several images.
+        valid_pixels: of all of these images together.
     """
     independent = max(valid_pixels / PIXELS_PER_RESIDUAL - model.gradient.shape[-1], 1.0)
     scale = model.normal_matrix.diagonal().clamp_min(1e-30).sqrt()

@@ -6,6 +6,7 @@ import functools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration.level import Level
 from wsreg.registration.projection import Projection
-from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.terms.image_term import image_term
 from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.gradient_agreement import gradient_agreement
 
@@ -68,19 +69,19 @@ class Evaluation:
     level: Level
     projections: tuple[Projection, ...]
 
-    @property
+    @cached_property
     def loss(self) -> float:
         """Return what is minimised."""
         views = zip(self.level.views, self.projections, strict=True)
         return sum(float(view.loss(seen)[0]) for view, seen in views)
 
-    @property
+    @cached_property
     def similarity(self) -> float:
         """Return the measure's similarity where it is lowest; 1 is a perfect match."""
         views = zip(self.level.views, self.projections, strict=True)
         return min(float(view.measure.similarity(seen.image)[0]) for view, seen in views)
 
-    @property
+    @cached_property
     def gradient_agreement(self) -> float:
         """Return the agreement of image gradients, of the view where it is lowest."""
         views = zip(self.level.views, self.projections, strict=True)
@@ -96,20 +97,23 @@ class Evaluation:
         )
 
     def roi_dice(self) -> dict[str, float]:
-        """Return the Dice of each region that takes part, by name, of the first view with any."""
+        """Return the Dice of each region that takes part, by name; the lowest of several views."""
+        lowest: dict[str, float] = {}
         for view, seen in zip(self.level.views, self.projections, strict=True):
             if view.roi_term is not None:
                 values = view.roi_term.dice(seen)[0].tolist()
-                return dict(zip(view.roi_term.regions.names, values, strict=True))
-        return {}
+                for name, dice in zip(view.roi_term.regions.names, values, strict=True):
+                    lowest[name] = min(dice, lowest.get(name, dice))
+        return lowest
 
     def image_model(self) -> QuadraticModel | None:
-        """Return the model of the images alone, a mean over views; None without such a form.
+        """Return the model of the images alone, a mean over views.
 
-        The projections must have derivatives.
+        It is None where a view's measure has no such form.  The projections must have derivatives.
         """
-        terms = [ImageTerm(measure=view.measure) for view in self.level.views]
-        return _mean_model([[term] for term in terms], self.projections)
+        terms = [image_term(view.measure) for view in self.level.views]
+        found = [[term] for term in terms if isinstance(term, LeastSquaresTerm)]
+        return _mean_model(found, self.projections) if len(found) == len(terms) else None
 
     def model(self) -> QuadraticModel | None:
         """Return the model of all least-squares terms, a mean over views; None if there is none."""

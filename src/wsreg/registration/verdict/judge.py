@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
 from wsreg.registration.verdict.evidence import Evidence
@@ -23,7 +25,8 @@ def _beyond(
     value: float, limits: tuple[float, float], text: str, *, lowest: bool
 ) -> list[tuple[VerdictStatus, str]]:
     """Return the finding, if a value is beyond its limits (check, fail)."""
-    beyond = [(value < limit) if lowest else (value > limit) for limit in limits]
+    # What is not a number is beyond every limit.
+    beyond = [not value >= limit if lowest else not value <= limit for limit in limits]
     if not any(beyond):
         return []
     return [("fail" if beyond[1] else "check", text)]
@@ -36,13 +39,18 @@ def _of_numbers(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, s
                  f"The CT covers only {e.overlap:.0%} of the image.", lowest=True),
         *_beyond(e.masked, config.masked,
                  f"{e.masked:.0%} of the image is masked.", lowest=False),
-        *_beyond(e.depth_deviation_mm, config.depth_deviation_mm,
-                 f"The depth is known only to {e.depth_deviation_mm:.1f} mm (one sigma).",
-                 lowest=False),
+        *_of_depth(e.depth_deviation_mm, config),
         *_beyond(e.disagreement_mm, config.disagreement_mm,
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
                  f"{e.disagreement_mm:.1f} mm away.", lowest=False),
     ]  # fmt: skip
+
+
+def _of_depth(deviation_mm: float, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+    if math.isnan(deviation_mm):
+        return [("check", "How well the depth is known cannot be told with this measure.")]
+    text = f"The depth is known only to {deviation_mm:.1f} mm (one sigma)."
+    return _beyond(deviation_mm, config.depth_deviation_mm, text, lowest=False)
 
 
 def _of_likeness(
