@@ -56,3 +56,23 @@ def test_a_damaged_piece_is_named(tmp_path: Path) -> None:
         parts.load("a")
     with pytest.raises(InputError, match=r"b\.npz cannot be read"):
         parts.load("b")
+
+
+def test_flipped_bits_and_missing_ends_are_said_in_a_sentence(tmp_path: Path) -> None:
+    pieces = open_pieces(tmp_path / "pieces", {})
+    pieces.save("one", {"values": np.arange(40)})
+    (file,) = (tmp_path / "pieces").glob("*.npz")
+    whole = file.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for trial in range(150):
+        damaged = bytearray(whole[: generator.integers(len(whole))] if trial % 3 == 0 else whole)
+        for at in generator.integers(max(len(damaged), 1), size=3 * bool(damaged)):
+            damaged[at] ^= 1 << int(generator.integers(8))
+        file.write_bytes(damaged)
+        try:
+            pieces.load("one")
+        except InputError as error:
+            assert "cannot be read" in str(error)  # noqa: PT017
+            refused += 1
+    assert refused > 100

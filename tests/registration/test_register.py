@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 import torch
@@ -295,3 +296,70 @@ def test_what_cannot_be_is_refused(
         match=r"^at the level of 28 x 32 pixels: window size must be from 2 to 28",
     ):
         register(radiograph, phantom, init=truth, config=dataclasses.replace(quick, levels=(wide,)))
+
+
+def test_a_perfect_match_is_no_trouble(phantom: Volume, camera: Camera, truth: Tensor) -> None:
+    """Rounding makes an NCC of 1.0000001: no loss is negative, and no state is pruned for it."""
+    level = LevelConfig(image_px=128, voxel_mm=None, measure=MultiscaleNcc(windows_px=(5,)))
+    config = RegistrationConfig(levels=(level, level), probes=1)
+    for turn in (0.0, 0.05, 0.1):
+        pose = perturb(truth, step(turn, 0.0, -turn, 5.0 * turn, 0.0, 0.0), phantom.centre_mm)
+        image = render(phantom, camera, pose)[0, 0]
+        perfect = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
+        found = register(perfect, phantom, camera, pose, config=config)
+        torch.testing.assert_close(found.camera_from_ct, pose, atol=1e-3, rtol=0)
+        assert found.similarity_end == pytest.approx(1.0, abs=1e-5)
+        assert found.verdict.status == "pass", found.verdict
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeanDifference:
+    """A measure as a file of its own would hold it: a loss, no least-squares form."""
+
+    name: ClassVar[str] = "mean-difference"
+    least_squares: ClassVar[bool] = False
+
+    def prepare(self, fixed: Tensor, mask: Tensor) -> PreparedDifference:
+        return PreparedDifference(fixed)
+
+
+class PreparedDifference:
+    def __init__(self, fixed: Tensor) -> None:
+        self.fixed = fixed
+
+    def loss(self, moving: Tensor) -> Tensor:
+        return (moving - self.fixed).abs().mean(dim=(-2, -1))
+
+    def similarity(self, moving: Tensor) -> Tensor:
+        return 1.0 - self.loss(moving)
+
+
+def test_adam_takes_a_measure_without_least_squares(
+    radiograph: Radiograph, phantom: Volume, camera: Camera, truth: Tensor, start: Tensor
+) -> None:
+    level = LevelConfig(image_px=48, voxel_mm=8.0, measure=MeanDifference())
+    config = RegistrationConfig(method="adam", levels=(level,), adam=AdamConfig(steps=60))
+    with torch.no_grad():  # whoever calls may have switched gradients off
+        found = register(radiograph, phantom, camera, start, config=config)
+    before, after = (errors_mm(phantom, p, truth, camera)[0] for p in (start, found.camera_from_ct))
+    assert after < 0.5 * before
+    assert bool(found.standard_deviation.isnan().all())
+    assert found.verdict.status != "pass"
+    inverted = dataclasses.replace(
+        radiograph, image=-radiograph.image, opposite_polarity=radiograph.image
+    )
+    settled = register(inverted, phantom, camera, start, config=config)
+    assert settled.config["polarity"] == "opposite, which fits the CT better"
+
+
+def test_what_is_not_finite_is_refused(
+    radiograph: Radiograph, phantom: Volume, camera: Camera, truth: Tensor
+) -> None:
+    image = radiograph.image.clone()
+    image[3, 4] = torch.nan
+    with pytest.raises(InputError, match="must be finite where its mask is true"):
+        register(dataclasses.replace(radiograph, image=image), phantom, camera, truth)
+    with pytest.raises(InputError, match="pivot_mm must be three finite numbers"):
+        register(radiograph, phantom, camera, truth, pivot_mm=torch.zeros(2))
+    with pytest.raises(InputError, match="volume hu must be finite"):
+        dataclasses.replace(phantom, hu=torch.full(phantom.hu.shape, torch.nan))

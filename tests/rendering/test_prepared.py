@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import pickle
 import threading
 import time
 import weakref
@@ -210,3 +211,21 @@ def test_a_ct_with_very_fine_voxels_is_averaged(ct: Volume) -> None:
     fine = dataclasses.replace(ct, ct_from_voxel=affine)
     (level,) = PreparedCt(volume=fine).levels((None,))
     assert min(level.volume.spacing_mm) == pytest.approx(0.8)
+
+
+def test_what_is_prepared_can_be_sent_to_another_process(ct: Volume) -> None:
+    prepared = PreparedCt(volume=ct)
+    again = pickle.loads(pickle.dumps(prepared))
+    check_prepared(again, ct)
+    level = pickle.loads(pickle.dumps(prepared.levels((3.0,))[0]))
+    assert torch.equal(level.volume.hu, prepared.levels((3.0,))[0].volume.hu)
+
+
+def test_only_the_latest_label_grids_are_kept(ct: Volume) -> None:
+    prepared = PreparedVolume(volume=ct)
+    first = prepared.label_grid(AXES, ((1,),))
+    assert prepared.label_grid(AXES, ((1,),)) is first
+    for number in range(module.MOST_LABEL_GRIDS):
+        prepared.label_grid(AXES, ((1,), (100 + number,)))
+    assert len(prepared._made.recent) == module.MOST_LABEL_GRIDS
+    assert prepared.label_grid(AXES, ((1,),)) is not first

@@ -103,3 +103,12 @@ def test_edges_that_agree_speak_for_an_image_that_is_unlike() -> None:
     assert not looks_wrong(0.6, 0.99, TrustConfig())
     assert not looks_wrong(0.8, 0.5, TrustConfig())
     assert looks_wrong(0.6, 0.97, TrustConfig())
+
+
+def test_what_is_not_a_number_never_passes() -> None:
+    for name in ("overlap", "masked", "disagreement_mm", "gradient_agreement", "similarity_end"):
+        spoilt = dataclasses.replace(GOOD, **{"similarity_end": 0.5, name: float("nan")})  # type: ignore[arg-type]
+        assert judge(spoilt, TrustConfig()).status == "fail", name
+    unknown = judge(dataclasses.replace(GOOD, depth_deviation_mm=float("nan")), TrustConfig())
+    assert unknown.status == "check"
+    assert "cannot be told with this measure" in unknown.reasons[0]

@@ -62,6 +62,8 @@ def _of_likeness(
         f"The images are alike only to {similarity:.2f}, "
         f"and their edges agree only to {gradient_agreement:.2f}."
     )
+    if math.isnan(similarity):
+        return [("fail", text)]
     return _beyond(gradient_agreement, config.gradient_agreement, text, lowest=True)
 
 

@@ -1,0 +1,72 @@
+"""What a result says of its answer: deviations in the camera's axes, outlines of each body."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wsreg.geometry.rigid import exp_so3, rigid
+from wsreg.registration.clock import Clock
+from wsreg.registration.conclusion import conclude
+from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.result import RegistrationResult
+from wsreg.registration.strategy import Answer
+from wsreg.segmentation.rendered import rendered_rois
+from wsreg.volumes.volume import Volume
+
+
+def concluded(problem: Problem, state: Tensor) -> RegistrationResult:
+    answer = Answer(state=state, iterations=0, renders=0, rivals=state[None][:0], starts=0)
+    return conclude(problem, make_levels(problem)[-1], answer, Clock(), "as read")
+
+
+def without_rois(problem: Problem, count: int) -> Problem:
+    """The first view alone, so many times, with the first body."""
+    view = dataclasses.replace(problem.views[0], rois=None)
+    return dataclasses.replace(
+        problem, views=(view,) * count, bodies=problem.bodies[:1], start=problem.start[:1]
+    )
+
+
+def test_more_views_make_surer(pair: Problem, true_state: Tensor) -> None:
+    one, four = (concluded(without_rois(pair, n), true_state[:1]) for n in (1, 4))
+    torch.testing.assert_close(
+        four.standard_deviation, 0.5 * one.standard_deviation, rtol=0.05, atol=0
+    )
+
+
+def test_deviations_are_about_the_cameras_axes_wherever_the_rig_has_its_own(
+    pair: Problem, true_state: Tensor
+) -> None:
+    plain = without_rois(pair, 1)
+    quarter = exp_so3(torch.tensor([0.0, torch.pi / 2, 0.0], dtype=torch.float64))
+    camera_from_rig = rigid(quarter, torch.tensor([5.0, 6.0, 7.0], dtype=torch.float64))
+    turned = dataclasses.replace(
+        plain,
+        views=(dataclasses.replace(plain.views[0], camera_from_rig=camera_from_rig),),
+        start=torch.linalg.inv(camera_from_rig) @ plain.start,
+    )
+    expected = concluded(plain, true_state[:1])
+    found = concluded(turned, torch.linalg.inv(camera_from_rig) @ true_state[:1])
+    torch.testing.assert_close(found.camera_from_ct, expected.camera_from_ct)
+    torch.testing.assert_close(
+        found.standard_deviation, expected.standard_deviation, rtol=1e-3, atol=0
+    )
+    assert int(found.standard_deviation[3:].argmax()) == 2
+
+
+def test_outlines_are_those_of_each_body_at_its_own_pose(
+    pair: Problem, true_state: Tensor, coarse: Volume
+) -> None:
+    apart = true_state.clone()
+    apart[1, 0, 3] += 40.0
+    result = concluded(dataclasses.replace(pair, start=apart), apart)
+    assert pair.views[0].rois is not None
+    femurs = pair.views[0].rois.labels[1]
+    shown = result.comparison.rois_end[1] > 4.0
+    where = rendered_rois(coarse, pair.views[0].camera, apart[1:], [femurs])[0, 0] > 0.5
+    beside = rendered_rois(coarse, pair.views[0].camera, apart[:1], [femurs])[0, 0] > 0.5
+    assert int((shown & where).sum()) > 0.9 * int(where.sum())
+    assert int((shown & beside).sum()) < 0.7 * int(beside.sum())
