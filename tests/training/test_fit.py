@@ -77,6 +77,7 @@ def with_fit(**changes: Any) -> SlopeConfig:
 def test_it_learns_and_writes_what_it_learnt(tmp_path: Path) -> None:
     card = fit(task(with_fit(steps=300, save_every=150)), tmp_path)
     assert card == read_card(tmp_path)
+    assert fit(task(with_fit(steps=300, save_every=150)), tmp_path) == card  # nothing left to do
     assert (card.kind, card.step, card.roi_names) == ("slope", 300, ())
     assert card.metrics["error"] < 0.2
     assert card.metrics.keys() == {"loss", "error"}  # what is not finite is in the log only

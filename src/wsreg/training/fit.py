@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.networks.checkpoint import ModelCard, save_checkpoint
+from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
 from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
 from wsreg.training.state import restore_state, save_state, settings_of
@@ -109,6 +109,8 @@ def fit(
     begin = restore_state(folder, network, optimiser, plan, defaults)  # onto the device
     progress("training", begin, config.steps)
     losses: list[float] = []
+    if begin >= config.steps:
+        return read_card(folder)
     card = task.card(begin, {})
     stop = time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
