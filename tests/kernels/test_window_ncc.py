@@ -148,5 +148,5 @@ def test_a_flat_moving_image_is_unlike_and_finite_in_value() -> None:
     windows = prepare_windows(fixed, mask.bool(), 5, WindowConfig(), 1)
     flat = torch.full_like(moving[:1], 2.0)
     losses = window_loss(windows, torch.cat((flat, moving[:1])))
-    assert float(losses[0]) == pytest.approx(1 / (1 + 1 / 0.3), rel=1e-3)
+    assert float(losses[0]) == pytest.approx(1 / (1 + 1 / windows.config.robust_scale), rel=1e-3)
     assert float(losses[1]) == pytest.approx(0.0, abs=1e-5)
