@@ -31,6 +31,9 @@ from results_file import write_section
 from wsreg import RegistrationConfig, Volume, read_radiograph, read_volume, register
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.rigid import perturb
+from wsreg.registration.verdict.config import TrustConfig
+from wsreg.registration.verdict.evidence import Evidence
+from wsreg.registration.verdict.judge import judge
 from wsreg.volumes.examples import fetch_example
 
 OUTPUT = Path(__file__).parent / "output" / "registration.jsonl"
@@ -261,13 +264,18 @@ def _solver_lines(rows: list[Row]) -> list[str]:
     ]
 
 
+def _judged(row: Row) -> str:
+    """Return the verdict on a trial's evidence by the present limits."""
+    return judge(Evidence(**row["evidence"]), TrustConfig()).status
+
+
 def _verdict_lines(rows: list[Row]) -> list[str]:
     failures = [row for row in rows if row["end"][1] > FAILURE_MM]
     successes = [row for row in rows if row["end"][0] < SUCCESS_MM and row["end"][1] < FAILURE_MM]
-    flagged = sum(row["verdict"] != "pass" for row in failures)
-    failed = sum(row["verdict"] == "fail" for row in failures)
-    spurned = sum(row["verdict"] == "fail" for row in successes)
-    checked = sum(row["verdict"] == "check" for row in successes)
+    flagged = sum(_judged(row) != "pass" for row in failures)
+    failed = sum(_judged(row) == "fail" for row in failures)
+    spurned = sum(_judged(row) == "fail" for row in successes)
+    checked = sum(_judged(row) == "check" for row in successes)
     return [
         f"Verdicts over all trials: of {len(failures)} failures (over {FAILURE_MM:.0f} mm in 3D, "
         f"or the wrong patient) {flagged} are flagged ({failed} `fail`); of {len(successes)} "
