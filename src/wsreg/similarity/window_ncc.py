@@ -52,8 +52,8 @@ class WindowConfig:
     """
 
     floor: float = 1e-4
-    weight_floor: float = 5e-2
-    robust_scale: float = 0.15
+    weight_floor: float = 2e-2
+    robust_scale: float = 0.3
 
     def __post_init__(self) -> None:
         settings = (self.floor, self.weight_floor, self.robust_scale)

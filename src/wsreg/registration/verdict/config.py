@@ -12,8 +12,8 @@ class TrustConfig:
     Args:
         gradient_agreement: lowest correlation of gradients in the best blocks of the image, for
             answers that are less similar than ``similar_enough``.  Of simulated X-rays, tools and
-            narrow fields included, right answers have at least 0.99; wrong ones at most 0.98 and a
-            similarity under 0.73.
+            narrow fields included, right answers have at least 0.99; wrong ones at most 0.98, and
+            a similarity under 0.69.
         similar_enough: an answer with this similarity needs no other sign that it is right.
         disagreement_mm: largest mean 3D distance between this answer and descents from other
             starts that reach the same loss.
@@ -26,7 +26,7 @@ class TrustConfig:
     """
 
     gradient_agreement: tuple[float, float] = (0.985, 0.94)
-    similar_enough: float = 0.75
+    similar_enough: float = 0.72
     disagreement_mm: tuple[float, float] = (1.0, 5.0)
     depth_deviation_mm: tuple[float, float] = (5.0, 20.0)
     masked: tuple[float, float] = (0.6, 0.9)
