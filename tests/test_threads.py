@@ -136,3 +136,24 @@ def test_a_process_ends_though_its_pool_lives_and_can_work_to_the_end() -> None:
     )
     assert run.stdout.split() == ["200"]
     assert run.stderr == ""
+
+
+def test_one_openmp_thread_is_of_the_calling_thread_alone() -> None:
+    code = """
+import threading, torch
+from wsreg.threads import one_openmp_thread
+torch.set_num_threads(3)
+seen = []
+try:
+    with one_openmp_thread():
+        seen.append(torch.get_num_threads())
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        raise KeyError
+except KeyError:
+    seen.append(torch.get_num_threads())
+print(seen)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[1, 3, 3]\n"

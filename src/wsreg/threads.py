@@ -12,8 +12,9 @@ import functools
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from wsreg.errors import InputError
 
@@ -40,6 +41,29 @@ def thread_count() -> int:
     if not wanted.isdecimal() or int(wanted) < 1:
         raise InputError(f"WSREG_THREADS must be a whole number of at least 1, got {wanted!r}")
     return int(wanted)
+
+
+@contextlib.contextmanager
+def one_openmp_thread() -> Iterator[None]:
+    """Let the calling thread's torch operations do without a team of OpenMP threads.
+
+    The tensors of a registration are small: on a busy machine a team takes ten times as long to
+    meet as the work takes.  OpenMP keeps this number for each thread, so other threads of the
+    process keep theirs, and so does this one afterwards.
+    """
+    import torch
+
+    torch.get_num_threads()  # torch sets a thread's number when it first asks, which undoes a limit
+    with _openmp().limit(limits=1):
+        yield
+
+
+@functools.cache
+def _openmp() -> Any:
+    """Return the OpenMP of torch, which must be loaded to be found."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def run_ranges(work: Callable[[int, int], object], count: int, smallest: int) -> None:

@@ -26,6 +26,7 @@ from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
+from wsreg.threads import one_openmp_thread
 from wsreg.vocabulary import Method
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
@@ -104,11 +105,12 @@ def registered(problem: Problem, progress: Progress) -> RegistrationResult:
     for body in problem.bodies:
         problem.ct.levels(sizes, body.labels)
     clock.lap("prepare_ct")
-    problem, polarity = with_polarity_settled(problem)
-    levels = make_levels(problem)
-    clock.lap("prepare_xray")
-    answer = solve(problem, levels, clock, progress)
-    return conclude(problem, levels[-1], answer, clock, polarity)
+    with one_openmp_thread():
+        problem, polarity = with_polarity_settled(problem)
+        levels = make_levels(problem)
+        clock.lap("prepare_xray")
+        answer = solve(problem, levels, clock, progress)
+        return conclude(problem, levels[-1], answer, clock, polarity)
 
 
 def _prepared(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
