@@ -142,7 +142,7 @@ class RegistrationConfig:
         if not self.levels:
             raise InputError("levels must name at least one level, got none")
         for level in self.levels:
-            # Adam takes any measure, but starts and standard deviations need Gauss-Newton's model.
+            # Adam takes any measure; what the verdict then cannot tell, it says.
             if self.method == "gauss-newton" and not level.measure.least_squares:
                 raise InputError(
                     f"method gauss-newton needs a measure with a least-squares form, one of "
