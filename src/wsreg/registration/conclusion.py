@@ -120,7 +120,8 @@ def _outlines(problem: Problem, level: Level, state: Tensor) -> Tensor:
     than the one on which regions are compared.
     """
     view, rois = level.views[0], problem.views[0].rois
-    everything = [(label,) for body in problem.bodies for label in body.labels]
+    bodies = problem.bodies
+    everything = [(n,) for n in bodies[0].labels] if len(bodies) == 1 else [b.labels for b in bodies]
     groups = rois.labels if rois else everything
     labels = labels_of_bodies(groups, problem.bodies, level.bodies)
     shown = [any(of_body[r] for of_body in labels) for r in range(len(groups))]

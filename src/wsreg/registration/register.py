@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
 from wsreg.geometry.pose_file import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.bodies import WHOLE, Body
+from wsreg.registration.bodies import make_bodies, whole_ct
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import RegistrationConfig
@@ -24,10 +24,11 @@ from wsreg.registration.strategy import Progress, solve, with_polarity_settled
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.rendering.render import resolve_backend
-from wsreg.segmentation.region_names import labels_of_region
+from wsreg.volumes.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.threads import one_openmp_thread
 from wsreg.vocabulary import Method
+from wsreg.volumes.bodies import Bodies
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
 
@@ -39,6 +40,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     init: Tensor | str = "search",
     *,
     view: str | CArmAngles = "PA",
+    bodies: Bodies = "auto",
+    joints_mm: Mapping[str, Tensor] | None = None,
     render_labels: Iterable[int] = (),
     rois: RoiTarget | None = None,
     pivot_mm: Tensor | None = None,
@@ -84,12 +87,19 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             rois = _moving_with(labels, rois, ct.volume)
     start, kind = _start_pose(radiograph, ct.volume, camera, init, view)
     identity = torch.eye(4, dtype=torch.float64)
-    pivot = _pivot(ct.volume, pivot_mm)
+    parts = make_bodies(
+        ct,
+        bodies if settings.method == "gauss-newton" or bodies != "auto" else None,
+        render_labels=labels,
+        pivot_mm=_pivot(ct.volume, pivot_mm),
+        joints_mm=joints_mm,
+        ties=settings.ties,
+    )
     problem = Problem(
         views=(View(radiograph=radiograph, camera=camera, camera_from_rig=identity, rois=rois),),
-        bodies=(Body(name=WHOLE, labels=labels, pivot_mm=pivot),),
+        bodies=parts,
         ct=ct,
-        start=start[None],
+        start=start.expand(len(parts), 4, 4).contiguous(),
         init=kind,
         view=view,
         settings=settings,
@@ -102,8 +112,8 @@ def registered(problem: Problem, progress: Progress) -> RegistrationResult:
     """Solve a problem of any number of views and bodies, and conclude."""
     clock = Clock()
     sizes = tuple(level.voxel_mm for level in problem.settings.levels)
-    for body in problem.bodies:
-        problem.ct.levels(sizes, body.labels)
+    for body in (*problem.bodies, *whole_ct(problem.bodies)):
+        problem.ct.levels(sizes, body.part)
     clock.lap("prepare_ct")
     with one_openmp_thread():
         problem, polarity = with_polarity_settled(problem)
