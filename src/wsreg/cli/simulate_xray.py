@@ -136,7 +136,7 @@ class Xray:
         else:
             first = wsreg.read_pose(self.pose)
             check_plausible_pose(first, _camera(rig, 0), volume.corners_mm)
-        if index == 0:
+        if self.rig is None:
             return first
         pose = relative(rig)[index] @ first
         try:
