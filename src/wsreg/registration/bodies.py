@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.registration.joints import Joint, find_joint
 from wsreg.registration.ties import Tie, TieConfig
 from wsreg.rendering.prepared import PreparedCt, PreparedVolume
-from wsreg.volumes.bodies import REST, WHOLE, Bodies, parts_of_bodies
+from wsreg.volumes.bodies import WHOLE, Bodies, parts_of_bodies
 from wsreg.volumes.parts import WHOLE_CT, CtPart
 
 
@@ -53,8 +55,8 @@ def make_bodies(
     bodies: Bodies,
     *,
     render_labels: Sequence[int] = (),
-    pivot_mm: Tensor | None = None,
-    joints_mm: Mapping[str, Tensor] | None = None,
+    pivot_mm: Tensor,
+    joints_mm: Mapping[str, Tensor],
     ties: TieConfig,
 ) -> tuple[Body, ...]:
     """Return the bodies of a CT, the first one being what the others hold on to.
@@ -63,7 +65,7 @@ def make_bodies(
         ct: the CT.
         bodies: see :data:`wsreg.volumes.bodies.Bodies`.
         render_labels: the only labels that are rendered, as one body.
-        pivot_mm: [3] centre of rotation of the first body; the CT's centre by default.
+        pivot_mm: [3] centre of rotation of the first body (CT, LPS mm).
         joints_mm: body -> [3] centre of its joint (CT, LPS mm), where it is known better than from
             the labels.
         ties: how bodies hold on to the first one.
@@ -72,13 +74,23 @@ def make_bodies(
         InputError: bodies that cannot be.
     """
     parts = parts_of_bodies(ct.volume, bodies, tuple(render_labels))
-    centre = ct.volume.centre_mm if pivot_mm is None else pivot_mm
+    _check_joints(joints_mm, parts)
     (name, part), *others = parts.items()
-    first = Body(name=name, part=part, labels=_labels(part), pivot_mm=centre)
-    held = [
-        _held(ct, name, part, first, (joints_mm or {}).get(name), ties) for name, part in others
-    ]
+    first = Body(name=name, part=part, labels=_labels(part), pivot_mm=pivot_mm)
+    held = [_held(ct, name, part, first, joints_mm.get(name), ties) for name, part in others]
     return first, *held
+
+
+def _check_joints(joints_mm: Mapping[str, Tensor], parts: Mapping[str, CtPart]) -> None:
+    held = list(parts)[1:]
+    for name, centre in joints_mm.items():
+        if name not in held or parts[name].kind != "bones":
+            bones = [other for other in held if parts[other].kind == "bones"]
+            raise InputError(f"joints_mm must be of bodies {bones}, got one of {name!r}")
+        if centre.shape != (3,) or not bool(torch.isfinite(centre).all()):
+            raise InputError(
+                f"joints_mm of {name} must be three finite numbers, got {centre.tolist()}"
+            )
 
 
 def _labels(part: CtPart) -> tuple[int, ...]:
@@ -96,7 +108,9 @@ def _held(
         ("joint", labels, first.labels), lambda: (find_joint(ct.volume, labels, first.labels),)
     )[0]
     if joint_mm is not None:
-        joint = Joint(centre_mm=joint_mm, radius_mm=None if joint is None else joint.radius_mm)
+        joint = Joint(
+            centre_mm=joint_mm.double(), radius_mm=None if joint is None else joint.radius_mm
+        )
         tie = ties.ball
     else:
         tie = ties.ball if joint is not None and joint.radius_mm is not None else ties.loose
@@ -114,13 +128,6 @@ def level_bodies(
 ) -> tuple[LevelBody, ...]:
     """Return the bodies at one voxel size, in the order given."""
     return tuple(
-        LevelBody(
-            volume=ct.levels((voxel_mm,), body.part)[0], pivot_mm=body.pivot_mm, tie=body.tie
-        )
+        LevelBody(volume=ct.levels((voxel_mm,), body.part)[0], pivot_mm=body.pivot_mm, tie=body.tie)
         for body in bodies
     )
-
-
-__all__ = [
-    "REST", "WHOLE", "Body", "LevelBody", "level_bodies", "make_bodies", "whole_ct",
-]  # fmt: skip

@@ -67,7 +67,8 @@ def facing_points(volume: Volume, bone: Sequence[int], parent: Sequence[int]) ->
     margin = [int(np.ceil(CONTACT_MM / mm)) + 1 for mm in spacing]
     box = []
     for axis, extra in enumerate(margin):
-        hit = inside.any(axis=tuple(n for n in range(3) if n != axis)).nonzero()[0]
+        others = tuple(n for n in range(3) if n != axis)
+        (hit,) = np.nonzero(inside.any(axis=others))
         box.append(slice(max(int(hit[0]) - extra, 0), int(hit[-1]) + extra + 1))
     inside, socket = inside[tuple(box)], np.isin(labels[tuple(box)], parent)
     if not socket.any():
@@ -84,9 +85,9 @@ def facing_points(volume: Volume, bone: Sequence[int], parent: Sequence[int]) ->
 
 
 def fit_sphere(points: Points) -> tuple[Points, float, float]:
-    """Return the centre [3], the radius and the root mean square misfit of the sphere through points.
+    """Return centre [3], radius and root mean square misfit of the sphere through points [N,3].
 
-    Points [N,3] that lie far off it are left out.  Source of the linear form: |p|^2 = 2 c.p + d.
+    Points that lie far off it are left out.  Source of the linear form: |p|^2 = 2 c.p + d.
     """
     origin = points.mean(axis=0)
     chosen = points - origin

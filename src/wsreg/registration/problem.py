@@ -63,8 +63,10 @@ class Problem:
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
-        alone = [label for body in self.bodies if body.part.kind == "alone" for label in body.labels]
-        record = {**self.settings.record(), "view": angles, "render_labels": alone}
+        alone = [
+            label for body in self.bodies if body.part.kind == "alone" for label in body.labels
+        ]
+        record = {**self.settings.record(), "view": angles, "render_labels": sorted(alone)}
         rois = next((view.rois for view in self.views if view.rois is not None), None)
         if rois is not None:
             groups = rois.labels or ((),) * len(rois.names)
@@ -86,7 +88,9 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
         coarser = configs[max(number - 1, 0)]
         of_rois = level_bodies(bodies, problem.ct, coarser.voxel_mm)
         views = tuple(
-            _level_view(problem, view, config, RoiLevel(config=coarser, parts=bodies, bodies=of_rois))
+            _level_view(
+                problem, view, config, RoiLevel(config=coarser, parts=bodies, bodies=of_rois)
+            )
             for view in problem.views
         )
         at_level = level_bodies(bodies, problem.ct, config.voxel_mm)
@@ -102,7 +106,7 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
 
 
 def _ties(bodies: Sequence[Body], views: Sequence[LevelView]) -> Ties | None:
-    if len(bodies) == 1:
+    if not any(body.tie for body in bodies):
         return None
     return Ties(
         ties=tuple(body.tie for body in bodies),

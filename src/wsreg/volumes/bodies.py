@@ -106,9 +106,7 @@ def _labels_of_preset(volume: Volume, preset: str) -> dict[str, tuple[int, ...]]
 def _checked_name(name: str) -> str:
     """Return the name of a body, which also becomes part of the names of files."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise InputError(
-            f"names of bodies must be made of letters, digits, - and _, got {name!r}"
-        )
+        raise InputError(f"names of bodies must be made of letters, digits, - and _, got {name!r}")
     if name == REST:
         raise InputError(f"the body {REST} must be left to what no other body has, got labels")
     return name
@@ -118,9 +116,9 @@ def _checked_labels(volume: Volume, name: str, labels: Iterable[int | str]) -> t
     """Return the values of a body's labels, which may be given by name."""
     if isinstance(labels, str | int):
         labels = (labels,)
-    values = {known: value for value, known in volume.label_names.items()}
+    values: dict[int | str, int] = {name: value for value, name in volume.label_names.items()}
     known = set(volume.label_values)
-    found = {values.get(label, label) for label in labels}
+    found: set[int | str] = {values.get(label, label) for label in labels}
     if not found or not found <= known:
         raise InputError(
             f"body {name} must name labels of the CT {sorted(known)}, "

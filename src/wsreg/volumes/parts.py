@@ -68,7 +68,10 @@ def bones_of(volume: Volume, labels: Sequence[int]) -> Volume:
 
 
 def rest_of(volume: Volume, bones: Sequence[Volume]) -> Volume:
-    """Return a CT without what its bones, cut out of the same grid, attenuate beyond soft tissue."""
+    """Return a CT with soft tissue in the place of its bones, which are cut out of the same grid.
+
+    It attenuates what is left if the bones' part is taken away.
+    """
     hu = torch.where(volume.hu <= volume.air_hu, -1000, volume.hu)
     for bone in bones:
         first = first_voxel(bone, volume)

@@ -24,7 +24,9 @@ SLAB_VOXELS = 2**21
 """Voxels converted to float32 at a time, which bounds the memory taken."""
 
 
-def resample_isotropic(volume: Volume, spacing_mm: float, *, cut_from: Volume | None = None) -> Volume:
+def resample_isotropic(
+    volume: Volume, spacing_mm: float, *, cut_from: Volume | None = None
+) -> Volume:
     """Resample the CT on cubes with the same axes and the same centre, covering all of it.
 
     It averages attenuation, so padding below air counts as air, and rounds the result to whole
@@ -47,7 +49,9 @@ def resample_isotropic(volume: Volume, spacing_mm: float, *, cut_from: Volume | 
     first = (0, 0, 0) if cut_from is None else first_voxel(volume, whole)
     axes = [
         _resampled_axis(*axis, spacing_mm)
-        for axis in zip(whole.hu.shape, reversed(whole.spacing_mm), first, volume.hu.shape, strict=True)
+        for axis in zip(
+            whole.hu.shape, reversed(whole.spacing_mm), first, volume.hu.shape, strict=True
+        )
     ]
     labels = volume.labels
     if labels is not None:

@@ -64,8 +64,8 @@ def test_a_conclusion_renders_start_and_answer_once(
     answer = Answer(
         state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0], starts=2
     )
-    result = conclude(pair, pair_level, answer, Clock(), "as read")
-    outlines = 2  # the regions of two bodies, on the image's own grid
+    result = conclude(pair, [pair_level], answer, Clock(), "as read")
+    outlines = 4  # the bodies, or the regions of them, on each image's own grid
     assert (counted.images, counted.jacobians) == (
         IMAGES_OF_A_STATE + outlines, IMAGES_OF_A_STATE,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def test_an_answer_that_is_worse_than_the_start_is_not_kept(
         state=pair.start, iterations=0, renders=0, rivals=pair.start[None][:0], starts=0
     )
     problem = dataclasses.replace(pair, start=true_state)
-    result = conclude(problem, pair_level, answer, Clock(), "as read")
+    result = conclude(problem, [pair_level], answer, Clock(), "as read")
     assert torch.equal(result.camera_from_ct, true_state[0])
     assert result.similarity_start == pytest.approx(result.similarity_end, abs=1e-4)
 

@@ -23,6 +23,9 @@ class TrustConfig:
         gain: lowest improvement of the loss that any remaining gradient may promise, as a fraction
             of the loss, before the answer counts as not converged (check only).
         roi_dice: lowest mean Dice of the regions of interest, where there are any.
+        shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
+        body_rotation_deg: largest standard deviation of a body's rotations.
+        strain: largest movement of a body against the first one, over what its tie expects.
     """
 
     gradient_agreement: tuple[float, float] = (0.985, 0.94)
@@ -33,3 +36,6 @@ class TrustConfig:
     overlap: tuple[float, float] = (0.3, 0.1)
     gain: float = 0.01
     roi_dice: tuple[float, float] = (0.75, 0.5)
+    shown: float = 0.05
+    body_rotation_deg: float = 3.0
+    strain: float = 4.0
