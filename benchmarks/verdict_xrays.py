@@ -29,8 +29,8 @@ from wsreg.volumes.examples import fetch_example
 Half = Literal["choosing", "reporting"]
 OUTPUT = Path(__file__).parent / "output"
 FOLDER = OUTPUT / "verdict"
-XRAYS_OF_A_PERSON = 8
-VIEWS = ("PA",) * 18 + ("AP", "LAT", "AP", "RLAT", "AP", "LAT", "AP", "RLAT")
+XRAYS_OF_A_PERSON = 5
+VIEWS = ("PA",) * 10 + ("AP", "LAT", "AP", "RLAT")
 """Of the X-rays of a real CT."""
 XRAY_SEED = 20
 

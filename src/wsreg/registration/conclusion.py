@@ -15,22 +15,27 @@ from wsreg.registration.projection import RoiGrid, project
 from wsreg.registration.result import Comparison, RegistrationResult
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
-from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
-from wsreg.registration.verdict.evidence import Evaluation, Evidence, evaluate
+from wsreg.registration.verdict.deviation import remaining_gain
+from wsreg.registration.verdict.evaluation import Evaluation, evaluate
+from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
 from wsreg.registration.verdict.judge import judge
+from wsreg.registration.verdict.steepness import middle, steepness
+from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 
 
 def conclude(
-    problem: Problem, finest: Level, answer: Answer, clock: Clock, polarity: str
+    problem: Problem, levels: list[Level], answer: Answer, clock: Clock, polarity: str
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
+    finest, tolerance = levels[-1], problem.settings.trust.calibration
     start = evaluate(finest, problem.start, derivatives=False)
     end, state = evaluate(finest, answer.state, derivatives=True), answer.state
     if not end.loss < start.loss:
         state = problem.start
         end = evaluate(finest, state, derivatives=True)
-    deviation = _deviation(end, problem.views[0].camera_from_rig)
-    evidence = _evidence(problem, answer, state, start, end, deviation)
+    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, tolerance)
+    rise = steepness(middle(levels), state)
+    evidence = _evidence(problem, answer, start, end, rise, uncertainty)
     verdict = judge(evidence, problem.settings.trust)
     comparison = _comparison(problem, finest, state, start, end)
     clock.lap("verdict")
@@ -43,7 +48,7 @@ def conclude(
         verdict=verdict,
         similarity_start=evidence.similarity_start,
         similarity_end=evidence.similarity_end,
-        standard_deviation=deviation[:6],
+        standard_deviation=uncertainty.total[:6],
         iterations=answer.iterations,
         renders=answer.renders,
         seconds=clock.stop(),
@@ -59,43 +64,46 @@ def conclude(
     )
 
 
-def _deviation(end: Evaluation, camera_from_rig: Tensor) -> Tensor:
-    """Return [P] standard deviations about the first camera's axes; NaN without a model of them."""
-    model, triples = end.image_model(), 2 * len(end.level.bodies)
-    if model is None:
-        return torch.full((3 * triples,), torch.nan, dtype=torch.float64)
-    rig_from_camera = camera_from_rig[:3, :3].T
-    model = model.reparameterised(torch.block_diag(*[rig_from_camera] * triples))
-    return standard_deviation(model, sum(float(view.mask.sum()) for view in end.level.views))
-
-
 def _evidence(
     problem: Problem,
     answer: Answer,
-    state: Tensor,
     start: Evaluation,
     end: Evaluation,
-    deviation: Tensor,
+    rise: float,
+    uncertainty: Uncertainty,
 ) -> Evidence:
     points = problem.volume.corners_mm
-    distances = [mean_distance_mm(state, other, points) for other in answer.rivals]
+    distances = [mean_distance_mm(end.state, other, points) for other in answer.rivals]
     model = end.model()
-    masked = [1.0 - float(view.radiograph.mask.float().mean()) for view in problem.views]
     with_rois = any(view.rois is not None for view in problem.views)
     return Evidence(
+        views=_view_evidence(problem, end),
         similarity_start=start.similarity,
         similarity_end=end.similarity,
         loss_start=start.loss,
         loss_end=end.loss,
-        gradient_agreement=end.gradient_agreement,
+        steepness=rise,
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),
         starts=answer.starts,
-        depth_deviation_mm=float(deviation[5::6].max()),
+        depth_deviation_mm=uncertainty.of_depth(),
         remaining_gain=0.0 if model is None else remaining_gain(model),
-        overlap=end.overlap,
-        masked=max(masked),
         roi_dice=end.roi_dice() if with_rois else None,
+    )
+
+
+def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...]:
+    return tuple(
+        ViewEvidence(
+            name=view.radiograph.name,
+            similarity=similarity,
+            gradient_agreement=agreement,
+            overlap=overlap,
+            masked=1.0 - float(view.radiograph.mask.float().mean()),
+        )
+        for view, similarity, agreement, overlap in zip(
+            problem.views, end.similarities, end.gradient_agreements, end.overlaps, strict=True
+        )
     )
 
 

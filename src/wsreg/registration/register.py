@@ -110,7 +110,7 @@ def registered(problem: Problem, progress: Progress) -> RegistrationResult:
         levels = make_levels(problem)
         clock.lap("prepare_xray")
         answer = solve(problem, levels, clock, progress)
-        return conclude(problem, levels[-1], answer, clock, polarity)
+        return conclude(problem, levels, answer, clock, polarity)
 
 
 def _prepared(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
