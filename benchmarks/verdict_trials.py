@@ -88,64 +88,118 @@ def trials(half: Half) -> list[Trial]:
     return sorted(every, key=lambda trial: trial.subject)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Maker:
+    """Makes the trials of one X-ray, the ``number``-th of its half.
+
+    Args:
+        number, xray: which.
+        stranger: an X-ray of somebody else, whose CT is the wrong one.
+        near, far, turned, neighbour, beside: starts; the last puts the wrong CT's bones near.
+        camera: the X-ray's, as wrong as its tolerance says.
+        slab_mm: of a cropped CT.
+    """
+
+    number: int
+    xray: Xray
+    stranger: Xray
+    near: Tensor
+    far: Tensor
+    turned: Tensor
+    neighbour: Tensor
+    beside: Tensor
+    camera: Camera
+    slab_mm: float
+
+    @property
+    def either(self) -> Tensor | str:
+        return self.near if self.number % 4 < 2 else "search"
+
+    def trial(self, group: str, init: Tensor | str, *edits: str, view: str = "") -> Trial:
+        xray = self.xray
+        return Trial(
+            name=xray.name, group=group, xray=xray, subject=xray.subject, init=init,
+            view=view or xray.view, edits=edits, camera=xray.camera,
+        )  # fmt: skip
+
+    def mirrored(self, group: str, *edits: str) -> Trial:
+        trial = self.trial(group, self.either, "mirrored", *edits)
+        return dataclasses.replace(trial, possible=False)
+
+    def another(self, group: str, init: Tensor | str, *edits: str) -> Trial:
+        trial = self.trial(group, init, *edits)
+        return dataclasses.replace(trial, possible=False, subject=self.stranger.subject)
+
+    def of_all(self) -> Iterator[Trial]:
+        yield self.trial("near", self.near)
+        yield dataclasses.replace(self.trial("calibration", self.near), camera=self.camera)
+        if self.number % 3:
+            metal = ("", "rods", "implant")[self.number % 3]
+            yield self.trial(metal, self.near, metal)
+
+    def of_odd(self) -> Iterator[Trial]:
+        yield self.trial("searched", "search")
+        yield self.mirrored("mirrored")
+        yield self.trial("a vertebra off", self.neighbour)
+        yield self.another("another person, near", self.beside)
+        yield self.trial("narrow field", self.near, "narrow")
+
+    def of_even(self) -> Iterator[Trial]:
+        yield self.trial("far", self.far)
+        yield self.another("another person", "search")
+        group, half = "wrong and spoilt", self.number // 2
+        spoilt = ("narrow", "rods", "saturated", "noisy", "implant")[half % 5]
+        yield (
+            self.another(group, self.beside, spoilt),
+            self.mirrored(group, spoilt),
+            self.trial(group, self.neighbour, spoilt),
+        )[half % 3]
+
+    def of_fourths(self) -> Iterator[Trial]:
+        fourth, frontal = self.number % 4, self.xray.view == "PA"
+        if fourth == 0 or not frontal:
+            wrong = ("AP", "LAT", "RLAT")[self.number // 4 % 3] if frontal else "PA"
+            yield self.trial("wrong view", "search", view=wrong)
+        if fourth == 1:
+            yield self.trial("half-turned", "search", "half-turned")
+            yield self.trial("saturated", self.near, "saturated")
+        elif fourth == 2:
+            yield self.trial("turned far", self.turned)
+            yield self.trial("noisy", self.near, "noisy")
+        elif fourth == 3:
+            cropped = self.trial("cropped CT", self.near)
+            yield dataclasses.replace(cropped, slab_mm=self.slab_mm)
+            yield self.trial("blurred", self.near, "blurred")
+
+
 def _trials_of(number: int, xray: Xray, xrays: Sequence[Xray]) -> Iterator[Trial]:
     """Yield an X-ray's trials: not every one takes part in every group."""
     generator = np.random.default_rng([1, zlib.crc32(xray.name.encode())])
-    near, turn = _start(xray, NEAR_MM, generator), generator.uniform(*np.deg2rad(FAR_TURN_DEG))
-    far = _start(xray, generator.uniform(*FAR_MM), generator)
-    turned = perturb(xray.camera_from_ct, _about(generator, turn), xray.centre_mm)
-    step = torch.eye(4, dtype=torch.float64)
-    step[2, 3] = VERTEBRA_MM * (-1) ** (number // 2)
-    neighbour = xray.camera_from_ct @ step
     stranger = _stranger(number, xray, xrays)
-    beside = torch.eye(4, dtype=torch.float64)
-    beside[:3, 3] = xray.landmarks_mm.mean(dim=0) - stranger.landmarks_mm.mean(dim=0)
-    beside = near @ beside
+    near = _start(xray, NEAR_MM, generator)
+    turn = generator.uniform(*np.deg2rad(FAR_TURN_DEG))
+    far = _start(xray, generator.uniform(*FAR_MM), generator)
+    maker = _Maker(
+        number=number,
+        xray=xray,
+        stranger=stranger,
+        near=near,
+        far=far,
+        turned=perturb(xray.camera_from_ct, _about(generator, turn), xray.centre_mm),
+        neighbour=xray.camera_from_ct @ _shift(0.0, 0.0, VERTEBRA_MM * (-1) ** (number // 2)),
+        beside=near @ _shift(*(xray.landmarks_mm.mean(0) - stranger.landmarks_mm.mean(0)).tolist()),
+        camera=_miscalibrated(xray, generator),
+        slab_mm=float(generator.uniform(*SLAB_MM)),
+    )
+    yield from maker.of_all()
+    yield from maker.of_odd() if number % 2 else maker.of_even()
+    yield from maker.of_fourths()
 
-    def trial(group: str, init: Tensor | str, *edits: str, view: str = xray.view) -> Trial:
-        return Trial(
-            name=xray.name, group=group, xray=xray, subject=xray.subject, init=init, view=view,
-            edits=edits, camera=xray.camera,
-        )  # fmt: skip
 
-    def impossible(of: Trial, subject: str = xray.subject) -> Trial:
-        return dataclasses.replace(of, possible=False, subject=subject)
-
-    odd = number % 2 == 1
-    either = near if number % 4 < 2 else "search"
-    yield trial("near", near)
-    yield dataclasses.replace(trial("calibration", near), camera=_miscalibrated(xray, generator))
-    if odd:
-        yield trial("searched", "search")
-        yield impossible(trial("mirrored", either, "mirrored"))
-        yield trial("a vertebra off", neighbour)
-        yield impossible(trial("another person, near", beside), stranger.subject)
-        yield trial("narrow field", near, "narrow")
-    else:
-        yield trial("far", far)
-        yield impossible(trial("another person", "search"), stranger.subject)
-        spoilt = ("narrow", "rods", "saturated", "noisy", "implant")[number // 2 % 5]
-        yield (
-            impossible(trial("wrong and spoilt", beside, spoilt), stranger.subject),
-            impossible(trial("wrong and spoilt", either, "mirrored", spoilt)),
-            trial("wrong and spoilt", neighbour, spoilt),
-        )[number // 2 % 3]
-    if number % 3:
-        yield trial(("", "rods", "implant")[number % 3], near, ("", "rods", "implant")[number % 3])
-    wrong_view = {"PA": ("AP", "LAT", "RLAT")[number // 4 % 3]}.get(xray.view, "PA")
-    if number % 4 == 0 or xray.view != "PA":
-        yield trial("wrong view", "search", view=wrong_view)
-    if number % 4 == 1:
-        yield trial("half-turned", "search", "half-turned")
-        yield trial("saturated", near, "saturated")
-    elif number % 4 == 2:
-        yield trial("turned far", turned)
-        yield trial("noisy", near, "noisy")
-    elif number % 4 == 3:
-        yield dataclasses.replace(
-            trial("cropped CT", near), slab_mm=float(generator.uniform(*SLAB_MM))
-        )
-        yield trial("blurred", near, "blurred")
+def _shift(*millimetres: float) -> Tensor:
+    motion = torch.eye(4, dtype=torch.float64)
+    motion[:3, 3] = torch.tensor(millimetres)
+    return motion
 
 
 def _start(xray: Xray, distance_mm: float, generator: np.random.Generator) -> Tensor:
@@ -223,7 +277,8 @@ def _narrow(image: Image, camera: Camera, generator: np.random.Generator) -> Ima
 def _saturated(image: Image, camera: Camera, generator: np.random.Generator) -> Image:
     """10 to 40 % of the exposed pixels at the detector's limit."""
     exposed = image[image > 0.02 * image.max()]
-    return np.minimum(image, np.quantile(exposed, 1.0 - generator.uniform(0.1, 0.4)))
+    clipped: Image = np.minimum(image, np.quantile(exposed, 1.0 - generator.uniform(0.1, 0.4)))
+    return clipped
 
 
 def _noisy(image: Image, camera: Camera, generator: np.random.Generator) -> Image:
@@ -241,7 +296,7 @@ def _blurred(image: Image, camera: Camera, generator: np.random.Generator) -> Im
 
 
 def _behind(image: Image, tools: Sequence[Tool]) -> Image:
-    density = sum(metal_density(tools, metal, *image.shape, 1) for metal in ("steel", "titanium"))
+    density = metal_density(tools, "steel", image.shape[0], image.shape[1], 1)
     floor = OPAQUE_FLOOR * float(np.quantile(image, 0.999))
     left: Image = np.maximum(image * np.exp(-STEEL_CM2_PER_G * density), np.minimum(image, floor))
     return left

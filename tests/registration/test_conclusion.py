@@ -19,7 +19,7 @@ from wsreg.volumes.volume import Volume
 
 def concluded(problem: Problem, state: Tensor) -> RegistrationResult:
     answer = Answer(state=state, iterations=0, renders=0, rivals=state[None][:0], starts=0)
-    return conclude(problem, make_levels(problem)[-1], answer, Clock(), "as read")
+    return conclude(problem, make_levels(problem), answer, Clock(), "as read")
 
 
 def without_rois(problem: Problem, count: int) -> Problem:
