@@ -123,8 +123,11 @@ def _solve_gauss_newton(
 
 
 def _is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
-    found, rise = evaluate(levels[-1], state, derivatives=False), steepness(middle(levels), state)
-    return looks_wrong(found.gradient_agreements, rise, problem.settings.trust)
+    agreements = evaluate(levels[-1], state, derivatives=False).gradient_agreements
+    trust = problem.settings.trust
+    if not looks_wrong(agreements, 0.0, trust):  # right even if it lay on a plain
+        return False
+    return looks_wrong(agreements, steepness(middle(levels), state), trust)
 
 
 def _coarse_to_fine(

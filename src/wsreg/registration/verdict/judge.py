@@ -99,6 +99,9 @@ def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
     if not e.remaining_gain <= config.gain:
         found.append(("check", "The solver had not converged: its next step promises "
                       f"{e.remaining_gain:.1%} of the loss."))  # fmt: skip
+    if not e.steepness >= 0.0:
+        found.append(("check", "A pose beside the answer fits better: the loss falls by "
+                      f"{-e.steepness:.4f} there."))  # fmt: skip
     return found
 
 
