@@ -23,6 +23,8 @@ _HOMES = {
     "Radiograph": "wsreg.radiographs.radiograph",
     "RegistrationConfig": "wsreg.registration.config",
     "RegistrationResult": "wsreg.registration.result",
+    "Rig": "wsreg.geometry.rig",
+    "RigView": "wsreg.geometry.rig",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "frontal_pose": "wsreg.volumes.views",  # until 0.3: the old name of view_pose
@@ -30,6 +32,7 @@ _HOMES = {
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
+    "read_rig": "wsreg.geometry.rig_file",
     "read_volume": "wsreg.volumes.reading",
     "register": "wsreg.registration.register",
     "render": "wsreg.rendering.render",
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from wsreg.geometry.camera_file import read_camera
     from wsreg.geometry.carm import CArmAngles
     from wsreg.geometry.pose_file import read_pose
+    from wsreg.geometry.rig import Rig, RigView
+    from wsreg.geometry.rig_file import read_rig
     from wsreg.outputs.result_files import write_result
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph
@@ -71,6 +76,8 @@ __all__ = [
     "Radiograph",
     "RegistrationConfig",
     "RegistrationResult",
+    "Rig",
+    "RigView",
     "Volume",
     "WsregError",
     "__version__",
@@ -78,6 +85,7 @@ __all__ = [
     "read_camera",
     "read_pose",
     "read_radiograph",
+    "read_rig",
     "read_volume",
     "register",
     "render",

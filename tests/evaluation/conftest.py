@@ -14,7 +14,13 @@ from wsreg.evaluation.pose_errors import DISTANCES, PoseErrors
 from wsreg.evaluation.trial import Trial
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.result import Comparison, RegistrationResult, Verdict, VerdictStatus
+from wsreg.registration.result import (
+    Comparison,
+    RegistrationResult,
+    Verdict,
+    VerdictStatus,
+    ViewResult,
+)
 from wsreg.volumes.volume import Volume
 
 SampleMaker = Callable[..., Sample]
@@ -72,13 +78,23 @@ def make_result() -> ResultMaker:
             backend="reference",
             method="fake",
             init="pose",
-            comparison=Comparison(
-                camera=sample.camera,
-                fixed=image,
-                mask=sample.radiograph.mask,
-                moving_start=image,
-                moving_end=image,
-                rois_end=image[None, :0],
+            bodies={},
+            views=(
+                ViewResult(
+                    name="xray",
+                    camera=sample.camera,
+                    camera_from_rig=torch.eye(4, dtype=torch.float64),
+                    similarity_start=0.25,
+                    similarity_end=0.75,
+                    comparison=Comparison(
+                        camera=sample.camera,
+                        fixed=image,
+                        mask=sample.radiograph.mask,
+                        moving_start=image,
+                        moving_end=image,
+                        rois_end=image[None, :0],
+                    ),
+                ),
             ),
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import read_json, read_json_object, write_json
+from wsreg.files.json_files import check_fields, read_json, read_json_object, write_json
 
 
 def test_reads_the_fields_of_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -56,6 +56,14 @@ def test_unknown_fields_are_named(tmp_path: Path) -> None:
     path.write_text('{"a": 1, "z": 2, "y": 3}')
     with pytest.raises(InputError, match=r"unknown fields y, z; known are a, b"):
         read_json_object(path, ("a",), ("b",))
+
+
+def test_fields_within_a_file_are_checked_alike_under_a_name_of_their_own() -> None:
+    assert check_fields({"a": 1}, "entry 3", ("a",), ("b",)) == {"a": 1}
+    with pytest.raises(InputError, match=r"^entry 3 must hold a JSON object, got list$"):
+        check_fields([], "entry 3", ())
+    with pytest.raises(InputError, match=r"^entry 3 lacks c$"):
+        check_fields({"a": 1}, "entry 3", ("a", "c"))
 
 
 def test_json_is_strict(tmp_path: Path) -> None:

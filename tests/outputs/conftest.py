@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
-from wsreg.registration.result import Comparison, RegistrationResult, Verdict
+from wsreg.registration.result import (
+    BodyResult,
+    Comparison,
+    RegistrationResult,
+    Verdict,
+    ViewResult,
+)
 
 
 def blob_image(column_px: float, row_px: float, *, rows: int = 48, columns: int = 64) -> Tensor:
@@ -48,6 +54,16 @@ def make_result() -> Callable[..., RegistrationResult]:
             moving_start=blob_image(40, 24),
             moving_end=blob_image(32, 24),
             rois_end=changes.pop("rois_end", torch.zeros(0, 48, 64)),
+            roi_names=changes.pop("roi_names", ()),
+        )
+        comparison = changes.pop("comparison", comparison)
+        view = ViewResult(
+            name="xray",
+            camera=camera,
+            camera_from_rig=torch.eye(4, dtype=torch.float64),
+            similarity_start=0.4,
+            similarity_end=0.9,
+            comparison=comparison,
         )
         fields: dict[str, Any] = {
             "camera_from_ct": pose(90.0),
@@ -67,8 +83,20 @@ def make_result() -> Callable[..., RegistrationResult]:
             "method": "gauss-newton",
             "init": "pose",
             "config": {"levels": (4, 2, 1), "damping": 1e-3},
-            "comparison": comparison,
+            "bodies": {},
+            "views": (view,),
         }
-        return RegistrationResult(**(fields | changes))
+        fields |= changes
+        if not fields["bodies"]:
+            one = BodyResult(
+                labels=(),
+                camera_from_ct=fields["camera_from_ct"],
+                pivot_mm=fields["pivot_mm"],
+                standard_deviation=fields["standard_deviation"],
+                verdict=fields["verdict"],
+                shown=1.0,
+            )
+            fields["bodies"] = {"ct": one}
+        return RegistrationResult(**fields)
 
     return make

@@ -23,6 +23,7 @@ from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.ncc import MultiscaleNcc
 from wsreg.simulation.joseph import project_attenuation
+from wsreg.volumes.parts import CtPart
 from wsreg.volumes.phantom import analytic_phantom
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.views import view_pose
@@ -30,6 +31,10 @@ from wsreg.volumes.volume import Volume
 
 PELVIS, FEMURS = (7, 8, 14), (9, 15)
 """Labels of the phantom: sacrum and hips, and both femurs."""
+
+
+def alone(labels: tuple[int, ...]) -> CtPart:
+    return CtPart(kind="alone", groups=(labels,))
 
 
 def step(*values: float) -> Tensor:
@@ -100,8 +105,8 @@ def _second_from_rig(coarse: Volume, small_camera: Camera) -> Tensor:
 def _bodies(coarse: Volume) -> tuple[Body, ...]:
     """The pelvis, and the femurs with a pivot between their heads."""
     return (
-        Body(name="pelvis", labels=PELVIS, pivot_mm=coarse.centre_mm),
-        Body(name="femurs", labels=FEMURS, pivot_mm=step(0.0, 5.0, -98.0)),
+        Body(name="pelvis", part=alone(PELVIS), labels=PELVIS, pivot_mm=coarse.centre_mm),
+        Body(name="femurs", part=alone(FEMURS), labels=FEMURS, pivot_mm=step(0.0, 5.0, -98.0)),
     )
 
 

@@ -17,6 +17,7 @@ from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.ncc import GlobalNcc
+from wsreg.volumes.parts import CtPart
 from wsreg.volumes.volume import Volume
 
 
@@ -87,7 +88,8 @@ def test_regions_that_the_ct_lacks_take_no_part(pair: Problem, coarse: Volume) -
     assert labels is not None
     gone = torch.isin(labels, torch.tensor([9], dtype=labels.dtype))
     without = dataclasses.replace(coarse, labels=torch.where(gone, 0, labels))
-    bodies = (pair.bodies[0], dataclasses.replace(pair.bodies[1], labels=(15,)))
+    right = CtPart(kind="alone", groups=((15,),))
+    bodies = (pair.bodies[0], dataclasses.replace(pair.bodies[1], part=right, labels=(15,)))
     rois = pair.views[0].rois
     assert rois is not None
     # The left femur is gone; of the other region the right one is left.

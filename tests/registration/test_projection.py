@@ -14,6 +14,7 @@ from wsreg.registration.bodies import LevelBody, level_bodies
 from wsreg.registration.problem import Problem
 from wsreg.registration.projection import RoiGrid, project
 from wsreg.rendering.render import render
+from wsreg.volumes.parts import CtPart
 from wsreg.volumes.volume import Volume
 
 PELVIS, FEMURS = (7, 8, 14), (9, 15)
@@ -23,7 +24,7 @@ SIZES = torch.tensor([1e-6, 1e-6, 1e-6, 1e-4, 1e-4, 1e-4] * 2, dtype=torch.float
 
 @pytest.fixture(name="parts", scope="module")
 def _parts(pair: Problem) -> tuple[LevelBody, ...]:
-    return level_bodies(pair.bodies, pair.ct, (8.0,))[0]
+    return level_bodies(pair.bodies, pair.ct, 8.0)
 
 
 def assert_jacobian(jacobian: Tensor, image_of: Callable[[Tensor], Tensor]) -> None:
@@ -55,7 +56,7 @@ def test_the_image_is_the_sum_of_the_bodies(
     assert float(each[1].max()) > 0.1
     # Where both have the same pose they are one body again, but for rounded Hounsfield units.
     same = true_state[:1].expand(1, 2, 4, 4)
-    (whole,) = pair.ct.levels((8.0,), (*PELVIS, *FEMURS))
+    (whole,) = pair.ct.levels((8.0,), CtPart(kind="alone", groups=((*PELVIS, *FEMURS),)))
     together = render(whole, small_camera, true_state[0])[:, 0]
     apart = project(parts, small_camera, identity, same).image - together
     assert float(apart.abs().max()) < 2e-3 * float(together.max())

@@ -156,12 +156,12 @@ def test_the_reference_backend_agrees(
     assert errors_mm(phantom, fast.camera_from_ct, slow.camera_from_ct, camera)[0] < 0.05
 
 
-@pytest.mark.parametrize(("voxel_mm", "turn_rad", "shift_mm", "depth_mm"), [
-    (None, 1e-4, 0.01, 0.1), (3.0, 2e-3, 0.1, 0.2),
+@pytest.mark.parametrize(("bodies", "voxel_mm", "turn_rad", "shift_mm", "depth_mm"), [
+    (None, None, 1e-4, 0.01, 0.1), (None, 3.0, 2e-3, 0.1, 0.2), ("auto", None, 5e-4, 0.02, 0.2),
 ])  # fmt: skip
 def test_an_image_of_the_renderer_itself_comes_back_without_bias(
     phantom: Volume, truth: Tensor, start: Tensor, quick: RegistrationConfig,
-    voxel_mm: float | None, turn_rad: float, shift_mm: float, depth_mm: float,
+    bodies: str | None, voxel_mm: float | None, turn_rad: float, shift_mm: float, depth_mm: float,
 ) -> None:  # fmt: skip
     """Finer than any level, which averages its pixels; on the CT's own grid or not."""
     fine = Camera(source_to_detector_mm=1000.0, rows=280, columns=320, pixel_spacing_mm=(1.2, 1.2))
@@ -169,7 +169,7 @@ def test_an_image_of_the_renderer_itself_comes_back_without_bias(
     xray = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
     finest = dataclasses.replace(quick.levels[-1], voxel_mm=voxel_mm)
     config = dataclasses.replace(quick, probes=0, levels=(*quick.levels[:-1], finest))
-    found = register(xray, phantom, fine, start, config=config)
+    found = register(xray, phantom, fine, start, bodies=bodies, config=config)
     error = twist_between(truth, found.camera_from_ct, phantom.centre_mm)
     assert found.similarity_end > (0.99 if voxel_mm is None else 0.95)
     assert float(error[:3].abs().max()) < turn_rad

@@ -11,7 +11,7 @@ from torch import Tensor
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, perturb, rigid, transform_points, twist_between
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.bodies import WHOLE, Body
+from wsreg.registration.bodies import Body
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem
 from wsreg.registration.register import registered
@@ -49,7 +49,7 @@ def test_two_views_see_the_depth_that_one_hardly_sees(
     settings = dataclasses.replace(quick, levels=quick.levels[:2])
     problem = Problem(
         views=views,
-        bodies=(Body(name=WHOLE, labels=(), pivot_mm=phantom.centre_mm),),
+        bodies=(Body(name="ct", pivot_mm=phantom.centre_mm),),
         ct=PreparedCt(volume=phantom),
         start=perturb(truth, step, phantom.centre_mm)[None],
         init="pose",

@@ -28,6 +28,7 @@ from wsreg.rendering.prepared import (
 )
 from wsreg.rendering.rays import PlaneAxes
 from wsreg.rendering.render import render
+from wsreg.volumes.parts import CtPart
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
@@ -54,6 +55,10 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+def alone(*labels: int) -> CtPart:
+    return CtPart(kind="alone", groups=(labels,))
 
 
 def mass(volume: Volume) -> float:
@@ -96,14 +101,16 @@ def test_no_level_is_finer_than_the_ct(ct: Volume) -> None:
 
 def test_with_labels_only_these_attenuate(ct: Volume) -> None:
     prepared = PreparedCt(volume=ct)
-    (left,), (right,), (both,) = (prepared.levels((2.0,), some) for some in ((1,), (2,), (2, 1)))
+    (left,), (right,), (both,) = (
+        prepared.levels((2.0,), alone(*some)) for some in ((1,), (2,), (1, 2))
+    )
     (whole,) = prepared.levels((2.0,))
     assert torch.equal(left.volume.hu, resample_isotropic(ct.restricted_to((1,)), 2.0).hu)
     assert 0 < mass(left.volume) < mass(both.volume) < mass(whole.volume)
     assert mass(left.volume) + mass(right.volume) == pytest.approx(mass(both.volume), rel=1e-3)
-    assert prepared.levels((2.0,), (1, 2))[0] is both
+    assert prepared.levels((2.0,), alone(1, 2))[0] is both
     with pytest.raises(InputError, match=r"labels must name labels of the volume \[1, 2\]"):
-        prepared.levels((2.0,), (7,))
+        prepared.levels((2.0,), alone(7))
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])

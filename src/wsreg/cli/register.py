@@ -137,9 +137,11 @@ class Register:
         labels = find_labels(volume, self.solver.render_labels)
 
         from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
+        from wsreg.volumes.bodies import parts_of_bodies
 
         prepared = PreparedCt(volume=volume)
-        prepared.levels(VOXEL_SIZES_MM, labels)
+        for part in parts_of_bodies(volume, "auto", labels).values():
+            prepared.levels(VOXEL_SIZES_MM, part)
         return prepared, labels
 
     def _register_several(self, folders: Sequence[Path], read: Read, solve: Solve) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsreg.geometry.camera import Camera
+    from wsreg.geometry.rig import Rig
     from wsreg.simulation.parameters import XrayParameters
     from wsreg.simulation.scene import ScenePart
     from wsreg.simulation.xray import SimulatedXray
@@ -30,11 +31,15 @@ class Xray:
 
     ct: Annotated[Path, arg(metavar="CT")]
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
-    camera: Annotated[Path, arg(metavar="FILE")]
-    """camera.json."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for xray.png (16-bit counts, air is bright), camera.json, pose.json, parameters.json,
     and labels.png if --labels are given."""
+    camera: OptionalFile = None
+    """camera.json."""
+    rig: OptionalFile = None
+    """rig.json in place of the camera; pose and view are then those of its first view."""
+    rig_view: Annotated[str | None, arg(metavar="NAME")] = None
+    """Which view of the rig to simulate."""
     pose: OptionalFile = None
     """pose.json; the --view if left out."""
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
@@ -56,7 +61,6 @@ class Xray:
 
     def run(self) -> int:
         """Simulate, save, and return the exit status."""
-        import wsreg
         from wsreg.outputs.output_folder import prepare_output_folder
         from wsreg.simulation.record_file import read_xray_record
         from wsreg.simulation.silhouettes import label_silhouettes
@@ -64,11 +68,12 @@ class Xray:
 
         self._check()
         prepare_output_folder(self.out, force=self.force)
-        camera = wsreg.read_camera(self.camera)
+        rig, index = self._read_rig()
+        camera = _camera(rig, index)
         record = None if self.parameters is None else read_xray_record(self.parameters)
         with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
             volume = read_ct(self.ct, self.ct_details)
-        pose = self._find_pose(volume, camera)
+        pose = self._find_pose(volume, rig, index)
         labels = None
         if volume.labels is not None:
             with step("Rendering the labels", quiet=self.quiet):
@@ -83,6 +88,11 @@ class Xray:
         return 0
 
     def _check(self) -> None:
+        if (self.camera is None) == (self.rig is None):
+            given = "neither" if self.rig is None else "both"
+            raise InputError(f"--camera or --rig must be given, one of the two, got {given}")
+        if (self.rig is None) != (self.rig_view is None):
+            raise InputError("--rig and --rig-view must be given together, got only one of them")
         for name in ("seed", "tools"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name} must be at least 0, got {getattr(self, name)}")
@@ -90,14 +100,49 @@ class Xray:
         if self.parameters is not None and drawn != (0, "none", 0):
             raise InputError("--parameters give seed, collimator and tools, leave those out")
 
-    def _find_pose(self, volume: Volume, camera: Camera) -> Tensor:
+    def _read_rig(self) -> tuple[Rig, int]:
+        """Return the rig, of one view where a camera is given, and the number of the view."""
+        import torch
+
+        from wsreg.geometry.camera_file import read_camera
+        from wsreg.geometry.rig import Rig, RigView
+        from wsreg.geometry.rig_file import read_rig
+
+        if self.camera is not None:
+            place = torch.eye(4, dtype=torch.float64)
+            view = RigView(name="view-1", camera=read_camera(self.camera), camera_from_rig=place)
+            return Rig(views=(view,)), 0
+        assert self.rig is not None  # one of the two is given
+        rig = read_rig(self.rig)
+        names = [view.name for view in rig.views]
+        if self.rig_view not in names:
+            raise InputError(
+                f"--rig-view must be one of the rig's views {', '.join(names)}, "
+                f"got {self.rig_view!r}"
+            )
+        return rig, names.index(self.rig_view)
+
+    def _find_pose(self, volume: Volume, rig: Rig, index: int) -> Tensor:
+        """Return ``camera_from_ct`` of a view; what is given is that of the first view."""
         import wsreg
         from wsreg.geometry.plausibility import check_plausible_pose
+        from wsreg.geometry.rig import relative
+        from wsreg.volumes.views import rig_view_pose
 
         if self.pose is None:
-            return wsreg.view_pose(volume, camera, parse_view(self.view))
-        pose = wsreg.read_pose(self.pose)
-        check_plausible_pose(pose, camera, volume.corners_mm)
+            cameras = [_camera(rig, i) for i in range(len(rig.views))]
+            places = [view.camera_from_rig for view in rig.views]
+            first = rig_view_pose(volume, cameras, places, parse_view(self.view))
+        else:
+            first = wsreg.read_pose(self.pose)
+            check_plausible_pose(first, _camera(rig, 0), volume.corners_mm)
+        if self.rig is None:
+            return first
+        pose = relative(rig)[index] @ first
+        try:
+            check_plausible_pose(pose, _camera(rig, index), volume.corners_mm)
+        except InputError as error:
+            raise InputError(f"in rig view {self.rig_view!r}, {error}") from None
         return pose
 
     def _draw(self, part: ScenePart, camera: Camera) -> XrayParameters:
@@ -115,6 +160,14 @@ class Xray:
             ranges,
             body_thickness_mm=body_thickness_mm([part], camera),
         )
+
+
+def _camera(rig: Rig, index: int) -> Camera:
+    """Return the camera of a view, which no X-ray is there to give."""
+    view = rig.views[index]
+    if view.camera is None:
+        raise InputError(f"rig view {view.name!r} must have a camera for a simulation, got none")
+    return view.camera
 
 
 def _save(

@@ -45,14 +45,24 @@ def read_json_object(
     Raises:
         InputError: for a missing or unreadable file, invalid JSON, missing or unknown fields.
     """
-    content = read_json(path)
+    return check_fields(read_json(path), str(path), required, optional)
+
+
+def check_fields(
+    content: Any, name: str, required: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return content that is a JSON object with every required field and no unknown one.
+
+    Raises:
+        InputError: for anything else; ``name`` says of what.
+    """
     if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a JSON object, got {type(content).__name__}")
-    missing = [name for name in required if name not in content]
+        raise InputError(f"{name} must hold a JSON object, got {type(content).__name__}")
+    missing = [field for field in required if field not in content]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}")
+        raise InputError(f"{name} lacks {', '.join(missing)}")
     unknown = sorted(set(content) - set(required) - set(optional))
     if unknown:
         known = ", ".join((*required, *optional))
-        raise InputError(f"{path} has unknown fields {', '.join(unknown)}; known are {known}")
+        raise InputError(f"{name} has unknown fields {', '.join(unknown)}; known are {known}")
     return content

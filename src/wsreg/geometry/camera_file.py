@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import read_json_object
+from wsreg.files.json_files import check_fields, read_json
 from wsreg.geometry.camera import Camera
 
 _REQUIRED = ("source_to_detector_mm", "rows", "columns", "pixel_spacing_mm")
@@ -20,11 +20,20 @@ def read_camera(path: str | Path) -> Camera:
         InputError: for a missing or invalid file, or fields that are missing, unknown, not
             numbers, or not positive where they must be.
     """
-    fields = read_json_object(path, _REQUIRED, ("principal_point_px",))
+    return camera_from_record(read_json(path), str(path))
+
+
+def camera_from_record(fields: Any, name: str) -> Camera:
+    """Return the camera of camera.json's fields.
+
+    Raises:
+        InputError: as :func:`read_camera`; ``name`` says of what.
+    """
+    checked = check_fields(fields, name, _REQUIRED, ("principal_point_px",))
     try:
-        return Camera(**fields)
+        return Camera(**checked)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{name}: {error}") from None
 
 
 def camera_record(camera: Camera) -> dict[str, Any]:

@@ -112,6 +112,23 @@ def _left_jacobian(rotation_vector: Tensor) -> Tensor:
     return identity + b * k + c * (k @ k)
 
 
+def inverse_left_jacobian(rotation_vector: Tensor) -> Tensor:
+    """Return [...,3,3], how the log of a rotation [...,3] changes as it is turned further.
+
+    log(Exp(d) R) is log(R) + inverse_left_jacobian(log(R)) @ d for small d; for Exp(d) on the right
+    it is that of -log(R), its transpose.
+    """
+    s = rotation_vector.square().sum(dim=-1)[..., None, None]
+    a, b, _ = _exp_coefficients(s)
+    small = s < _SMALL
+    safe = torch.where(small, torch.ones_like(s), s)
+    series = 1 / 12 + s / 720 * (1 + s / 42 * (1 + s / 40))
+    c = torch.where(small, series, (1 - 0.5 * a / b) / safe)
+    k = skew(rotation_vector)
+    identity = torch.eye(3, dtype=k.dtype, device=k.device)
+    return identity - 0.5 * k + c * (k @ k)
+
+
 def exp_se3(twist: Tensor) -> Tensor:
     """Return [...,4,4] rigid motion of a twist (w, v) [...,6]: expm of [[skew(w), v], [0, 0]]."""
     rotation, translation = twist[..., :3], twist[..., 3:]

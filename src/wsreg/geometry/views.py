@@ -49,10 +49,17 @@ def pose_towards(
         depth = ISOCENTRE_FRACTION * camera.source_to_detector_mm
     if not 0 < depth < math.inf:
         raise InputError(f"source_to_isocentre_mm must be positive and finite, got {depth!r}")
-    on_detector = camera.detector_points(torch.tensor(_middle_px(camera), dtype=torch.float64))
-    centre = on_detector * (depth / camera.source_to_detector_mm)
+    centre = middle_ray(camera) * (depth / camera.source_to_detector_mm)
     rotation = rotation_from_angles(_view_angles(view))
     return rigid(rotation, centre - rotation @ centre_ct_mm.to(torch.float64))
+
+
+def middle_ray(camera: Camera) -> Tensor:
+    """Return [3] float64, where the ray through the image's middle meets the detector (camera, mm).
+
+    It is the optical axis if that meets the image, else the ray through the image's centre.
+    """
+    return camera.detector_points(torch.tensor(_middle_px(camera), dtype=torch.float64))
 
 
 def _view_angles(view: str | CArmAngles) -> CArmAngles:

@@ -12,9 +12,16 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
-from wsreg.registration.result import Comparison, RegistrationResult
+from wsreg.registration.result import (
+    BodyResult,
+    Comparison,
+    RegistrationResult,
+    Verdict,
+    ViewResult,
+)
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
+from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
 from wsreg.registration.verdict.deviation import remaining_gain
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
 from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
@@ -27,40 +34,42 @@ def conclude(
     problem: Problem, levels: list[Level], answer: Answer, clock: Clock, polarity: str
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
-    finest, tolerance = levels[-1], problem.settings.trust.calibration
+    finest, trust = levels[-1], problem.settings.trust
     start = evaluate(finest, problem.start, derivatives=False)
     end, state = evaluate(finest, answer.state, derivatives=True), answer.state
     if not end.loss < start.loss:
         state = problem.start
         end = evaluate(finest, state, derivatives=True)
-    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, tolerance)
+    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), state)
     evidence = _evidence(problem, answer, start, end, rise, uncertainty)
-    verdict = judge(evidence, problem.settings.trust)
-    comparison = _comparison(problem, finest, state, start, end)
+    verdict = judge(evidence, trust)
+    bodies = _bodies(problem, finest, state, uncertainty, verdict)
+    views = _views(problem, finest, state, start, end)
     clock.lap("verdict")
-    to_camera = problem.views[0].camera_from_rig
+    first = next(iter(bodies.values()))
     return RegistrationResult(
-        camera_from_ct=to_camera @ state[0],
-        start_camera_from_ct=to_camera @ problem.start[0],
+        camera_from_ct=first.camera_from_ct,
+        start_camera_from_ct=problem.views[0].camera_from_rig @ problem.start[0],
         camera=problem.views[0].camera,
-        pivot_mm=problem.bodies[0].pivot_mm,
+        pivot_mm=first.pivot_mm,
         verdict=verdict,
         similarity_start=evidence.similarity_start,
         similarity_end=evidence.similarity_end,
-        standard_deviation=uncertainty.total[:6],
+        standard_deviation=first.standard_deviation,
         iterations=answer.iterations,
         renders=answer.renders,
         seconds=clock.stop(),
         backend=problem.backend,
         method=problem.settings.method,
         init=problem.init,
+        bodies=bodies,
+        views=views,
         config={
             **problem.record(),
             "polarity": polarity,
             "evidence": dataclasses.asdict(evidence),
         },
-        comparison=comparison,
     )
 
 
@@ -73,7 +82,7 @@ def _evidence(
     uncertainty: Uncertainty,
 ) -> Evidence:
     points = problem.volume.corners_mm
-    distances = [mean_distance_mm(end.state, other, points) for other in answer.rivals]
+    distances = [mean_distance_mm(end.state[:1], other[:1], points) for other in answer.rivals]
     model = end.model()
     with_rois = any(view.rois is not None for view in problem.views)
     return Evidence(
@@ -107,33 +116,71 @@ def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...
     )
 
 
-def _comparison(
+def _bodies(
+    problem: Problem, finest: Level, state: Tensor, uncertainty: Uncertainty, verdict: Verdict
+) -> dict[str, BodyResult]:
+    """Return every body where it is; the first has the verdict on the whole."""
+    to_camera, parent = problem.views[0].camera_from_rig, problem.bodies[0]
+    results = {}
+    for number, body in enumerate(problem.bodies):
+        deviation, of_image = uncertainty.of_body(number)
+        shown = shown_fraction(problem, finest, body, state[number])
+        evidence = BodyEvidence.of(body, state[0], state[number], of_image, shown)
+        results[body.name] = BodyResult(
+            labels=body.labels,
+            camera_from_ct=to_camera @ state[number],
+            pivot_mm=body.pivot_mm,
+            standard_deviation=deviation,
+            verdict=verdict
+            if number == 0
+            else judge_body(evidence, parent.name, verdict.status, problem.settings.trust),
+            shown=shown,
+        )
+    return results
+
+
+def _views(
     problem: Problem, finest: Level, state: Tensor, start: Evaluation, end: Evaluation
-) -> Comparison:
-    view = finest.views[0]
-    return Comparison(
-        camera=view.camera,
-        fixed=view.fixed,
-        mask=view.mask,
-        moving_start=start.projections[0].image[0],
-        moving_end=end.projections[0].image[0],
-        rois_end=_outlines(problem, finest, state),
-    )
+) -> tuple[ViewResult, ...]:
+    results = []
+    for number, (view, small) in enumerate(zip(problem.views, finest.views, strict=True)):
+        shown = [evaluation.projections[number] for evaluation in (start, end)]
+        before, after = (float(small.measure.similarity(seen.image)[0]) for seen in shown)
+        rois, names = _outlines(problem, finest, state, number)
+        results.append(
+            ViewResult(
+                name=view.radiograph.name,
+                camera=view.camera,
+                camera_from_rig=view.camera_from_rig,
+                similarity_start=before,
+                similarity_end=after,
+                comparison=Comparison(
+                    camera=small.camera,
+                    fixed=small.fixed,
+                    mask=small.mask,
+                    moving_start=shown[0].image[0],
+                    moving_end=shown[1].image[0],
+                    rois_end=rois,
+                    roi_names=names,
+                ),
+            )
+        )
+    return tuple(results)
 
 
-def _outlines(problem: Problem, level: Level, state: Tensor) -> Tensor:
-    """Return [R,H,W] path lengths of the regions, or else of the labels rendered, if known.
+def _outlines(
+    problem: Problem, level: Level, state: Tensor, number: int
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Return [R,H,W] path lengths of what is outlined in a view, and the names of it.
 
-    They are those of the first view, each body at its own pose, on the image's own grid: finer
-    than the one on which regions are compared.
+    That is the bodies if there are several, each at its own pose; else the regions given, or the
+    labels rendered.  They are on the image's own grid, finer than that where regions are compared.
     """
-    view, rois = level.views[0], problem.views[0].rois
-    everything = [(label,) for body in problem.bodies for label in body.labels]
-    groups = rois.labels if rois else everything
+    view, names, groups = level.views[number], *_outlined(problem, number)
     labels = labels_of_bodies(groups, problem.bodies, level.bodies)
     shown = [any(of_body[r] for of_body in labels) for r in range(len(groups))]
     if not any(shown):
-        return torch.zeros((0, view.camera.rows, view.camera.columns))
+        return torch.zeros((0, view.camera.rows, view.camera.columns)), ()
     grid = RoiGrid(
         camera=view.camera,
         bodies=level.bodies,
@@ -143,4 +190,17 @@ def _outlines(problem: Problem, level: Level, state: Tensor) -> Tensor:
         level.bodies, view.camera, view.camera_from_rig, state[None],
         image=False, rois=grid, backend=level.backend,
     )  # fmt: skip
-    return seen.roi_lengths_mm[0]
+    return seen.roi_lengths_mm[0], tuple(itertools.compress(names, shown))
+
+
+def _outlined(problem: Problem, number: int) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """Return the names of what is outlined in a view, and the labels of each."""
+    rois, bodies = problem.views[number].rois, problem.bodies
+    if rois and rois.labels:
+        return rois.names, rois.labels
+    with_labels = [body for body in bodies if body.labels]
+    if len(bodies) > 1:
+        return tuple(b.name for b in with_labels), tuple(b.labels for b in with_labels)
+    names = problem.volume.label_names
+    alone: tuple[int, ...] = bodies[0].labels
+    return tuple(names.get(label, str(label)) for label in alone), tuple((n,) for n in alone)

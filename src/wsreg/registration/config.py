@@ -14,6 +14,7 @@ from wsreg.optimisation.adam import AdamConfig
 from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.registration.terms.config import RoiConfig
+from wsreg.registration.ties import TieConfig
 from wsreg.registration.verdict.config import TrustConfig
 from wsreg.rendering.prepared import VOXEL_SIZES_MM
 from wsreg.similarity.measure import Measure
@@ -33,6 +34,7 @@ class LevelConfig:
             9 px.
         voxel_mm: of the CT, never finer than the CT is; None for the CT's own grid.
         measure: how the images are compared.
+        apart: whether several bodies move by themselves here; else they move together.
 
     Raises:
         InputError: a size that is not positive, or no measure.
@@ -41,6 +43,7 @@ class LevelConfig:
     image_px: int
     voxel_mm: float | None
     measure: Measure = None  # type: ignore[assignment]  # refused below, in a sentence
+    apart: bool = True
 
     def __post_init__(self) -> None:
         if not (self.image_px >= 2 and (self.voxel_mm is None or self.voxel_mm > 0)):
@@ -83,7 +86,7 @@ class PoseScale:
 
 
 LEVELS = tuple(
-    LevelConfig(image_px=image_px, voxel_mm=voxel_mm, measure=measure)
+    LevelConfig(image_px=image_px, voxel_mm=voxel_mm, measure=measure, apart=image_px > 48)
     for image_px, voxel_mm, measure in zip(
         (48, 96, 192),
         VOXEL_SIZES_MM,
@@ -112,6 +115,7 @@ class RegistrationConfig:
         adam: settings of Adam's loop, and ``adam_rates`` its learning rates (paper, section 3.1).
         search: how far and densely to search.
         trust: limits of the verdict.
+        ties: how bodies hold on to the first one.
         rois: weights of the regions of interest, where they are given.
         roi_approach: the same while regions alone bring poses near, before the image is looked at:
             distance leads and overlap finishes.
@@ -131,6 +135,7 @@ class RegistrationConfig:
     adam_rates: PoseScale = PoseScale(rotation_rad=7.5e-3, shift_mm=7.5, depth_mm=7.5)
     search: SearchConfig = field(default_factory=SearchConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
+    ties: TieConfig = field(default_factory=TieConfig)
     rois: RoiConfig = field(default_factory=RoiConfig)
     roi_approach: RoiConfig = field(default_factory=lambda: RoiConfig(dice_weight=0.01))
 

@@ -17,6 +17,7 @@ from wsreg.registration.bodies import LevelBody
 from wsreg.registration.projection import Projection, project
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
+from wsreg.registration.ties import Ties
 from wsreg.registration.views import LevelView
 from wsreg.vocabulary import Backend
 
@@ -32,11 +33,13 @@ class Level:
         bodies: what moves.
         views: what it is seen in; the loss is the sum over them.
         backend: renderer.
+        ties: what holds the bodies together, if there are several.
     """
 
     bodies: tuple[LevelBody, ...]
     views: tuple[LevelView, ...]
     backend: Backend
+    ties: Ties | None = None
 
     def project(self, states: Tensor, *, derivatives: bool = False) -> tuple[Projection, ...]:
         """Return each view's projection of states [B,K,4,4], with what its terms read."""
@@ -52,12 +55,14 @@ class Level:
     def loss(self, states: Tensor) -> Tensor:
         """Return [B] losses of states [B,K,4,4]; differentiable to them."""
         losses = [view.loss(seen) for view, seen in self._seen(states, derivatives=False)]
-        return torch.stack(losses).sum(dim=0)
+        loss = torch.stack(losses).sum(dim=0)
+        return loss if self.ties is None else self.ties.loss(loss, states)
 
     def linearize(self, states: Tensor) -> QuadraticModel:
         """Return the model of the loss at states [B,K,4,4] in their 6 K parameters."""
         models = [view.linearize(seen) for view, seen in self._seen(states, derivatives=True)]
-        return functools.reduce(operator.add, models)
+        model = functools.reduce(operator.add, models)
+        return model if self.ties is None else self.ties.linearize(model, states)
 
     def _seen(self, states: Tensor, *, derivatives: bool) -> Iterator[tuple[LevelView, Projection]]:
         return zip(self.views, self.project(states, derivatives=derivatives), strict=True)

@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
-from wsreg.registration.bodies import Body, LevelBody, level_bodies
+from wsreg.registration.bodies import Body, LevelBody, level_bodies, whole_ct
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.level import Level
 from wsreg.registration.projection import RoiGrid
+from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.image_term import image_term
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.terms.roi_masks import masks_on_grid
 from wsreg.registration.terms.term import Term
+from wsreg.registration.ties import Ties
+from wsreg.registration.verdict.deviation import PIXELS_PER_RESIDUAL
 from wsreg.registration.views import LevelView, View, shrunk
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rendered import sharpness_per_mm
@@ -59,8 +63,10 @@ class Problem:
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
-        labels = sorted(label for body in self.bodies for label in body.labels)
-        record = {**self.settings.record(), "view": angles, "render_labels": labels}
+        alone = [
+            label for body in self.bodies if body.part.kind == "alone" for label in body.labels
+        ]
+        record = {**self.settings.record(), "view": angles, "render_labels": sorted(alone)}
         rois = next((view.rois for view in self.views if view.rois is not None), None)
         if rois is not None:
             groups = rois.labels or ((),) * len(rois.names)
@@ -76,24 +82,53 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
     six regions on the image's own grid would cost more than the image.  A network sees the image.
     """
     configs = problem.settings.levels
-    bodies = level_bodies(problem.bodies, problem.ct, tuple(level.voxel_mm for level in configs))
     levels: list[Level] = []
     for number, config in enumerate(configs[:count]):
-        coarser = max(number - 1, 0)
+        bodies = problem.bodies if config.apart else whole_ct(problem.bodies)
+        coarser = configs[max(number - 1, 0)]
+        of_rois = level_bodies(bodies, problem.ct, coarser.voxel_mm)
         views = tuple(
-            _level_view(problem, view, config, configs[coarser], bodies[coarser])
+            _level_view(
+                problem, view, config, RoiLevel(config=coarser, parts=bodies, bodies=of_rois)
+            )
             for view in problem.views
         )
-        levels.append(Level(bodies=bodies[number], views=views, backend=problem.settings.backend))
+        at_level = level_bodies(bodies, problem.ct, config.voxel_mm)
+        levels.append(
+            Level(
+                bodies=at_level,
+                views=views,
+                backend=problem.settings.backend,
+                ties=_ties(bodies, views),
+            )
+        )
     return levels
+
+
+def _ties(bodies: Sequence[Body], views: Sequence[LevelView]) -> Ties | None:
+    if not any(body.tie for body in bodies):
+        return None
+    return Ties(
+        ties=tuple(body.tie for body in bodies),
+        pivots_mm=torch.stack([body.pivot_mm for body in bodies]),
+        residuals=sum(float(view.mask.sum()) for view in views) / PIXELS_PER_RESIDUAL,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RoiLevel:
+    """Where rendered regions are compared: a level's settings, and the bodies there."""
+
+    config: LevelConfig
+    parts: tuple[Body, ...]
+    bodies: tuple[LevelBody, ...]
 
 
 def _level_view(
     problem: Problem,
     view: View,
     config: LevelConfig,
-    roi_config: LevelConfig,
-    roi_bodies: tuple[LevelBody, ...],
+    of_rois: RoiLevel,
 ) -> LevelView:
     small = shrunk(view, config.image_px)
     assert small.camera is not None
@@ -114,7 +149,7 @@ def _level_view(
         return plain
     if view.rois.moving_segmenter is not None:
         return _with_network_rois(plain, view, view.rois, problem)
-    return _with_rendered_rois(plain, view, view.rois, problem, roi_config, roi_bodies)
+    return _with_rendered_rois(plain, view, view.rois, problem.settings.rois, of_rois)
 
 
 def _with_network_rois(
@@ -138,13 +173,12 @@ def _with_rendered_rois(
     plain: LevelView,
     view: View,
     rois: RoiTarget,
-    problem: Problem,
-    config: LevelConfig,
-    bodies: tuple[LevelBody, ...],
+    config: RoiConfig,
+    at: RoiLevel,
 ) -> LevelView:
-    camera = shrunk(view, config.image_px).camera
+    camera = shrunk(view, at.config.image_px).camera
     assert camera is not None
-    groups = labels_of_bodies(rois.labels, problem.bodies, bodies)
+    groups = labels_of_bodies(rois.labels, at.parts, at.bodies)
     known = [any(of_body[r] for of_body in groups) for r in range(len(rois.names))]
     found = masks_on_grid(rois, view.radiograph.mask, (camera.rows, camera.columns), known)
     if found is None:
@@ -152,12 +186,12 @@ def _with_rendered_rois(
     regions, chosen = found
     term = RenderedRoiTerm(
         regions=regions,
-        sharpness_per_mm=sharpness_per_mm(bodies[0].volume.volume),
-        config=problem.settings.rois,
+        sharpness_per_mm=sharpness_per_mm(at.bodies[0].volume.volume),
+        config=config,
     )
     grid = RoiGrid(
         camera=camera,
-        bodies=bodies,
+        bodies=at.bodies,
         labels=tuple(tuple(of_body[r] for r in chosen) for of_body in groups),
     )
     return dataclasses.replace(plain, terms=(*plain.terms, term), roi_grid=grid)
@@ -176,6 +210,4 @@ def labels_of_bodies(
 def _labels_in(group: tuple[int, ...], part: Body, body: LevelBody) -> tuple[int, ...]:
     """Return the labels of a region that belong to a body and are there at its resolution."""
     known = body.volume.volume.label_values
-    return tuple(
-        label for label in group if label in known and (not part.labels or label in part.labels)
-    )
+    return tuple(label for label in group if label in known and part.has(label))

@@ -9,8 +9,10 @@ from typing import Any, Literal
 from torch import Tensor
 
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.rigid import inverse_rigid
 
 VerdictStatus = Literal["pass", "check", "fail"]
+Orientation = Literal["none", "half turn", "mirrored"]
 
 POSE_AXES = ("rx", "ry", "rz", "tx", "ty", "tz")
 """Order of the six pose parameters: rotations (rad) about, then translations (mm) along, the
@@ -34,8 +36,8 @@ class Comparison:
         fixed: the X-ray as registered (attenuation, float32).
         mask: bool, the pixels that took part.
         moving_start, moving_end: rendered at the start and at the answer.
-        rois_end: [R,H,W] path length in mm through each registered label at the answer,
-            for outlines (empty when there are no labels).
+        rois_end: [R,H,W] path length in mm through each region, body or label at the answer, for
+            outlines (empty where there is none), and ``roi_names`` their names.
     """
 
     camera: Camera
@@ -44,6 +46,50 @@ class Comparison:
     moving_start: Tensor
     moving_end: Tensor
     rois_end: Tensor
+    roi_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BodyResult:
+    """Where one body is.
+
+    Args:
+        labels: the CT's labels that move with it; none of the whole CT and of the rest.
+        camera_from_ct: [4,4] float64 in the first view; it moves the CT so that this body fits.
+        pivot_mm: [3] float64 centre of its rotations in CT coordinates (LPS mm).
+        standard_deviation: [6] as that of the result.
+        verdict: on this body.
+        shown: fraction of it that the X-rays show; the least shown is that of the best view.
+    """
+
+    labels: tuple[int, ...]
+    camera_from_ct: Tensor
+    pivot_mm: Tensor
+    standard_deviation: Tensor
+    verdict: Verdict
+    shown: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewResult:
+    """One X-ray of a registration.
+
+    Args:
+        name: of the X-ray.
+        camera: its geometry at full resolution.
+        camera_from_rig: [4,4] float64 where its camera stands.
+        similarity_start, similarity_end: at the finest level.
+        orientation: what was done to the image to fit it.
+        comparison: images for pictures.
+    """
+
+    name: str
+    camera: Camera
+    camera_from_rig: Tensor
+    similarity_start: float
+    similarity_end: float
+    comparison: Comparison
+    orientation: Orientation = "none"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,13 +97,17 @@ class RegistrationResult:
     """The answer of :func:`wsreg.register`.
 
     Args:
-        camera_from_ct: [4,4] float64 rigid pose, LPS mm -> camera mm.
+        camera_from_ct: [4,4] float64 rigid pose of the first body in the first view, LPS mm ->
+            camera mm.
         start_camera_from_ct: [4,4] float64, where the refinement began (for ``search``, the
             named view that the search was centred on).
-        camera: the X-ray's geometry at full resolution.
+        camera: the first X-ray's geometry at full resolution.
         pivot_mm: [3] float64 centre of rotation in CT coordinates (LPS mm).
         verdict: pass, check or fail, with reasons.
-        similarity_start, similarity_end: at the finest level, 1 is a perfect match.
+        similarity_start, similarity_end: at the finest level, of the view where it is lowest; 1 is
+            a perfect match.
+        bodies: every body by its name, the first one as above.
+        views: every X-ray.
         standard_deviation: [6] float64 in the order and units of ``POSE_AXES``, from the normal
             matrix at the answer.
         iterations, renders: accepted-or-rejected solver steps, and images rendered.
@@ -66,7 +116,6 @@ class RegistrationResult:
         method: the solver that ran.
         init: how it was started: ``pose``, ``dicom`` or ``search``.
         config: every resolved setting, plain numbers and strings.
-        comparison: images for pictures.
     """
 
     camera_from_ct: Tensor
@@ -83,5 +132,17 @@ class RegistrationResult:
     backend: str
     method: str
     init: str
+    bodies: Mapping[str, BodyResult]
+    views: tuple[ViewResult, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
-    comparison: Comparison
+
+    @property
+    def comparison(self) -> Comparison:
+        """Return the images of the first view."""
+        return self.views[0].comparison
+
+    def pose_in_view(self, view: int, body: str | None = None) -> Tensor:
+        """Return [4,4] ``camera_from_ct`` of a body, by default the first, in a view by number."""
+        pose = self.camera_from_ct if body is None else self.bodies[body].camera_from_ct
+        first, other = self.views[0].camera_from_rig, self.views[view].camera_from_rig
+        return other @ inverse_rigid(first) @ pose

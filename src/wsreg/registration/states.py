@@ -18,6 +18,18 @@ def moved_together(state: Tensor, steps: Tensor, pivot_mm: Tensor) -> Tensor:
     return motion[:, None] @ state
 
 
+def with_bodies(states: Tensor, count: int) -> Tensor:
+    """Return states [...,K,4,4] as those of ``count`` bodies.
+
+    Bodies that come apart begin where the whole CT was; of more than one the first is kept, which
+    stands for all, where they move together again.
+    """
+    if states.shape[-3] == count:
+        return states
+    first = states[..., :1, :, :]
+    return first.expand(*states.shape[:-3], count, 4, 4).contiguous()
+
+
 def spread_around(
     state: Tensor, pivot_mm: Tensor, half_range: Tensor, count: int, seed: int
 ) -> Tensor:

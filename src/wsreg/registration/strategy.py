@@ -15,7 +15,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.table import STARTS
-from wsreg.registration.states import distinct
+from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
@@ -94,7 +94,7 @@ def _least_coarse_loss(problem: Problem) -> float:
 
 def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
     settings = problem.settings
-    longest = settings.longest_step.vector(len(problem.bodies))
+    longest = settings.longest_step.vector(len(level.bodies))
     return minimise(level.linearize, level.move, starts, longest, settings.descent)
 
 
@@ -138,6 +138,7 @@ def _coarse_to_fine(
     iterations = renders = 0
     for number, level in enumerate(levels):
         progress("register", number, len(levels))
+        starts = with_bodies(starts, len(level.bodies))
         descents = _descents(problem, level, starts)
         iterations += descents.iterations
         renders += descents.evaluations
@@ -162,7 +163,7 @@ def _coarse_to_fine(
 def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
     """Run the paper's loop at the finest level, from the start or the best state of a search."""
     settings = problem.settings
-    start = STARTS[problem.init](problem, levels[0])[0]
+    start = with_bodies(STARTS[problem.init](problem, levels[0])[0], len(problem.bodies))
     renders = settings.search.poses if problem.init == "search" else 0
     clock.lap("start")
 

@@ -21,6 +21,8 @@ from wsreg.errors import InputError
 from wsreg.rendering.loading import load_kernels
 from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_grid
 from wsreg.rendering.rays import PlaneAxes
+from wsreg.volumes.bodies import Bodies, parts_of_bodies
+from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_of, rest_of
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
@@ -136,17 +138,17 @@ class PreparedCt:
         return functools.partial(PreparedCt, volume=self.volume), ()
 
     def levels(
-        self, voxel_sizes_mm: Sequence[float | None], labels: tuple[int, ...] = ()
+        self, voxel_sizes_mm: Sequence[float | None], part: CtPart = WHOLE_CT
     ) -> tuple[PreparedVolume, ...]:
-        """Return the CT at each voxel size, in the order given; its own spacing is the finest.
+        """Return the CT, or a part of it, at each voxel size, in the order given.
 
-        Each level is made from the next finer one: averaging moves no mass, so nothing drifts.
+        Its own spacing is the finest.  Each level is made from the next finer one: averaging moves
+        no mass, so nothing drifts.
 
         Args:
             voxel_sizes_mm: edges of the cubic voxels; None is the CT's own grid, which is not
                 resampled at all (unless its voxels are finer than ``OWN_GRID_MM``).
-            labels: the only labels that attenuate, so that the image shows the bones that are
-                registered and nothing that moves by itself; all of the CT if empty.
+            part: what attenuates.
 
         Raises:
             InputError: for a size that is not positive, or labels that the CT lacks.
@@ -158,48 +160,74 @@ class PreparedCt:
         finest = min(self.volume.spacing_mm)
         own = 0.0 if finest >= OWN_GRID_MM else AVERAGED_MM
         sizes = [own if size is None else max(size, finest) for size in voxel_sizes_mm]
-        ascending, wanted = sorted(set(sizes) - {0.0}), tuple(sorted(set(labels)))
+        ascending = sorted(set(sizes) - {0.0})
         return tuple(
-            self._own_grid(wanted)
-            if size == 0.0
-            else self._level(tuple(ascending[: ascending.index(size) + 1]), wanted)
+            self._level(() if size == 0.0 else tuple(ascending[: ascending.index(size) + 1]), part)
             for size in sizes
         )
 
-    def _own_grid(self, labels: tuple[int, ...]) -> PreparedVolume:
-        """Return the CT, or these labels of it, as it is."""
-        if not labels:  # not to be kept: what is kept for a volume must not refer to it
-            return PreparedVolume(volume=self.volume)
-        return self._made.get(
-            labels, lambda: PreparedVolume(volume=self.volume.restricted_to(labels))
-        )
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made of this CT under a key, once; it must not refer to the volume."""
+        return self._made.get(key, make)
 
-    def _level(self, sizes_mm: tuple[float, ...], labels: tuple[int, ...]) -> PreparedVolume:
-        """Return the CT, or these labels of it, averaged over voxels of one size after another."""
+    def _level(self, sizes_mm: tuple[float, ...], part: CtPart) -> PreparedVolume:
+        """Return a part, averaged over voxels of one size after another; as it is for no size."""
+        if part == WHOLE_CT and not sizes_mm:
+            # not to be kept: what is kept for a volume must not refer to it
+            return PreparedVolume(volume=self.volume)
 
         def make() -> PreparedVolume:
-            *finer, size = sizes_mm
-            if finer:
-                source = self._level(tuple(finer), labels).volume
-            else:
-                source = self._own_grid(labels).volume
-            return PreparedVolume(volume=resample_isotropic(source, size))
+            if part.kind == "rest":
+                return PreparedVolume(volume=self._rest(sizes_mm, part))
+            if sizes_mm:
+                return PreparedVolume(volume=self._averaged(sizes_mm, part))
+            cut = {"alone": self.volume.restricted_to, "bones": self._bones}[part.kind]
+            return PreparedVolume(volume=cut(part.groups[0]))
 
-        return self._made.get((sizes_mm, labels), make)
+        return self._made.get((sizes_mm, part), make)
+
+    def _bones(self, labels: tuple[int, ...]) -> Volume:
+        return bones_of(self.volume, labels)
+
+    def _averaged(self, sizes_mm: tuple[float, ...], part: CtPart) -> Volume:
+        *finer, size = sizes_mm
+        source = self._level(tuple(finer), part).volume
+        if part.kind != "bones":
+            return resample_isotropic(source, size)
+        whole = self._level(tuple(finer), WHOLE_CT).volume
+        return resample_isotropic(source, size, cut_from=whole)
+
+    def _rest(self, sizes_mm: tuple[float, ...], part: CtPart) -> Volume:
+        """Return the whole less all bones, so that with these it adds up to the whole again."""
+        bones = [
+            self._level(sizes_mm, CtPart(kind="bones", groups=(group,))).volume
+            for group in part.groups
+        ]
+        return rest_of(self._level(sizes_mm, WHOLE_CT).volume, bones)
 
 
 def prepare(
     volume: Volume,
     voxel_sizes_mm: Sequence[float | None] = VOXEL_SIZES_MM,
     labels: tuple[int, ...] = (),
+    *,
+    bodies: Bodies = "auto",
 ) -> PreparedCt:
     """Do ahead what a first registration of a CT would wait for: its levels, and the kernels.
 
-    Arguments as for :meth:`PreparedCt.levels`.
+    Args:
+        volume: the CT.
+        voxel_sizes_mm: of the levels, see :meth:`PreparedCt.levels`.
+        labels: the only ones that will be rendered, if so (``render_labels`` of ``register``).
+        bodies: as they will be given to ``register``.
+
+    Raises:
+        InputError: for sizes, labels or bodies that cannot be.
     """
     load_kernels()
     prepared = PreparedCt(volume=volume)
-    prepared.levels(voxel_sizes_mm, labels)
+    for part in parts_of_bodies(volume, bodies, labels).values():
+        prepared.levels(voxel_sizes_mm, part)
     return prepared
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from wsreg.datasets.layout import LABEL_NAMES
 from wsreg.errors import InputError
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_raster
-from wsreg.segmentation.region_names import labels_of_region
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import HARD_MASK
 from wsreg.volumes.labels import read_label_names
+from wsreg.volumes.region_names import labels_of_region
 from wsreg.volumes.volume import Volume
 
 SEGMENT_FILES = ("labels.png", "labels.nii.gz")

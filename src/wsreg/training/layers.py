@@ -23,7 +23,7 @@ from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.rendering.render import render
-from wsreg.segmentation.region_names import region_name
+from wsreg.volumes.region_names import region_name
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 

@@ -11,18 +11,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.volumes.parts import first_voxel
 from wsreg.volumes.volume import Volume
 
 SLAB_VOXELS = 2**21
 """Voxels converted to float32 at a time, which bounds the memory taken."""
 
 
-def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
+def resample_isotropic(
+    volume: Volume, spacing_mm: float, *, cut_from: Volume | None = None
+) -> Volume:
     """Resample the CT on cubes with the same axes and the same centre, covering all of it.
 
     It averages attenuation, so padding below air counts as air, and rounds the result to whole
@@ -30,25 +34,73 @@ def resample_isotropic(volume: Volume, spacing_mm: float) -> Volume:
     half-filled voxels at a surface keep their part.  Labels are taken from the nearest voxel.
     Where the grid reaches beyond the CT (by less than half a new voxel) there is air.
 
+    Args:
+        volume: the CT, or a part cut out of one, with air around it.
+        spacing_mm: edge of the cubes.
+        cut_from: of what the volume is a part: the cubes are those of this one, as many as the
+            part reaches into.
+
     Raises:
         InputError: the spacing is not a positive number.
     """
     if not (math.isfinite(spacing_mm) and spacing_mm > 0):
         raise InputError(f"spacing_mm must be positive and finite, got {spacing_mm!r}")
-    ratios = [spacing_mm / spacing for spacing in reversed(volume.spacing_mm)]
-    # a grid that fits but for rounding must not get another layer of air
-    counts = [math.ceil(n / r - 1e-6) for n, r in zip(volume.hu.shape, ratios, strict=True)]
-    axes = list(zip(volume.hu.shape, counts, ratios, strict=True))
+    whole = cut_from or volume
+    first = (0, 0, 0) if cut_from is None else first_voxel(volume, whole)
+    axes = [
+        _resampled_axis(*axis, spacing_mm)
+        for axis in zip(
+            whole.hu.shape, reversed(whole.spacing_mm), first, volume.hu.shape, strict=True
+        )
+    ]
     labels = volume.labels
     if labels is not None:
-        z, y, x = (_nearest_index(*axis) for axis in axes)
+        z, y, x = (axis.nearest for axis in axes)
         labels = labels[z][:, y][:, :, x]
     return dataclasses.replace(
         volume,
-        hu=_average(volume, [_averaging_matrix(*axis) for axis in axes]),
-        ct_from_voxel=volume.ct_from_voxel @ _old_from_new_voxel(axes),
+        hu=_average(volume, [axis.averaging for axis in axes]),
+        ct_from_voxel=whole.ct_from_voxel @ _old_from_new_voxel(axes),
         labels=labels,
         air_hu=-1000.0,
+    )
+
+
+class _Axis(NamedTuple):
+    """One axis of a grid, resampled.
+
+    Args:
+        averaging: [n_new, n_old] float32 weights.
+        nearest: [n_new] the old voxel nearest to each new one.
+        start, ratio: where the first new voxel lies in the whole's old ones, and the steps.
+    """
+
+    averaging: Tensor
+    nearest: Tensor
+    start: float
+    ratio: float
+
+
+def _resampled_axis(n_whole: int, old_mm: float, first: int, n_part: int, new_mm: float) -> _Axis:
+    """Return how to resample ``n_part`` voxels from ``first`` on, of an axis of ``n_whole``."""
+    ratio = new_mm / old_mm
+    # a grid that fits but for rounding must not get another layer of air
+    n_new = math.ceil(n_whole / ratio - 1e-6)
+    averaging = _averaging_matrix(n_whole, n_new, ratio)
+    nearest = _nearest_index(n_whole, n_new, ratio)
+    if (first, n_part) != (0, n_whole):
+        # of a part with air around it, what lies beyond the whole's border counts nothing
+        beyond = (max(-first, 0), max(first + n_part - n_whole, 0))
+        columns = averaging[:, max(first, 0) : first + n_part]
+        averaging = torch.nn.functional.pad(columns, beyond)
+    reached = averaging.any(dim=1).nonzero()[:, 0]
+    chosen = slice(int(reached[0]), int(reached[-1]) + 1)
+    centres = _cell_centres(n_whole, n_new, ratio)
+    return _Axis(
+        averaging=averaging[chosen],
+        nearest=(nearest[chosen] - first).clamp(0, n_part - 1),
+        start=float(centres[chosen][0]),
+        ratio=ratio,
     )
 
 
@@ -105,10 +157,10 @@ def _above_air(hu: Tensor, air_hu: float) -> Tensor:
     return hu.to(torch.float32, copy=True).add_(1000.0).masked_fill_(hu <= air_hu, 0.0)
 
 
-def _old_from_new_voxel(axes_zyx: Sequence[tuple[int, int, float]]) -> Tensor:
-    """Return [4,4] float64: voxel index (x,y,z) of the new grid -> that of the old grid."""
+def _old_from_new_voxel(axes_zyx: Sequence[_Axis]) -> Tensor:
+    """Return [4,4] float64: voxel index (x,y,z) of the new grid -> that of the whole's old grid."""
     matrix = torch.eye(4, dtype=torch.float64)
-    for row, (n_old, n_new, ratio) in enumerate(reversed(axes_zyx)):
-        matrix[row, row] = ratio
-        matrix[row, 3] = (n_old - 1) / 2 - (n_new - 1) / 2 * ratio
+    for row, axis in enumerate(reversed(axes_zyx)):
+        matrix[row, row] = axis.ratio
+        matrix[row, 3] = axis.start
     return matrix

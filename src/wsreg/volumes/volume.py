@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,7 +96,10 @@ class Volume:
         """Return the label values present, without background."""
         if self.labels is None:
             return ()
-        return tuple(int(v) for v in torch.unique(self.labels).tolist() if v != 0)
+        present: set[int] = set()
+        for plane in self.labels.numpy():  # sorting all of them would take ten times as long
+            present.update(np.bincount(plane.ravel()).nonzero()[0].tolist())
+        return tuple(sorted(present - {0}))
 
     def restricted_to(self, labels: Iterable[int]) -> Volume:
         """Return the same CT with everything outside the given labels turned into air."""

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wsreg.registration.bodies import WHOLE, Body
+from wsreg.registration.bodies import Body
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.rois import brought_near
@@ -24,7 +24,7 @@ def test_without_rendered_regions_there_is_nothing_to_come_near(
 
 def test_far_states_come_near_the_best_first(pair: Problem, true_state: Tensor) -> None:
     """The whole CT as one body, so that it does not matter what one outline hides of a bone."""
-    whole = Body(name=WHOLE, labels=(), pivot_mm=pair.bodies[0].pivot_mm)
+    whole = Body(name="ct", pivot_mm=pair.bodies[0].pivot_mm)
     problem = dataclasses.replace(
         pair, bodies=(whole,), views=pair.views[:1], start=pair.start[:1]
     )  # fmt: skip

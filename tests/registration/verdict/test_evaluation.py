@@ -65,7 +65,7 @@ def test_a_conclusion_renders_start_and_answer_once(
         state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0], starts=2
     )
     result = conclude(pair, [pair_level], answer, Clock(), "as read")
-    outlines = 2  # the regions of two bodies, on the image's own grid
+    outlines = 4  # the bodies, or the regions of them, on each image's own grid
     beside = 2 * 2  # all poses beside the answer at once, of two bodies in two views
     assert (counted.images, counted.jacobians) == (
         IMAGES_OF_A_STATE + outlines + beside, IMAGES_OF_A_STATE,

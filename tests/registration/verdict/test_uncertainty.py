@@ -24,7 +24,10 @@ def test_independent_errors_add_up_by_their_squares() -> None:
     shares[:, 11] = torch.tensor([1.0, 2.0])
     found = Uncertainty(shares=shares, causes=("image", "other"))
     assert found.total[[5, 11]].tolist() == pytest.approx([5.0, 5.0**0.5])
-    assert found.of_depth() == {"image": 3.0, "other": 4.0}  # of the body with the larger one
+    whole, own = found.of_body(1)
+    assert whole.tolist() == pytest.approx([0.0] * 5 + [5.0**0.5])
+    assert own.tolist() == [0.0] * 5 + [1.0]
+    assert found.of_depth() == {"image": 3.0, "other": 4.0}  # of the first body
 
 
 def test_one_view_leaves_the_depth_to_its_calibration(
@@ -38,7 +41,7 @@ def test_one_view_leaves_the_depth_to_its_calibration(
                             "principal point"]  # fmt: skip
     assert max(depths, key=lambda cause: depths[cause]) == "source-to-detector distance"
     assert depths["pixel spacing"] == pytest.approx(0.5 * depths["source-to-detector distance"])
-    assert float(found.total[[5, 11]].max()) == pytest.approx(together(depths.values()))
+    assert float(found.total[5]) == pytest.approx(together(depths.values()))
     model = end.image_model()
     assert model is not None
     expected = covariance(model, float(level.views[0].mask.sum())).diagonal().sqrt()

@@ -11,7 +11,7 @@ from wsreg.registration.config import PoseScale
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.starts.rois import brought_near
-from wsreg.registration.states import spread_around
+from wsreg.registration.states import spread_around, with_bodies
 
 PROBE_REACH = PoseScale(rotation_rad=math.radians(6.0), shift_mm=15.0, depth_mm=40.0)
 """Half range of the probes."""
@@ -23,11 +23,12 @@ def given(problem: Problem, level: Level) -> Tensor:
     Known regions of interest also bring them near; the start itself stays among them, lest bad
     masks lead away from a good one.
     """
-    probes = _with_probes(problem, problem.start)
+    start = with_bodies(problem.start, len(level.bodies))
+    probes = _with_probes(problem, start)
     nearest = brought_near(problem, level, probes)
     if nearest is None:
         return probes
-    return torch.cat((problem.start[None], _with_probes(problem, nearest[0])))
+    return torch.cat((start[None], _with_probes(problem, nearest[0])))
 
 
 def _with_probes(problem: Problem, state: Tensor) -> Tensor:

@@ -18,6 +18,6 @@ def brought_near(problem: Problem, level: Level, states: Tensor) -> Tensor | Non
     regions = level.with_rois_alone(settings.roi_approach)
     if regions is None:
         return None
-    longest = settings.longest_step.vector(len(problem.bodies))
+    longest = settings.longest_step.vector(len(level.bodies))
     descents = minimise(regions.linearize, regions.move, states, longest, settings.descent)
     return descents.states[descents.values.argsort()]

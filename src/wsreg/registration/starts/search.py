@@ -11,7 +11,7 @@ from wsreg.registration.config import PoseScale
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.starts.rois import brought_near
-from wsreg.registration.states import spread_around
+from wsreg.registration.states import spread_around, with_bodies
 
 
 def search(problem: Problem, level: Level) -> Tensor:
@@ -26,7 +26,8 @@ def search(problem: Problem, level: Level) -> Tensor:
         depth_mm=config.depth_mm,
     )
     pivot_mm, seed = problem.bodies[0].pivot_mm, problem.settings.seed
-    tried = spread_around(problem.start, pivot_mm, reach.vector(1), config.poses, seed)
+    start = with_bodies(problem.start, len(level.bodies))
+    tried = spread_around(start, pivot_mm, reach.vector(1), config.poses, seed)
     best = ranked(level, tried)[: config.refined]
     nearest = brought_near(problem, level, best)
     return best if nearest is None else nearest

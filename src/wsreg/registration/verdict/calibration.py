@@ -24,6 +24,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import inverse_rigid, skew, transform_points
+from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration.level import Level
 from wsreg.registration.projection import Projection
 from wsreg.registration.terms.image_term import LeastSquaresImageTerm, image_term
@@ -108,10 +109,21 @@ def calibration_shifts(
             return None
         slopes = calibration_jacobian(level, state, view, seen)
         extended = torch.cat((seen.image_jacobian, slopes), dim=-1)
-        models.append(term.measure.linearize(seen.image, extended).normal_matrix[0])
-    pose = slice(0, models[0].shape[-1] - PARAMETERS)
-    whole = functools.reduce(operator.add, [model[pose, pose] for model in models])
-    return torch.stack([-inverse(whole) @ model[pose, -PARAMETERS:] for model in models])
+        models.append(term.measure.linearize(seen.image, extended))
+    inverted = inverse(_of_poses(level, state, models).normal_matrix[0])
+    across = [model.normal_matrix[0, :-PARAMETERS, -PARAMETERS:] for model in models]
+    return torch.stack([-inverted @ block for block in across])
+
+
+def _of_poses(level: Level, state: Tensor, models: Sequence[QuadraticModel]) -> QuadraticModel:
+    """Return the sum of the views' models in the state's parameters alone, with its ties."""
+    whole = functools.reduce(operator.add, models)
+    poses = QuadraticModel(
+        value=whole.value,
+        gradient=whole.gradient[:, :-PARAMETERS],
+        normal_matrix=whole.normal_matrix[:, :-PARAMETERS, :-PARAMETERS],
+    )
+    return poses if level.ties is None else level.ties.linearize(poses, state[None])
 
 
 def calibration_jacobian(level: Level, state: Tensor, view: LevelView, seen: Projection) -> Tensor:

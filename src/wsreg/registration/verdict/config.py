@@ -43,6 +43,9 @@ class TrustConfig:
             of the loss, before the answer counts as not converged (check only).
         roi_dice: lowest mean Dice of the regions of interest, where there are any; by judgement.
         calibration: how well the cameras are known.
+        shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
+        body_rotation_deg: largest standard deviation of a body's rotations.
+        strain: largest movement of a body against the first one, over what its tie expects.
     """
 
     rightness: tuple[float, float] = (0.7, 0.3)
@@ -54,3 +57,6 @@ class TrustConfig:
     gain: float = 0.01
     roi_dice: tuple[float, float] = (0.75, 0.5)
     calibration: CalibrationTolerance = field(default_factory=CalibrationTolerance)
+    shown: float = 0.05
+    body_rotation_deg: float = 3.0
+    strain: float = 4.0

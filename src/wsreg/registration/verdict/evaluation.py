@@ -37,7 +37,9 @@ class Evaluation:
     def loss(self) -> float:
         """Return what is minimised."""
         views = zip(self.level.views, self.projections, strict=True)
-        return sum(float(view.loss(seen)[0]) for view, seen in views)
+        loss = torch.stack([view.loss(seen) for view, seen in views]).sum(dim=0)
+        ties = self.level.ties
+        return float(loss[0] if ties is None else ties.loss(loss, self.state[None])[0])
 
     @cached_property
     def similarities(self) -> tuple[float, ...]:
@@ -84,7 +86,7 @@ class Evaluation:
         """
         terms = [image_term(view.measure) for view in self.level.views]
         found = [[term] for term in terms if isinstance(term, LeastSquaresTerm)]
-        return _mean_model(found, self.projections) if len(found) == len(terms) else None
+        return self._mean_model(found) if len(found) == len(terms) else None
 
     def model(self) -> QuadraticModel | None:
         """Return the model of all least-squares terms, a mean over views; None if there is none."""
@@ -92,20 +94,21 @@ class Evaluation:
             [term for term in view.terms if isinstance(term, LeastSquaresTerm)]
             for view in self.level.views
         ]
-        return _mean_model(terms, self.projections)
+        return self._mean_model(terms)
 
-
-def _mean_model(
-    terms: Sequence[Sequence[LeastSquaresTerm]], projections: Sequence[Projection]
-) -> QuadraticModel | None:
-    models = [
-        term.linearize(seen)
-        for of_view, seen in zip(terms, projections, strict=True)
-        for term in of_view
-    ]
-    if not models:
-        return None
-    return functools.reduce(operator.add, models).scaled(1.0 / len(projections))[0]
+    def _mean_model(self, terms: Sequence[Sequence[LeastSquaresTerm]]) -> QuadraticModel | None:
+        """Return the model of terms of each view, with what ties the bodies; a mean over views."""
+        models = [
+            term.linearize(seen)
+            for of_view, seen in zip(terms, self.projections, strict=True)
+            for term in of_view
+        ]
+        if not models:
+            return None
+        model, ties = functools.reduce(operator.add, models), self.level.ties
+        if ties is not None:
+            model = ties.linearize(model, self.state[None])
+        return model.scaled(1.0 / len(self.projections))[0]
 
 
 def evaluate(level: Level, state: Tensor, *, derivatives: bool) -> Evaluation:

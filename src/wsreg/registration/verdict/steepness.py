@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wsreg.registration.level import Level
 from wsreg.registration.projection import project
-from wsreg.registration.states import moved_together
+from wsreg.registration.states import moved_together, with_bodies
 
 PROBES = (math.radians(2.0),) * 3 + (3.0, 3.0, 15.0)
 """How far away the loss is looked at along each pose parameter (rad, mm), in both directions."""
@@ -29,12 +29,14 @@ def steepness(level: Level, state: Tensor) -> float:
     where one of them cannot be compared.
 
     Args:
-        level: where the images are compared; one of a middle resolution is quick and smooth.
+        level: where the images are compared; one of a middle resolution is quick and smooth.  If
+            it has one body, that stands for all of the state's.
         state: the answer.
     """
     probes = torch.diag(torch.tensor(PROBES, dtype=torch.float64))
     steps = torch.cat((torch.zeros((1, len(PROBES)), dtype=torch.float64), probes, -probes))
-    states = moved_together(state.detach(), steps, level.bodies[0].pivot_mm)
+    here = with_bodies(state.detach(), len(level.bodies))
+    states = moved_together(here, steps, level.bodies[0].pivot_mm)
     with torch.no_grad():
         losses = torch.stack(
             [

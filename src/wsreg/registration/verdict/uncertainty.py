@@ -38,12 +38,13 @@ class Uncertainty:
         return self.shares.square().sum(dim=0).sqrt()
 
     def of_depth(self) -> dict[str, float]:
-        """Return each cause's standard deviation along the rays, of the body where all is largest.
+        """Return each cause's standard deviation of the first body along the rays, mm."""
+        return dict(zip(self.causes, self.shares[:, 5].tolist(), strict=True))
 
-        Millimetres.
-        """
-        worst = int(self.total[5::6].argmax())
-        return dict(zip(self.causes, self.shares[:, 5::6][:, worst].tolist(), strict=True))
+    def of_body(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return [6] a body's standard deviations by all causes, and [6] by the image alone."""
+        own = slice(6 * number, 6 * number + 6)
+        return self.total[own], self.shares[0, own]
 
 
 def together(deviations: Iterable[float]) -> float:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wsreg.segmentation.region_names import labels_of_region, region_name
+from wsreg.volumes.region_names import labels_of_region, region_name
 from wsreg.volumes.volume import Volume
 
 TOTAL_SEGMENTATOR = {

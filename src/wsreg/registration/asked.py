@@ -1,0 +1,213 @@
+"""What a registration is asked for, checked, and put together to a problem."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.carm import CArmAngles
+from wsreg.geometry.plausibility import check_plausible_pose
+from wsreg.geometry.pose_file import check_rigid
+from wsreg.geometry.rig import Rig, RigView, relative
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.starts.table import STARTS
+from wsreg.registration.views import View
+from wsreg.rendering.prepared import PreparedCt, check_prepared
+from wsreg.segmentation.rois import RoiTarget
+from wsreg.vocabulary import Method
+from wsreg.volumes.region_names import labels_of_region
+from wsreg.volumes.views import rig_view_pose
+from wsreg.volumes.volume import Volume
+
+Rigs = Rig | Sequence[Tensor] | None
+T = TypeVar("T")
+
+
+def asked_views(
+    radiographs: Sequence[Radiograph],
+    rig: Rigs,
+    camera: Camera | Sequence[Camera | None] | None,
+    rois: RoiTarget | Sequence[RoiTarget | None] | None,
+) -> tuple[View, ...]:
+    """Return the X-rays with their geometry; the rig's frame becomes the first view's camera.
+
+    Raises:
+        InputError: no X-ray, a rig or a list that does not have one entry for each, geometry that
+            is missing or does not fit.
+    """
+    if not radiographs:
+        raise InputError("radiographs must be at least one X-ray, got none")
+    count = len(radiographs)
+    if rig is None and count > 1:
+        raise InputError(
+            f"rig must tell how the cameras of {count} X-rays stand to each other; without one, "
+            "register them one by one"
+        )
+    found = _as_rig(rig, count)
+    if isinstance(camera, Camera):
+        camera = [camera] * count
+    cameras: list[Camera | None] = _for_each(camera, count, "camera")
+    if isinstance(rois, RoiTarget):
+        rois = [rois]
+    targets: list[RoiTarget | None] = _for_each(rois, count, "rois")
+    views = []
+    for radiograph, seen, own, target, pose in zip(
+        radiographs, found.views, cameras, targets, relative(found), strict=True
+    ):
+        _check_finite(radiograph)
+        views.append(
+            View(
+                radiograph=radiograph,
+                camera=_camera_of(radiograph, own or seen.camera),
+                camera_from_rig=pose,
+                rois=target,
+            )
+        )
+    return tuple(views)
+
+
+def _as_rig(rig: Rigs, count: int) -> Rig:
+    if rig is None:
+        rig = [torch.eye(4, dtype=torch.float64)]
+    if not isinstance(rig, Rig):
+        rig = Rig(
+            views=tuple(
+                RigView(name=f"view-{number}", camera_from_rig=pose)
+                for number, pose in enumerate(rig, start=1)
+            )
+        )
+    if len(rig.views) != count:
+        raise InputError(
+            f"rig must have one view for each X-ray, got {len(rig.views)} views and {count} X-rays"
+        )
+    return rig
+
+
+def _for_each(values: Sequence[T | None] | None, count: int, name: str) -> list[T | None]:
+    if values is not None and len(values) != count:
+        raise InputError(f"{name} must be one for each X-ray, got {len(values)} for {count} X-rays")
+    return [None] * count if values is None else list(values)
+
+
+def asked_ct(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
+    """Return the CT as it is prepared; ``prepared`` must be of this volume."""
+    held = volume if isinstance(volume, PreparedCt) else PreparedCt(volume=volume)
+    if prepared is None:
+        return held
+    check_prepared(prepared, held.volume)
+    return prepared
+
+
+def _check_finite(radiograph: Radiograph) -> None:
+    if not bool(torch.isfinite(radiograph.image[radiograph.mask]).all()):
+        raise InputError(
+            f"radiograph {radiograph.name} must be finite where its mask is true, "
+            "it holds NaN or infinity"
+        )
+
+
+def asked_pivot(volume: Volume, pivot_mm: Tensor | None) -> Tensor:
+    """Return [3] float64 the centre of rotation, checked; by default the volume's."""
+    if pivot_mm is None:
+        return volume.centre_mm
+    if pivot_mm.shape != (3,) or not bool(torch.isfinite(pivot_mm).all()):
+        raise InputError(f"pivot_mm must be three finite numbers, got {pivot_mm.tolist()}")
+    return pivot_mm.to(torch.float64)
+
+
+def checked_rois(
+    views: Sequence[View], volume: Volume, labels: Collection[int], method: Method
+) -> tuple[View, ...]:
+    """Return the views with their regions checked, those alone that move with the labels rendered.
+
+    Raises:
+        InputError: regions that do not fit the X-ray, the CT or the method.
+    """
+    checked = []
+    for view in views:
+        if view.rois is not None:
+            _check_rois(view.rois, view.radiograph, volume, method)
+            if labels:
+                view = dataclasses.replace(view, rois=_moving_with(labels, view.rois, volume))
+        checked.append(view)
+    return tuple(checked)
+
+
+def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method: Method) -> None:
+    size, shape = tuple(rois.masks.shape[1:]), tuple(radiograph.image.shape)
+    if size != shape:
+        raise InputError(
+            f"ROI masks must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
+            f"got {size[0]} x {size[1]}"
+        )
+    if rois.moving_segmenter is not None and method != "adam":
+        raise InputError(
+            "method must be adam for regions that a network finds in rendered images, "
+            f"got {method!r}"
+        )
+    known = set(volume.label_values)
+    for name, group in zip(rois.names, rois.labels, strict=bool(rois.labels)):
+        if rois.moving_segmenter is None and not known.issuperset(group):
+            raise InputError(
+                f"ROI {name} must be made of labels of the CT {sorted(known)}, "
+                f"got {sorted(set(group) - known)}"
+            )
+
+
+def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> RoiTarget:
+    """Return the regions that are made of these labels and of no others."""
+    if rois.moving_segmenter is None:
+        return rois.restricted_to(labels)
+    groups = [labels_of_region(name, volume) for name in rois.names]
+    return rois.at(
+        [index for index, group in enumerate(groups) if group and set(group) <= set(labels)]
+    )
+
+
+def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
+    camera = camera or radiograph.camera
+    if camera is None:
+        raise InputError(
+            "camera must be given for a radiograph without geometry of its own: "
+            "source_to_detector_mm and pixel_spacing_mm are needed"
+        )
+    size = tuple(radiograph.image.shape)
+    if (camera.rows, camera.columns) != size:
+        raise InputError(
+            f"camera rows and columns must match the image, {size[0]} x {size[1]}, "
+            f"got {camera.rows} x {camera.columns}"
+        )
+    return camera
+
+
+def asked_start(
+    views: Sequence[View], volume: Volume, init: Tensor | str, view: str | CArmAngles
+) -> tuple[Tensor, str]:
+    """Return the start [4,4] in the first view, or the view to search around, and its kind.
+
+    Raises:
+        InputError: a pose that cannot be right, an unknown start or view, or no angles for it.
+    """
+    first = views[0]
+    if isinstance(init, Tensor):
+        pose = check_rigid(init, "init")
+        check_plausible_pose(pose, first.camera, volume.corners_mm)
+        return pose, "pose"
+    named = [name for name in STARTS if name != "pose"]  # a pose is given as such
+    if init not in named:
+        raise InputError(f"init must be a pose or one of {', '.join(named)}, got {init!r}")
+    if init == "dicom":
+        if first.radiograph.angles is None:
+            raise InputError(
+                "init 'dicom' needs C-arm angles in the header of "
+                f"{first.radiograph.name}, it has none; use 'search' or a pose"
+            )
+        view = first.radiograph.angles
+    cameras, poses = [v.camera for v in views], [v.camera_from_rig for v in views]
+    return rig_view_pose(volume, cameras, poses, view), init
