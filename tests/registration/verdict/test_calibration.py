@@ -20,6 +20,7 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.projection import project
 from wsreg.registration.terms.image_term import image_term
+from wsreg.registration.ties import Tie, Ties
 from wsreg.registration.verdict.calibration import (
     CalibrationTolerance,
     calibration_covariances,
@@ -124,6 +125,25 @@ def test_depth_follows_the_distance(pair_level: Level, true_state: Tensor) -> No
     assert shifts is not None
     depth_mm = float((state[0, :3, :3] @ level.bodies[0].pivot_mm + state[0, :3, 3])[2])
     assert float(shifts[0, 5, 0]) == pytest.approx(depth_mm, rel=0.15)
+
+
+def test_bodies_that_are_tied_follow_the_calibration_together(
+    pair_level: Level, true_state: Tensor
+) -> None:
+    stiff = Ties(
+        ties=(None, Tie(rotation_rad=1e-5, shift_mm=1e-3)),
+        pivots_mm=torch.stack([body.pivot_mm for body in pair_level.bodies]),
+        residuals=100.0,
+    )
+    seen = pair_level.project(true_state[None], derivatives=True)
+    tied, loose = (
+        calibration_shifts(dataclasses.replace(pair_level, ties=ties), true_state, seen)
+        for ties in (stiff, None)
+    )
+    assert tied is not None
+    assert loose is not None
+    turns = [shifts[0, 6:9, 0] - shifts[0, :3, 0] for shifts in (tied, loose)]
+    assert float(turns[0].norm()) < 0.02 * float(turns[1].norm())
 
 
 def test_without_a_model_there_is_no_answer(pair_level: Level, true_state: Tensor) -> None:

@@ -55,6 +55,13 @@ def test_several_views_have_the_mean(pair_level: Level, true_state: Tensor) -> N
     assert steepness(twice, true_state) == pytest.approx(steepness(level, true_state), rel=1e-5)
 
 
+def test_where_the_bodies_are_one_the_first_stands_for_all(
+    pair_level: Level, true_state: Tensor
+) -> None:
+    level = dataclasses.replace(one_view(pair_level), bodies=pair_level.bodies[:1])
+    assert steepness(level, true_state) == steepness(level, true_state[:1])
+
+
 def test_what_cannot_be_compared_is_not_steep(pair_level: Level, true_state: Tensor) -> None:
     class Broken:
         def loss(self, moving: Tensor) -> Tensor:
