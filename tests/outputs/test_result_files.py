@@ -15,11 +15,10 @@ from PIL import Image
 from wsreg.errors import InputError
 from wsreg.outputs.result_files import (
     read_result,
-    result_to_dict,
-    standard_deviation_to_dict,
     write_itk_transform,
     write_result,
 )
+from wsreg.outputs.result_record import result_to_dict, standard_deviation_to_dict
 from wsreg.registration.result import RegistrationResult
 
 MakeResult = Callable[..., RegistrationResult]
@@ -60,7 +59,7 @@ def test_result_json_says_what_the_contract_asks(
 ) -> None:
     write_result(make_result(), tmp_path / "out", inputs=inputs, notes=("A note.",))
     content = read_result(tmp_path / "out")
-    assert content["schema_version"] == "1"
+    assert content["schema_version"] == "2"
     assert content["verdict"] == {
         "status": "pass",
         "reasons": ["The starts agree.", "It rose by 0.5."],
