@@ -173,7 +173,8 @@ def run_demo(
     result = register(
         radiographs, case.volume, rig=rig, view="PA", config=config, progress=progress
     )
-    write_result(result, folder, inputs=inputs, notes=radiographs[0].notes)
+    notes = list(dict.fromkeys(note for xray in radiographs for note in xray.notes))
+    write_result(result, folder, inputs=inputs, notes=notes)
     start = result.start_camera_from_ct
     return DemoReport(
         inputs=inputs,

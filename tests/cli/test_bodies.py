@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ import pytest
 import torch
 
 from wsreg import InputError
-from wsreg.cli.bodies import parse_bodies
+from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
+from wsreg.cli.options import CtDetails
+from wsreg.cli.register import Register, Solver
+from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
+from wsreg.vocabulary import Method
+from wsreg.volumes.parts import CtPart
+from wsreg.volumes.region_names import labels_of_region
 
 STRUCTURES = "pelvis=hip_left,hip_right,sacrum"
 
@@ -25,7 +32,7 @@ def test_presets(word: str, bodies: str | None) -> None:
 def test_names_with_values_and_names_of_labels() -> None:
     asked = parse_bodies(["pelvis=hip_left, 3,sacrum", "left-femur=75"])
     assert asked.bodies == {"pelvis": ["hip_left", 3, "sacrum"], "left-femur": [75]}
-    assert (asked.joints_mm, asked.file) == ({}, None)
+    assert asked.joints_mm == {}
 
 
 def test_a_file_may_tell_joints(tmp_path: Path) -> None:
@@ -35,7 +42,8 @@ def test_a_file_may_tell_joints(tmp_path: Path) -> None:
     asked = parse_bodies([str(file)])
     assert asked.bodies == {"pelvis": [1, 2], "left-femur": ["femur_left", 75]}
     assert asked.joints_mm == {"left-femur": (1.0, 2.5, -3.0)}
-    assert asked.file == file
+    assert bodies_file([str(file)]) == file
+    assert bodies_file(["a=b.json"]) is None
     centre = asked.joint_tensors()["left-femur"]
     assert torch.equal(centre, torch.tensor([1.0, 2.5, -3.0], dtype=torch.float64))
 
@@ -115,6 +123,32 @@ def test_auto_is_the_preset_where_labels_have_the_names(case: Any, tmp_path: Pat
     assert list(result_of(tmp_path / "out")["bodies"]) == [
         "pelvis", "left-femur", "right-femur", "rest",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["gauss-newton", "adam"])
+def test_what_is_prepared_while_the_solver_loads_is_what_it_will_render(
+    case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Method
+) -> None:
+    prepared: list[CtPart] = []
+
+    def levels(ct: PreparedCt, sizes_mm: Sequence[float | None], part: CtPart) -> None:
+        assert sizes_mm == VOXEL_SIZES_MM
+        prepared.append(part)
+
+    monkeypatch.setattr(PreparedCt, "levels", levels)
+    command = Register(
+        xrays=(case.xray,), ct=case.ct, out=tmp_path / "out",
+        ct_details=CtDetails(labels=case.labels, label_names=case.label_names),
+        solver=Solver(method=method),
+    )  # fmt: skip
+    hip = AskedBodies(bodies={"hip": ["hip_left"]})
+    ct, _ = command._prepared_ct(hip)
+    assert [part.kind for part in prepared] == ["bones", "rest"]
+    assert prepared[0].groups == (labels_of_region("hip_left", ct.volume),)
+    prepared.clear()
+    command._prepared_ct(AskedBodies(bodies="auto"))
+    preset = ["bones", "bones", "bones", "rest"]
+    assert [part.kind for part in prepared] == (["whole"] if method == "adam" else preset)
 
 
 def test_a_joint_that_is_given_is_where_the_body_turns(case: Any, tmp_path: Path) -> None:

@@ -27,12 +27,10 @@ class AskedBodies:
     Args:
         bodies: a preset, names with label values or names, or None for one body.
         joints_mm: body -> centre of its joint (CT, LPS mm).
-        file: that they were read from.
     """
 
     bodies: Bodies
     joints_mm: Mapping[str, Point] = field(default_factory=dict)
-    file: Path | None = None
 
     def joint_tensors(self) -> dict[str, Tensor]:
         """Return the centres as [3] float64."""
@@ -49,11 +47,11 @@ def parse_bodies(words: Sequence[str]) -> AskedBodies:
     Raises:
         InputError: words that are none of these, a name twice, a file that cannot be read.
     """
-    if len(words) == 1:
-        if words[0] in PRESETS:
-            return AskedBodies(bodies=PRESETS[words[0]])
-        if "=" not in words[0] and words[0].lower().endswith(".json"):
-            return _from_file(Path(words[0]))
+    if len(words) == 1 and words[0] in PRESETS:
+        return AskedBodies(bodies=PRESETS[words[0]])
+    file = bodies_file(words)
+    if file is not None:
+        return _from_file(file)
     pairs = [word.split("=", 1) for word in words]
     if not pairs or not all(len(pair) == 2 for pair in pairs):
         raise InputError(
@@ -67,6 +65,13 @@ def parse_bodies(words: Sequence[str]) -> AskedBodies:
     return AskedBodies(
         bodies={name: [_label(text) for text in labels.split(",")] for name, labels in pairs}
     )
+
+
+def bodies_file(words: Sequence[str]) -> Path | None:
+    """Return the file that ``--bodies`` names, if it does."""
+    if len(words) != 1 or "=" in words[0] or not words[0].lower().endswith(".json"):
+        return None
+    return Path(words[0])
 
 
 def _from_file(path: Path) -> AskedBodies:
@@ -84,7 +89,7 @@ def _from_file(path: Path) -> AskedBodies:
         bodies[name] = _labels(fields["labels"], where)
         if "joint_mm" in fields:
             joints_mm[name] = _point(fields["joint_mm"], where)
-    return AskedBodies(bodies=bodies, joints_mm=joints_mm, file=path)
+    return AskedBodies(bodies=bodies, joints_mm=joints_mm)
 
 
 def _labels(entry: Any, where: str) -> list[int | str]:

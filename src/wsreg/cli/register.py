@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from wsreg.cli.bodies import AskedBodies, parse_bodies
+from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
     CtDetails,
@@ -216,7 +216,7 @@ class Register:
             "ct": self.ct,
             "labels": self.ct_details.labels,
             "label_names": self.ct_details.label_names,
-            "bodies": parse_bodies(self.solver.bodies).file,
+            "bodies": bodies_file(self.solver.bodies),
             "camera": self.geometry.camera,
             "rig": self.rig,
             "mask": self.xray_details.mask,

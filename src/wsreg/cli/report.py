@@ -166,13 +166,23 @@ def _similarity_lines(result: RegistrationResult) -> list[str]:
 
 
 def _file_lines(folder: Path, files: Sequence[str]) -> list[str]:
-    """Tell the files; the poses of bodies and views are on a line of their own."""
-    of_all = [file for file in files if not file.startswith("pose-")]
-    lines = [f"{INDENT}files       {folder}/: {', '.join(of_all)}"]
-    more = [file for file in files if file.startswith("pose-") and file.endswith(".json")]
-    if more:
-        lines.append(f"{INDENT}            {', '.join(more)}; those of bodies as .tfm, too")
-    return lines
+    """Tell the files; the poses of bodies, and those in views, are on lines of their own."""
+    more = [file[: -len(".json")] for file in files if _is_pose(file) and file.endswith(".json")]
+    both = [name for name in more if f"{name}.tfm" in files]
+    lines = [
+        f"{folder}/: {', '.join(file for file in files if not _is_pose(file))}",
+        f"{', '.join(both)} (.json, .tfm)" if both else "",
+        ", ".join(f"{name}.json" for name in more if name not in both),
+    ]
+    titles = ("files", "", "")
+    return [
+        f"{INDENT}{title:<10}  {line}" for title, line in zip(titles, lines, strict=True) if line
+    ]
+
+
+def _is_pose(file: str) -> bool:
+    """Return whether a file is the pose of one body of several, or in one view of several."""
+    return file.startswith("pose-")
 
 
 def _deviations(result: RegistrationResult) -> list[float]:
