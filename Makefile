@@ -39,6 +39,7 @@ benchmarks/output/cohort-small.h5: $(VENV)/bench-installed
 bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/renderer.py --write
 	$(BIN)/python benchmarks/registration.py --write
+	$(BIN)/python benchmarks/verdict.py --write
 	$(BIN)/python benchmarks/bias.py --write
 	$(BIN)/python benchmarks/command.py --write
 	$(BIN)/python benchmarks/simulator.py --write

@@ -32,7 +32,7 @@ from wsreg import RegistrationConfig, Volume, read_radiograph, read_volume, regi
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.rigid import perturb
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.registration.verdict.evidence import Evidence
+from wsreg.registration.verdict.evidence import evidence_from_record
 from wsreg.registration.verdict.judge import judge
 from wsreg.volumes.examples import fetch_example
 
@@ -266,7 +266,7 @@ def _solver_lines(rows: list[Row]) -> list[str]:
 
 def _judged(row: Row) -> str:
     """Return the verdict on a trial's evidence by the present limits."""
-    return judge(Evidence(**row["evidence"]), TrustConfig()).status
+    return judge(evidence_from_record(row["evidence"]), TrustConfig()).status
 
 
 def _verdict_lines(rows: list[Row]) -> list[str]:

@@ -27,6 +27,12 @@ PATTERN = torch.rand(24, 24, generator=torch.Generator().manual_seed(1))
 MASK = torch.ones(24, 24, dtype=torch.bool)
 
 
+@pytest.fixture(autouse=True)
+def _steep_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is seen decides alone whether a state is lost."""
+    monkeypatch.setattr("wsreg.registration.strategy.steepness", lambda level, state: 0.01)
+
+
 def at(*along_x_mm: float) -> Tensor:
     """[N,1,4,4]"""
     states = torch.eye(4, dtype=torch.float64).repeat(len(along_x_mm), 1, 1, 1)

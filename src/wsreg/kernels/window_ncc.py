@@ -3,6 +3,8 @@
 The formulas and the slow version of the same are in :mod:`wsreg.similarity.window_ncc`.  Here sums
 over windows are taken for one row of windows at a time, columns first, so that what is summed stays
 in the cache, and J'J is gathered from the weights with which pixels take part in all windows.
+Loops write one array each: the compiler makes vector instructions of a loop only if it can check that
+no two of its arrays overlap.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ def _window_row(columns, sums, size, stride):
     """Return sums [C,K] over every window of a row, from sums over its columns [C,W]."""
     for channel in range(sums.shape[0]):
         source, target = columns[channel], sums[channel]
-        for k in range(target.shape[0]):
-            total = np.float32(0)
+        target[:] = np.float32(0)
+        if stride == 1:  # the loop that becomes vector instructions
             for offset in range(size):
-                total += source[k * stride + offset]
-            target[k] = total
+                for k in range(target.shape[0]):
+                    target[k] += source[k + offset]
+        else:
+            for offset in range(size):
+                for k in range(target.shape[0]):
+                    target[k] += source[k * stride + offset]
 
 
 @njit(inline="always")
@@ -40,7 +46,9 @@ def _column_sums(columns, fixed, moving, slopes, row, height):
             by_j, by_bj, by_aj = columns[3 + 3 * p], columns[4 + 3 * p], columns[5 + 3 * p]
             for x in range(width):
                 by_j[x] += j[x]
+            for x in range(width):
                 by_bj[x] += b[x] * j[x]
+            for x in range(width):
                 by_aj[x] += a[x] * j[x]
 
 
@@ -112,7 +120,12 @@ def linearize_windows(
     means = np.empty((parameters, across), np.float32)
     alongs = np.empty((parameters, across), np.float32)
     gains, curve = np.empty(across, np.float32), np.empty(across, np.float32)
-    ncc = np.empty(across, np.float32)
+    ncc, valid = np.empty(across, np.float32), np.empty(across, np.float32)
+    inverse, inverse_fixed = np.empty(across, np.float32), np.empty(across, np.float32)
+    mean_moving, mean_fixed = np.empty(across, np.float32), np.empty(across, np.float32)
+    along_fixed = np.empty(across, np.float32)
+    root, mean_root = np.empty(across, np.float32), np.empty(across, np.float32)
+    moving_deviation = np.float32(deviation)
     row_weight = np.empty(width, np.float32)
     pixel_weight = np.zeros((height, width), np.float32)
     gradient[:] = 0.0
@@ -130,8 +143,9 @@ def linearize_windows(
             cross = sums[1, k] - sums[0, k] * fixed_sum[first + k] / n
             cross += shared * np.float32(fixed_deviation)
             square = max(sums[2, k] - sums[0, k] * sums[0, k] / n, np.float32(0))
-            inverse = np.float32(1) / np.sqrt(max(square + shared * np.float32(deviation), tiny))
-            similar = cross * inverse / fixed_norm[first + k]
+            inverse[k] = np.float32(1) / np.sqrt(max(square + shared * moving_deviation, tiny))
+            inverse_fixed[k] = np.float32(1) / fixed_norm[first + k]
+            similar = cross * inverse[k] * inverse_fixed[k]
             apart = np.float32(1) - similar
             slope = weight[first + k]
             row_alike += slope * similar
@@ -142,9 +156,13 @@ def linearize_windows(
             else:
                 row_value += slope * apart
             ncc[k] = similar
-            gains[k] = slope * inverse
-            curve[k] = slope * inverse * inverse
+            gains[k] = slope * inverse[k]
+            curve[k] = slope * inverse[k] * inverse[k]
             floor_curvature += curve[k] * n * floor
+            valid[k] = n
+            mean_moving[k], mean_fixed[k] = sums[0, k] / n, fixed_sum[first + k] / n
+            root[k] = np.sqrt(curve[k])
+            mean_root[k] = root[k] / np.sqrt(n)
         value += row_value
         alike += row_alike
         if parameters == 0:
@@ -153,25 +171,21 @@ def linearize_windows(
             by_mean, by_moving, by_fixed = sums[3 + 3 * p], sums[4 + 3 * p], sums[5 + 3 * p]
             by_floor = np.float32(floor * by_deviation[p])
             total = np.float32(0)
+            mean, along = means[p], alongs[p]
             for k in range(across):
-                n = max(count[first + k], np.float32(1))
-                inverse_n = np.float32(1) / n
-                slope = max(gains[k], tiny)
-                inverse = curve[k] / slope
-                along_moving = (
-                    by_moving[k]
-                    - by_mean[k] * sums[0, k] * inverse_n
-                    + n * by_floor * np.float32(deviation)
-                ) * inverse
-                along_fixed = (
-                    by_fixed[k]
-                    - by_mean[k] * fixed_sum[first + k] * inverse_n
-                    + n * by_floor * np.float32(fixed_deviation)
-                ) / fixed_norm[first + k]
-                total -= (along_fixed - ncc[k] * along_moving) * gains[k]
-                root = np.sqrt(curve[k])
-                means[p, k] = by_mean[k] * np.sqrt(inverse_n) * root
-                alongs[p, k] = along_moving * root
+                along[k] = by_moving[k] - by_mean[k] * mean_moving[k]
+            for k in range(across):
+                along[k] = (along[k] + valid[k] * by_floor * moving_deviation) * inverse[k]
+            for k in range(across):
+                along_fixed[k] = by_fixed[k] - by_mean[k] * mean_fixed[k]
+            for k in range(across):
+                along_fixed[k] += valid[k] * by_floor * np.float32(fixed_deviation)
+            for k in range(across):
+                total -= (along_fixed[k] * inverse_fixed[k] - ncc[k] * along[k]) * gains[k]
+            for k in range(across):
+                mean[k] = by_mean[k] * mean_root[k]
+            for k in range(across):
+                along[k] *= root[k]
             gradient[p] += total
         for p in range(parameters):
             for q in range(p + 1):

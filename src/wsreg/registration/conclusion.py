@@ -22,25 +22,29 @@ from wsreg.registration.result import (
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
 from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
-from wsreg.registration.verdict.deviation import remaining_gain, standard_deviation
-from wsreg.registration.verdict.evidence import Evaluation, Evidence, evaluate
+from wsreg.registration.verdict.deviation import remaining_gain
+from wsreg.registration.verdict.evaluation import Evaluation, evaluate
+from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
 from wsreg.registration.verdict.judge import judge
+from wsreg.registration.verdict.steepness import middle, steepness
+from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 
 
 def conclude(
     problem: Problem, levels: list[Level], answer: Answer, clock: Clock, polarity: str
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together."""
-    finest = levels[-1]
+    finest, trust = levels[-1], problem.settings.trust
     start = evaluate(finest, problem.start, derivatives=False)
     end, state = evaluate(finest, answer.state, derivatives=True), answer.state
     if not end.loss < start.loss:
         state = problem.start
         end = evaluate(finest, state, derivatives=True)
-    deviation = _deviation(end, problem.views[0].camera_from_rig)
-    evidence = _evidence(problem, answer, state, start, end, deviation)
-    verdict = judge(evidence, problem.settings.trust)
-    bodies = _bodies(problem, finest, state, deviation, verdict)
+    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
+    rise = steepness(middle(levels), state)
+    evidence = _evidence(problem, answer, start, end, rise, uncertainty)
+    verdict = judge(evidence, trust)
+    bodies = _bodies(problem, finest, state, uncertainty, verdict)
     views = _views(problem, finest, state, start, end)
     clock.lap("verdict")
     first = next(iter(bodies.values()))
@@ -69,61 +73,64 @@ def conclude(
     )
 
 
-def _deviation(end: Evaluation, camera_from_rig: Tensor) -> Tensor:
-    """Return [P] standard deviations about the first camera's axes; NaN without a model of them."""
-    model, triples = end.image_model(), 2 * len(end.level.bodies)
-    if model is None:
-        return torch.full((3 * triples,), torch.nan, dtype=torch.float64)
-    rig_from_camera = camera_from_rig[:3, :3].T
-    model = model.reparameterised(torch.block_diag(*[rig_from_camera] * triples))
-    return standard_deviation(model, sum(float(view.mask.sum()) for view in end.level.views))
-
-
 def _evidence(
     problem: Problem,
     answer: Answer,
-    state: Tensor,
     start: Evaluation,
     end: Evaluation,
-    deviation: Tensor,
+    rise: float,
+    uncertainty: Uncertainty,
 ) -> Evidence:
     points = problem.volume.corners_mm
-    distances = [mean_distance_mm(state[:1], other[:1], points) for other in answer.rivals]
+    distances = [mean_distance_mm(end.state[:1], other[:1], points) for other in answer.rivals]
     model = end.model()
-    masked = [1.0 - float(view.radiograph.mask.float().mean()) for view in problem.views]
     with_rois = any(view.rois is not None for view in problem.views)
     return Evidence(
+        views=_view_evidence(problem, end),
         similarity_start=start.similarity,
         similarity_end=end.similarity,
         loss_start=start.loss,
         loss_end=end.loss,
-        gradient_agreement=end.gradient_agreement,
+        steepness=rise,
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),
         starts=answer.starts,
-        depth_deviation_mm=float(deviation[5]),
+        depth_deviation_mm=uncertainty.of_depth(),
         remaining_gain=0.0 if model is None else remaining_gain(model),
-        overlap=end.overlap,
-        masked=max(masked),
         roi_dice=end.roi_dice() if with_rois else None,
     )
 
 
+def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...]:
+    return tuple(
+        ViewEvidence(
+            name=view.radiograph.name,
+            similarity=similarity,
+            gradient_agreement=agreement,
+            overlap=overlap,
+            masked=1.0 - float(view.radiograph.mask.float().mean()),
+        )
+        for view, similarity, agreement, overlap in zip(
+            problem.views, end.similarities, end.gradient_agreements, end.overlaps, strict=True
+        )
+    )
+
+
 def _bodies(
-    problem: Problem, finest: Level, state: Tensor, deviation: Tensor, verdict: Verdict
+    problem: Problem, finest: Level, state: Tensor, uncertainty: Uncertainty, verdict: Verdict
 ) -> dict[str, BodyResult]:
     """Return every body where it is; the first has the verdict on the whole."""
     to_camera, parent = problem.views[0].camera_from_rig, problem.bodies[0]
     results = {}
     for number, body in enumerate(problem.bodies):
-        own = deviation[6 * number : 6 * number + 6]
+        deviation, of_image = uncertainty.of_body(number)
         shown = shown_fraction(problem, finest, body, state[number])
-        evidence = BodyEvidence.of(body, state[0], state[number], own, shown)
+        evidence = BodyEvidence.of(body, state[0], state[number], of_image, shown)
         results[body.name] = BodyResult(
             labels=body.labels,
             camera_from_ct=to_camera @ state[number],
             pivot_mm=body.pivot_mm,
-            standard_deviation=own,
+            standard_deviation=deviation,
             verdict=verdict
             if number == 0
             else judge_body(evidence, parent.name, verdict.status, problem.settings.trust),

@@ -109,7 +109,7 @@ class RegistrationResult:
         bodies: every body by its name, the first one as above.
         views: every X-ray.
         standard_deviation: [6] float64 in the order and units of ``POSE_AXES``, from the normal
-            matrix at the answer.
+            matrix at the answer and the tolerance of the calibration.
         iterations, renders: accepted-or-rejected solver steps, and images rendered.
         seconds: wall time by stage, with ``total``.
         backend: the renderer that ran.

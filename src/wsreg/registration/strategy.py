@@ -17,8 +17,9 @@ from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.terms.term import LeastSquaresTerm
-from wsreg.registration.verdict.evidence import evaluate
+from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
+from wsreg.registration.verdict.steepness import middle, steepness
 
 RIVAL_RATIO = 1.04
 """Another answer rivals the best one if its loss is less than this many times as large."""
@@ -106,7 +107,7 @@ def _solve_gauss_newton(
     clock.lap("start")
     answer = _coarse_to_fine(problem, levels, starts, clock, progress)
     tried = settings.search.poses if problem.init == "search" else 0
-    if problem.init != "search" and _is_lost(problem, levels[-1], answer.state):
+    if problem.init != "search" and _is_lost(problem, levels, answer.state):
         starts = STARTS["search"](problem, levels[0])
         clock.lap("start")
         wider = _coarse_to_fine(problem, levels, starts, clock, progress)
@@ -121,9 +122,12 @@ def _solve_gauss_newton(
     return dataclasses.replace(answer, renders=answer.renders + tried)
 
 
-def _is_lost(problem: Problem, level: Level, state: Tensor) -> bool:
-    found = evaluate(level, state, derivatives=False)
-    return looks_wrong(found.similarity, found.gradient_agreement, problem.settings.trust)
+def _is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
+    agreements = evaluate(levels[-1], state, derivatives=False).gradient_agreements
+    trust = problem.settings.trust
+    if not looks_wrong(agreements, 0.0, trust):  # right even if it lay on a plain
+        return False
+    return looks_wrong(agreements, steepness(middle(levels), state), trust)
 
 
 def _coarse_to_fine(

@@ -11,9 +11,14 @@ import torch
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration.verdict.deviation import (
     PIXELS_PER_RESIDUAL,
+    covariance,
+    inverse,
     remaining_gain,
-    standard_deviation,
 )
+
+
+def standard_deviation(model: QuadraticModel, valid_pixels: float) -> torch.Tensor:
+    return covariance(model, valid_pixels).diagonal().sqrt()
 
 
 def diagonal(curvature: list[float], value: float) -> QuadraticModel:
@@ -46,6 +51,13 @@ def test_parameters_that_are_seen_together_only_are_uncertain() -> None:
     )
     deviation = standard_deviation(model, valid_pixels=102 * PIXELS_PER_RESIDUAL)
     assert deviation.tolist() == pytest.approx([0.1 / math.sqrt(0.19)] * 2)
+
+
+def test_the_inverse_does_not_mind_units() -> None:
+    matrix = torch.tensor([[4e8, 1e2], [1e2, 1e-4]], dtype=torch.float64)
+    torch.testing.assert_close(
+        inverse(matrix) @ matrix, torch.eye(2, dtype=torch.float64), rtol=0, atol=1e-6
+    )
 
 
 def test_an_unseen_axis_is_uncertain_not_infinite() -> None:

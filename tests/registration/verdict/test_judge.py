@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 import pytest
 
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.registration.verdict.evidence import Evidence
+from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
 from wsreg.registration.verdict.judge import judge, looks_wrong
 
+VIEW = ViewEvidence(name="ap", similarity=0.9, gradient_agreement=0.99, overlap=1.0, masked=0.1)
 GOOD = Evidence(
+    views=(VIEW,),
     similarity_start=0.2,
     similarity_end=0.9,
     loss_start=0.3,
     loss_end=0.1,
-    gradient_agreement=0.97,
+    steepness=0.005,
     disagreement_mm=0.0,
     rivals=0,
     starts=4,
-    depth_deviation_mm=1.0,
+    depth_deviation_mm={"image": 0.3, "source-to-detector distance": 4.0, "pixel spacing": 0.0},
     remaining_gain=0.0,
-    overlap=1.0,
-    masked=0.1,
 )
+DEPTH = (
+    "The depth is known to 4.0 mm (one sigma), mostly because of the tolerance of the "
+    "source-to-detector distance."
+)
+
+
+def with_view(**change: Any) -> dict[str, Any]:
+    return {"views": (dataclasses.replace(VIEW, **change),)}
 
 
 def test_good_evidence_passes_with_reasons() -> None:
@@ -32,16 +42,40 @@ def test_good_evidence_passes_with_reasons() -> None:
     assert verdict.reasons == (
         "The similarity went from 0.200 to 0.900.",
         "None of 4 other starts ended elsewhere as similar.",
+        DEPTH,
     )
     alone = judge(dataclasses.replace(GOOD, starts=0), TrustConfig())
-    assert alone.reasons == ("The similarity went from 0.200 to 0.900.",)
+    assert alone.reasons == ("The similarity went from 0.200 to 0.900.", DEPTH)
 
 
 def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
     evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.85)
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "pass"
-    assert verdict.reasons[-1] == "The regions of interest have a mean Dice of 0.85."
+    assert "The regions of interest have a mean Dice of 0.85." in verdict.reasons
+
+
+def test_what_one_view_cannot_tell_has_its_largest_cause() -> None:
+    """3 and 4 make 5."""
+    causes = {"image": 3.0, "source-to-detector distance": 4.0}
+    config = TrustConfig(depth_deviation_mm=(5.0, 20.0))
+    (*_, text) = judge(dataclasses.replace(GOOD, depth_deviation_mm=causes), config).reasons
+    assert text == (
+        "The depth is known to 5.0 mm (one sigma), mostly because of the tolerance of the "
+        "source-to-detector distance."
+    )
+    own = dataclasses.replace(GOOD, depth_deviation_mm={"image": 1.2, "pixel spacing": 0.5})
+    (*_, text) = judge(own, TrustConfig()).reasons
+    assert text == (
+        "The depth is known to 1.3 mm (one sigma), mostly because of what one view shows of it."
+    )
+
+
+def test_a_calibration_that_is_hardly_known_is_told_and_not_judged() -> None:
+    causes = {"image": 0.3, "source-to-detector distance": 400.0}
+    verdict = judge(dataclasses.replace(GOOD, depth_deviation_mm=causes), TrustConfig())
+    assert verdict.status == "pass"
+    assert "known to 400.0 mm" in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize(
@@ -49,66 +83,111 @@ def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarit
     [
         ({"loss_end": 0.31}, "fail", "fits worse than its start (loss 0.3100 against 0.3000)"),
         (
-            {"similarity_end": 0.6},
+            {**with_view(similarity=0.6, gradient_agreement=0.96), "steepness": 0.004},
             "check",
-            "0.60, and their edges agree only to 0.97",
+            "alike only to 0.60: their edges agree to 0.960, and the loss rises by 0.0040",
         ),
-        ({"similarity_end": 0.6, "gradient_agreement": 0.9}, "fail", "agree only to 0.90"),
+        ({**with_view(gradient_agreement=0.9), "steepness": 5e-4}, "fail", "agree to 0.900"),
+        ({**with_view(gradient_agreement=0.95), "steepness": 0.0}, "fail", "rises by 0.0000"),
+        ({"steepness": -0.01}, "check", "A pose beside the answer fits better: the loss falls by"),
         ({"disagreement_mm": 2.0, "rivals": 1}, "check", "1 of 4 other starts"),
         ({"disagreement_mm": 9.0, "rivals": 2}, "fail", "2 of 4 other starts"),
-        ({"depth_deviation_mm": 8.0}, "check", "depth is known only to 8.0 mm"),
-        ({"depth_deviation_mm": 80.0}, "fail", "depth"),
+        ({"depth_deviation_mm": {"image": 4.0}}, "check", "tell the depth only to 4.0 mm"),
+        ({"depth_deviation_mm": {"image": 80.0}}, "fail", "depth"),
         ({"remaining_gain": 0.05}, "check", "had not converged"),
-        ({"overlap": 0.2}, "check", "covers only 20%"),
-        ({"overlap": 0.05}, "fail", "covers only 5%"),
-        ({"masked": 0.7}, "check", "70% of the image is masked"),
-        ({"masked": 0.95}, "fail", "95% of the image is masked"),
+        (with_view(overlap=0.2), "check", "covers only 20%"),
+        (with_view(overlap=0.05), "fail", "covers only 5%"),
+        (with_view(masked=0.92), "check", "92% of the image is masked"),
+        (with_view(masked=0.98), "fail", "98% of the image is masked"),
         ({"roi_dice": {"a": 0.9, "b": 0.5}}, "check", "mean Dice of only 0.70"),
         ({"roi_dice": {"a": 0.4}}, "fail", "mean Dice of only 0.40"),
         ({"roi_dice": {}}, "check", "No region of interest took part"),
         ({"roi_dice": {"a": 0.9}, "loss_end": 0.4}, "fail", "fits worse than its start"),
     ],
 )
-def test_each_doubt_is_named(change: dict[str, float], status: str, word: str) -> None:
-    verdict = judge(dataclasses.replace(GOOD, **change), TrustConfig())  # type: ignore[arg-type]
+def test_each_doubt_is_named(change: dict[str, Any], status: str, word: str) -> None:
+    verdict = judge(dataclasses.replace(GOOD, **change), TrustConfig())
     assert verdict.status == status
     assert len(verdict.reasons) == 1
     assert word in verdict.reasons[0]
 
 
+def test_of_several_views_the_reasons_name_the_one() -> None:
+    doubtful = dataclasses.replace(VIEW, name="lateral", overlap=0.2)
+    verdict = judge(dataclasses.replace(GOOD, views=(VIEW, doubtful)), TrustConfig())
+    assert verdict.status == "check"
+    assert verdict.reasons == ("View lateral: The CT covers only 20% of the image.",)
+    both = judge(dataclasses.replace(GOOD, views=(VIEW, VIEW)), TrustConfig())
+    assert both.status == "pass"
+    assert DEPTH not in both.reasons
+
+
+def test_one_view_that_fails_is_enough() -> None:
+    other = dataclasses.replace(VIEW, name="lateral", gradient_agreement=0.8)
+    verdict = judge(dataclasses.replace(GOOD, views=(VIEW, other)), TrustConfig())
+    assert verdict.status == "fail"
+    assert verdict.reasons[0].startswith("View lateral: ")
+
+
 def test_a_failure_outweighs_a_doubt() -> None:
-    evidence = dataclasses.replace(GOOD, masked=0.7, overlap=0.05)
+    evidence = dataclasses.replace(GOOD, **with_view(overlap=0.05, masked=0.92))
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "fail"
     assert verdict.reasons == ("The CT covers only 5% of the image.",)
 
 
 def test_all_doubts_are_told() -> None:
-    evidence = dataclasses.replace(GOOD, masked=0.7, overlap=0.2, remaining_gain=0.05)
-    verdict = judge(evidence, TrustConfig())
+    change = {**with_view(overlap=0.2, masked=0.92), "remaining_gain": 0.05}
+    verdict = judge(dataclasses.replace(GOOD, **change), TrustConfig())
     assert verdict.status == "check"
     assert len(verdict.reasons) == 3
 
 
 def test_the_limits_are_settings() -> None:
     strict = TrustConfig(overlap=(0.95, 0.85))
-    assert judge(dataclasses.replace(GOOD, overlap=0.8), strict).status == "fail"
-    assert judge(dataclasses.replace(GOOD, overlap=0.9), strict).status == "check"
-    assert judge(dataclasses.replace(GOOD, overlap=0.95), strict).status == "pass"
+    for overlap, status in ((0.8, "fail"), (0.9, "check"), (0.95, "pass")):
+        evidence = dataclasses.replace(GOOD, **with_view(overlap=overlap))
+        assert judge(evidence, strict).status == status
 
 
-def test_edges_that_agree_speak_for_an_image_that_is_unlike() -> None:
-    with_a_tool = dataclasses.replace(GOOD, similarity_end=0.6, gradient_agreement=0.99)
+def test_edges_that_agree_about_a_sharp_minimum_speak_for_an_image_that_is_unlike() -> None:
+    with_a_tool = dataclasses.replace(GOOD, **with_view(similarity=0.4), similarity_end=0.4)
     assert judge(with_a_tool, TrustConfig()).status == "pass"
-    assert not looks_wrong(0.6, 0.99, TrustConfig())
-    assert not looks_wrong(0.8, 0.5, TrustConfig())
-    assert looks_wrong(0.6, 0.97, TrustConfig())
 
 
-def test_what_is_not_a_number_never_passes() -> None:
-    for name in ("overlap", "masked", "disagreement_mm", "gradient_agreement", "similarity_end"):
-        spoilt = dataclasses.replace(GOOD, **{"similarity_end": 0.5, name: float("nan")})  # type: ignore[arg-type]
-        assert judge(spoilt, TrustConfig()).status == "fail", name
-    unknown = judge(dataclasses.replace(GOOD, depth_deviation_mm=float("nan")), TrustConfig())
+def test_what_is_unlike_looks_wrong() -> None:
+    config = TrustConfig()
+    assert not looks_wrong([0.99], 0.005, config)
+    assert looks_wrong([0.9], 0.005, config)
+    assert looks_wrong([0.97], 0.0005, config)
+    assert looks_wrong([0.99, 0.9], 0.005, config)  # the worst of several views
+    assert looks_wrong([math.nan], 0.005, config)
+    assert looks_wrong([0.99], math.nan, config)
+
+
+@pytest.mark.parametrize("name", ["similarity", "gradient_agreement", "overlap", "masked"])
+def test_what_is_not_a_number_in_a_view_fails(name: str) -> None:
+    spoilt = dataclasses.replace(GOOD, **with_view(**{name: math.nan}))
+    assert judge(spoilt, TrustConfig()).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("steepness", "fail"),
+        ("disagreement_mm", "fail"),
+        ("loss_end", "fail"),
+        ("loss_start", "fail"),
+        ("remaining_gain", "check"),
+    ],
+)
+def test_what_is_not_a_number_never_passes(name: str, status: str) -> None:
+    spoilt = dataclasses.replace(GOOD, **{name: math.nan})  # type: ignore[arg-type]
+    assert judge(spoilt, TrustConfig()).status == status
+
+
+@pytest.mark.parametrize("depths", [{"image": math.nan, "pixel spacing": math.nan}, {}])
+def test_a_depth_that_is_not_known_is_to_be_checked(depths: dict[str, float]) -> None:
+    unknown = judge(dataclasses.replace(GOOD, depth_deviation_mm=depths), TrustConfig())
     assert unknown.status == "check"
     assert "cannot be told with this measure" in unknown.reasons[0]

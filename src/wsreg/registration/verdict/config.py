@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from wsreg.registration.verdict.calibration import CalibrationTolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RightnessWeights:
+    """Weights of the two signs by which right answers are told from wrong ones.
+
+    The log odds of a right answer are the ``offset`` and, each with its weight, two decimal
+    logarithms: how close the edges come to agreement, -log10(1 - gradient agreement), and how sharp
+    the minimum is, log10(steepness).  They are a logistic regression on the choosing half of
+    ``benchmarks/verdict.py``, in which right and wrong answers count alike.
+    """
+
+    agreement: float = 8.0
+    steepness: float = 2.3
+    offset: float = -5.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,32 +27,36 @@ class TrustConfig:
     """Limits of the verdict; beyond the first of a pair is ``check``, beyond the second ``fail``.
 
     Args:
-        gradient_agreement: lowest correlation of gradients in the best blocks of the image, for
-            answers that are less similar than ``similar_enough``.  Of simulated X-rays, tools and
-            narrow fields included, right answers have at least 0.99; wrong ones at most 0.98, and
-            a similarity under 0.69.
-        similar_enough: an answer with this similarity needs no other sign that it is right.
+        rightness: lowest probability that an answer is right, by ``weights``.  Of the choosing
+            half, right answers have at least 0.6 and wrong ones at most 0.5; with the weights of
+            all other CTs it is 0.4 and 0.53, and 2 % of the right answers have less than 0.7.
+        weights: of the signs.
         disagreement_mm: largest mean 3D distance between this answer and descents from other
-            starts that reach the same loss.
-        depth_deviation_mm: largest standard deviation of the depth.
-        masked: largest fraction of the image that is masked.
-        overlap: lowest fraction of the valid image that the CT's projection covers.
+            starts that reach the same loss; right answers of the choosing half have none.
+        depth_deviation_mm: largest standard deviation of the depth as far as the images know it;
+            what the calibration leaves open is told and not judged.  Right answers of the choosing
+            half have at most 1.0; one of 2.0 was 29 mm off and had every other sign.
+        masked: largest fraction of the image that is masked; right answers of the choosing half
+            have up to 0.85, answers within a few millimetres up to 0.89.
+        overlap: lowest fraction of the valid image that the CT's projection covers; by judgement.
         gain: lowest improvement of the loss that any remaining gradient may promise, as a fraction
             of the loss, before the answer counts as not converged (check only).
-        roi_dice: lowest mean Dice of the regions of interest, where there are any.
+        roi_dice: lowest mean Dice of the regions of interest, where there are any; by judgement.
+        calibration: how well the cameras are known.
         shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
         body_rotation_deg: largest standard deviation of a body's rotations.
         strain: largest movement of a body against the first one, over what its tie expects.
     """
 
-    gradient_agreement: tuple[float, float] = (0.985, 0.94)
-    similar_enough: float = 0.72
+    rightness: tuple[float, float] = (0.7, 0.3)
+    weights: RightnessWeights = field(default_factory=RightnessWeights)
     disagreement_mm: tuple[float, float] = (1.0, 5.0)
-    depth_deviation_mm: tuple[float, float] = (5.0, 20.0)
-    masked: tuple[float, float] = (0.6, 0.9)
+    depth_deviation_mm: tuple[float, float] = (1.5, 10.0)
+    masked: tuple[float, float] = (0.9, 0.97)
     overlap: tuple[float, float] = (0.3, 0.1)
     gain: float = 0.01
     roi_dice: tuple[float, float] = (0.75, 0.5)
+    calibration: CalibrationTolerance = field(default_factory=CalibrationTolerance)
     shown: float = 0.05
     body_rotation_deg: float = 3.0
     strain: float = 4.0

@@ -12,8 +12,8 @@ PIXELS_PER_RESIDUAL = 6.0
 count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
 
 
-def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
-    """Return [P] float64 standard deviations of the parameters (rad, mm) of one state.
+def covariance(model: QuadraticModel, valid_pixels: float) -> Tensor:
+    """Return [P,P] float64 covariance of the parameters (rad, mm) of one state.
 
     The loss is half a mean of squared residuals: with N independent residuals the covariance is
     (2 loss / N) normal_matrix^-1.
@@ -23,12 +23,15 @@ def standard_deviation(model: QuadraticModel, valid_pixels: float) -> Tensor:
         valid_pixels: of all of these images together.
     """
     independent = max(valid_pixels / PIXELS_PER_RESIDUAL - model.gradient.shape[-1], 1.0)
-    scale = model.normal_matrix.diagonal().clamp_min(1e-30).sqrt()
-    unit = model.normal_matrix / torch.outer(scale, scale)
-    values, vectors = torch.linalg.eigh(unit)
-    variance = (vectors.square() / values.clamp_min(1e-12)).sum(dim=1) / scale.square()
-    deviation: Tensor = (variance * 2.0 * model.value.clamp_min(0) / independent).sqrt()
-    return deviation
+    return inverse(model.normal_matrix) * (2.0 * model.value.clamp_min(0) / independent)
+
+
+def inverse(normal_matrix: Tensor) -> Tensor:
+    """Return the inverse of a normal matrix [P,P], large but finite where nothing is seen."""
+    scale = normal_matrix.diagonal().clamp_min(1e-30).sqrt()
+    values, vectors = torch.linalg.eigh(normal_matrix / torch.outer(scale, scale))
+    found: Tensor = (vectors / values.clamp_min(1e-12)) @ vectors.T / torch.outer(scale, scale)
+    return found
 
 
 PERFECT_LOSS = 1e-3

@@ -1,53 +1,60 @@
-"""What is known of an answer, gathered from one projection of it."""
+"""What is known of an answer, as numbers and names: all that the verdict is made of."""
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
-import torch
-from torch import Tensor
 
-from wsreg.optimisation.quadratic_model import QuadraticModel
-from wsreg.registration.level import Level
-from wsreg.registration.projection import Projection
-from wsreg.registration.terms.image_term import image_term
-from wsreg.registration.terms.term import LeastSquaresTerm
-from wsreg.registration.verdict.gradient_agreement import gradient_agreement
+@dataclass(frozen=True, kw_only=True)
+class ViewEvidence:
+    """What one X-ray says of an answer.
+
+    Args:
+        name: of the X-ray.
+        similarity: of the measure at the finest level; 1 is a perfect match.
+        gradient_agreement: correlation of image gradients where it is best, from -1 to 1.
+        overlap: fraction of the valid image that the CT covers.
+        masked: fraction of the image that is masked.
+    """
+
+    name: str
+    similarity: float
+    gradient_agreement: float
+    overlap: float
+    masked: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of an answer; of several views it is the least good that counts.
+    """What is known of an answer.
 
     Args:
-        similarity_start, similarity_end: of the measure at the finest level; 1 is a perfect match.
+        views: of each X-ray.
+        similarity_start, similarity_end: of the X-ray where it is lowest.
         loss_start, loss_end: what was minimised, at the finest level.
-        gradient_agreement: correlation of image gradients where it is best.
+        steepness: smallest rise of the loss beside the answer, as a fraction of the loss.
         disagreement_mm: of the descents from other starts that are as good, 0 if there are none.
         rivals: how many of them reached another pose with a loss as low as the answer's.
         starts: how many of them there were.
-        depth_deviation_mm: standard deviation along the rays.
+        depth_deviation_mm: standard deviation along the rays, by cause: the ``image`` itself and
+            what the calibration leaves open; NaN if not known.
         remaining_gain: fraction of the loss that the last model still promises.
-        overlap, masked: fractions of the image.
         roi_dice: of each region that took part, by name; None if no regions were given.
     """
 
+    views: tuple[ViewEvidence, ...]
     similarity_start: float
     similarity_end: float
     loss_start: float
     loss_end: float
-    gradient_agreement: float
+    steepness: float
     disagreement_mm: float
     rivals: int
     starts: int
-    depth_deviation_mm: float
+    depth_deviation_mm: Mapping[str, float]
     remaining_gain: float
-    overlap: float
-    masked: float
     roi_dice: Mapping[str, float] | None = None
 
     @property
@@ -57,93 +64,7 @@ class Evidence:
         return sum(values) / len(values) if values else None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation:
-    """A state at the finest level, projected once.
-
-    Args:
-        level: the finest level.
-        state: [K,4,4].
-        projections: of the state (a batch of 1), one for each view.
-    """
-
-    level: Level
-    state: Tensor
-    projections: tuple[Projection, ...]
-
-    @cached_property
-    def loss(self) -> float:
-        """Return what is minimised."""
-        views = zip(self.level.views, self.projections, strict=True)
-        loss = torch.stack([view.loss(seen) for view, seen in views]).sum(dim=0)
-        ties = self.level.ties
-        return float(loss[0] if ties is None else ties.loss(loss, self.state[None])[0])
-
-    @cached_property
-    def similarity(self) -> float:
-        """Return the measure's similarity where it is lowest; 1 is a perfect match."""
-        views = zip(self.level.views, self.projections, strict=True)
-        return min(float(view.measure.similarity(seen.image)[0]) for view, seen in views)
-
-    @cached_property
-    def gradient_agreement(self) -> float:
-        """Return the agreement of image gradients, of the view where it is lowest."""
-        views = zip(self.level.views, self.projections, strict=True)
-        return min(gradient_agreement(view.fixed, view.mask, seen.image[0]) for view, seen in views)
-
-    @property
-    def overlap(self) -> float:
-        """Return the least fraction of a view's valid image that the CT covers."""
-        views = zip(self.level.views, self.projections, strict=True)
-        return min(
-            float((seen.image[0] > 0)[view.mask].float().mean()) if view.mask.any() else 0.0
-            for view, seen in views
-        )
-
-    def roi_dice(self) -> dict[str, float]:
-        """Return the Dice of each region that takes part, by name; the lowest of several views."""
-        lowest: dict[str, float] = {}
-        for view, seen in zip(self.level.views, self.projections, strict=True):
-            if view.roi_term is not None:
-                values = view.roi_term.dice(seen)[0].tolist()
-                for name, dice in zip(view.roi_term.regions.names, values, strict=True):
-                    lowest[name] = min(dice, lowest.get(name, dice))
-        return lowest
-
-    def image_model(self) -> QuadraticModel | None:
-        """Return the model of the images alone, a mean over views.
-
-        It is None where a view's measure has no such form.  The projections must have derivatives.
-        """
-        terms = [image_term(view.measure) for view in self.level.views]
-        found = [[term] for term in terms if isinstance(term, LeastSquaresTerm)]
-        return self._mean_model(found) if len(found) == len(terms) else None
-
-    def model(self) -> QuadraticModel | None:
-        """Return the model of all least-squares terms, a mean over views; None if there is none."""
-        terms = [
-            [term for term in view.terms if isinstance(term, LeastSquaresTerm)]
-            for view in self.level.views
-        ]
-        return self._mean_model(terms)
-
-    def _mean_model(self, terms: Sequence[Sequence[LeastSquaresTerm]]) -> QuadraticModel | None:
-        """Return the model of terms of each view, with what ties the bodies; a mean over views."""
-        models = [
-            term.linearize(seen)
-            for of_view, seen in zip(terms, self.projections, strict=True)
-            for term in of_view
-        ]
-        if not models:
-            return None
-        model, ties = functools.reduce(operator.add, models), self.level.ties
-        if ties is not None:
-            model = ties.linearize(model, self.state[None])
-        return model.scaled(1.0 / len(self.projections))[0]
-
-
-def evaluate(level: Level, state: Tensor, *, derivatives: bool) -> Evaluation:
-    """Return one state [K,4,4] as the level shows it, with derivatives if they are wanted."""
-    with torch.no_grad():
-        projections = level.project(state.detach()[None], derivatives=derivatives)
-    return Evaluation(level=level, state=state.detach(), projections=projections)
+def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
+    """Return the evidence of a result's record, also after a way through JSON."""
+    views = tuple(ViewEvidence(**view) for view in record["views"])
+    return Evidence(**{**record, "views": views})

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.registration.verdict.evidence import Evidence
+from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
+from wsreg.registration.verdict.rightness import rightness
+from wsreg.registration.verdict.uncertainty import IMAGE, together
+
+Finding = tuple[VerdictStatus, str]
 
 
 def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     """Return the verdict: what failed, else what to check, else what speaks for the answer."""
-    found = [*_of_numbers(evidence, config), *_of_solver(evidence, config)]
-    found += _of_regions(evidence, config)
+    found = [
+        *_of_views(evidence, config),
+        *_of_numbers(evidence, config),
+        *_of_solver(evidence, config),
+        *_of_regions(evidence, config),
+    ]
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         return Verdict(status="fail", reasons=failed)
@@ -21,9 +30,15 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     return Verdict(status="pass", reasons=_good_reasons(evidence))
 
 
-def _beyond(
-    value: float, limits: tuple[float, float], text: str, *, lowest: bool
-) -> list[tuple[VerdictStatus, str]]:
+def looks_wrong(
+    gradient_agreements: Iterable[float], steepness: float, config: TrustConfig
+) -> bool:
+    """Return whether an answer is so little like an X-ray that it is worth a wider search."""
+    worst = min(rightness(value, steepness, config.weights) for value in gradient_agreements)
+    return not worst >= config.rightness[0]
+
+
+def _beyond(value: float, limits: tuple[float, float], text: str, *, lowest: bool) -> list[Finding]:
     """Return the finding, if a value is beyond its limits (check, fail)."""
     # What is not a number is beyond every limit.
     beyond = [not value >= limit if lowest else not value <= limit for limit in limits]
@@ -32,58 +47,65 @@ def _beyond(
     return [("fail" if beyond[1] else "check", text)]
 
 
-def _of_numbers(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+def _of_views(e: Evidence, config: TrustConfig) -> list[Finding]:
+    """Return what is found in each view; where there are several, with its name."""
+    found = []
+    for view in e.views:
+        where = f"View {view.name}: " if len(e.views) > 1 else ""
+        findings = [
+            *_of_likeness(view, e.steepness, config),
+            *_beyond(view.overlap, config.overlap,
+                     f"The CT covers only {view.overlap:.0%} of the image.", lowest=True),
+            *_beyond(view.masked, config.masked,
+                     f"{view.masked:.0%} of the image is masked.", lowest=False),
+        ]  # fmt: skip
+        found += [(status, f"{where}{text}") for status, text in findings]
+    return found
+
+
+def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> list[Finding]:
+    probability = rightness(view.gradient_agreement, steepness, config.weights)
+    text = (
+        f"The images are alike only to {view.similarity:.2f}: their edges agree to "
+        f"{view.gradient_agreement:.3f}, and the loss rises by {steepness:.4f} beside the answer."
+    )
+    if math.isnan(view.similarity):
+        return [("fail", text)]
+    return _beyond(probability, config.rightness, text, lowest=True)
+
+
+def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
-        *_of_likeness(e.similarity_end, e.gradient_agreement, config),
-        *_beyond(e.overlap, config.overlap,
-                 f"The CT covers only {e.overlap:.0%} of the image.", lowest=True),
-        *_beyond(e.masked, config.masked,
-                 f"{e.masked:.0%} of the image is masked.", lowest=False),
-        *_of_depth(e.depth_deviation_mm, config),
+        *_of_depth(e.depth_deviation_mm.get(IMAGE, math.nan), config),
         *_beyond(e.disagreement_mm, config.disagreement_mm,
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
                  f"{e.disagreement_mm:.1f} mm away.", lowest=False),
     ]  # fmt: skip
 
 
-def _of_depth(deviation_mm: float, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+def _of_depth(deviation_mm: float, config: TrustConfig) -> list[Finding]:
+    """Judge what the images leave open; what the calibration does is the same for every answer."""
     if math.isnan(deviation_mm):
         return [("check", "How well the depth is known cannot be told with this measure.")]
-    text = f"The depth is known only to {deviation_mm:.1f} mm (one sigma)."
+    text = f"The images tell the depth only to {deviation_mm:.1f} mm (one sigma)."
     return _beyond(deviation_mm, config.depth_deviation_mm, text, lowest=False)
 
 
-def _of_likeness(
-    similarity: float, gradient_agreement: float, config: TrustConfig
-) -> list[tuple[VerdictStatus, str]]:
-    if similarity >= config.similar_enough:
-        return []
-    text = (
-        f"The images are alike only to {similarity:.2f}, "
-        f"and their edges agree only to {gradient_agreement:.2f}."
-    )
-    if math.isnan(similarity):
-        return [("fail", text)]
-    return _beyond(gradient_agreement, config.gradient_agreement, text, lowest=True)
-
-
-def looks_wrong(similarity: float, gradient_agreement: float, config: TrustConfig) -> bool:
-    """Return whether an answer is so little like the X-ray that it is worth a wider search."""
-    return bool(_of_likeness(similarity, gradient_agreement, config))
-
-
-def _of_solver(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
-    found: list[tuple[VerdictStatus, str]] = []
-    if e.loss_end > e.loss_start + 1e-9:
+def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
+    found: list[Finding] = []
+    if not e.loss_end <= e.loss_start + 1e-9:
         found.append(("fail", "The answer fits worse than its start "
                       f"(loss {e.loss_end:.4f} against {e.loss_start:.4f})."))  # fmt: skip
-    if e.remaining_gain > config.gain:
+    if not e.remaining_gain <= config.gain:
         found.append(("check", "The solver had not converged: its next step promises "
                       f"{e.remaining_gain:.1%} of the loss."))  # fmt: skip
+    if not e.steepness >= 0.0:
+        found.append(("check", "A pose beside the answer fits better: the loss falls by "
+                      f"{-e.steepness:.4f} there."))  # fmt: skip
     return found
 
 
-def _of_regions(e: Evidence, config: TrustConfig) -> list[tuple[VerdictStatus, str]]:
+def _of_regions(e: Evidence, config: TrustConfig) -> list[Finding]:
     if e.mean_roi_dice is not None:
         return _beyond(
             e.mean_roi_dice, config.roi_dice,
@@ -101,4 +123,13 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
         reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
     if e.mean_roi_dice is not None:
         reasons.append(f"The regions of interest have a mean Dice of {e.mean_roi_dice:.2f}.")
+    if len(e.views) == 1:
+        reasons.append(_what_one_view_cannot_tell(e))
     return tuple(reasons)
+
+
+def _what_one_view_cannot_tell(e: Evidence) -> str:
+    largest = max(e.depth_deviation_mm, key=lambda cause: e.depth_deviation_mm[cause])
+    cause = "what one view shows of it" if largest == IMAGE else f"the tolerance of the {largest}"
+    total = together(e.depth_deviation_mm.values())
+    return f"The depth is known to {total:.1f} mm (one sigma), mostly because of {cause}."

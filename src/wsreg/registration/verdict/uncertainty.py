@@ -1,0 +1,74 @@
+"""How well an answer is known: what the images leave open, and what the calibrations do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsreg.registration.verdict.calibration import (
+    CAUSES,
+    CalibrationTolerance,
+    calibration_covariances,
+)
+from wsreg.registration.verdict.deviation import covariance
+from wsreg.registration.verdict.evaluation import Evaluation
+
+IMAGE = "image"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Uncertainty:
+    """Standard deviations of a state's parameters about the first camera's axes.
+
+    Args:
+        shares: [C,P] float64 of each cause by itself (rad, mm), of ``causes``; NaN if not known.
+        causes: their names; the first is the image itself.
+    """
+
+    shares: Tensor
+    causes: tuple[str, ...] = (IMAGE, *CAUSES)
+
+    @property
+    def total(self) -> Tensor:
+        """Return [P] the standard deviations of all causes together."""
+        return self.shares.square().sum(dim=0).sqrt()
+
+    def of_depth(self) -> dict[str, float]:
+        """Return each cause's standard deviation of the first body along the rays, mm."""
+        return dict(zip(self.causes, self.shares[:, 5].tolist(), strict=True))
+
+    def of_body(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return [6] a body's standard deviations by all causes, and [6] by the image alone."""
+        own = slice(6 * number, 6 * number + 6)
+        return self.total[own], self.shares[0, own]
+
+
+def together(deviations: Iterable[float]) -> float:
+    """Return the standard deviation of a sum of independent errors."""
+    return math.hypot(*deviations)
+
+
+def uncertainty_of(
+    end: Evaluation, camera_from_rig: Tensor, tolerance: CalibrationTolerance
+) -> Uncertainty:
+    """Return the uncertainty of an answer, which was projected with derivatives.
+
+    Args:
+        end: the answer at the finest level.
+        camera_from_rig: [4,4] of the camera about whose axes the deviations are told.
+        tolerance: of every view's calibration.
+    """
+    level, model = end.level, end.image_model()
+    of_calibration = calibration_covariances(level, end.state, end.projections, tolerance)
+    if model is None or of_calibration is None:
+        nothing = torch.full((1 + len(CAUSES), 6 * len(level.bodies)), torch.nan)
+        return Uncertainty(shares=nothing.double())
+    valid_pixels = sum(float(view.mask.sum()) for view in level.views)
+    covariances = torch.cat((covariance(model, valid_pixels)[None], of_calibration))
+    turned = torch.block_diag(*[camera_from_rig[:3, :3]] * (2 * len(level.bodies)))
+    variances = (turned @ covariances @ turned.T).diagonal(dim1=-2, dim2=-1)
+    return Uncertainty(shares=variances.clamp_min(0.0).sqrt())
