@@ -32,6 +32,7 @@ from wsreg.vocabulary import Backend, InitName, Method
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
+    from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
@@ -39,6 +40,10 @@ Solved = tuple[Sequence["Radiograph"], "RegistrationResult"]
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
+Tolerance = Annotated[
+    tuple[float, float, float] | None,
+    arg(metavar="MM FRACTION MM", help_behavior_hint="(default: 10 0.005 2)"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,10 @@ class Solver:
     NAME=LABEL,LABEL ..., or a .json file of these."""
     render_labels: Labels = ()
     """Register these bones only: label values or names."""
+    calibration_tolerance: Tolerance = None
+    """How well the cameras are known, one standard deviation of the source-to-detector distance, of
+    the pixel spacing as a fraction of it, and of the principal point on the detector; all answers'
+    standard deviations take it in."""
     method: Method = "gauss-newton"
     """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
     backend: Backend = "auto"
@@ -145,9 +154,7 @@ class Register:
             view = parse_view(solver.view)
             init = solver.init
             start = wsreg.read_pose(init) if isinstance(init, Path) else init
-            config = wsreg.RegistrationConfig(
-                method=solver.method, backend=solver.backend, seed=solver.seed
-            )
+            config = registration_config(solver)
             _load_solver(config.backend)
             ct, labels = ready.result()
         joints_mm = asked.joint_tensors()
@@ -225,6 +232,31 @@ class Register:
             **dict(zip(different(["xray"] * len(xrays)), xrays, strict=True)),
         }
         return {role: path for role, path in files.items() if path is not None}
+
+
+def registration_config(solver: Solver) -> RegistrationConfig:
+    """Return the settings of a registration.
+
+    Raises:
+        InputError: a tolerance that cannot be.
+    """
+    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.verdict.calibration import CalibrationTolerance
+    from wsreg.registration.verdict.config import TrustConfig
+
+    trust = TrustConfig()
+    if solver.calibration_tolerance is not None:
+        distance_mm, spacing_fraction, point_mm = solver.calibration_tolerance
+        trust = TrustConfig(
+            calibration=CalibrationTolerance(
+                source_to_detector_mm=distance_mm,
+                pixel_spacing_fraction=spacing_fraction,
+                principal_point_mm=point_mm,
+            )
+        )
+    return RegistrationConfig(
+        method=solver.method, backend=solver.backend, seed=solver.seed, trust=trust
+    )
 
 
 def _load_solver(backend: Backend) -> None:
