@@ -73,7 +73,7 @@ class Geometry:
     ] = None
     """Pixel that the optical axis meets; the image centre if nothing gives it."""
     override_header: bool = False
-    """Let flags and camera file win over the X-ray's header."""
+    """Let flags and camera file, or rig, win over the X-ray's header."""
 
 
 def read_ct(path: Path, details: CtDetails) -> Volume:
