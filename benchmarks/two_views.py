@@ -243,11 +243,12 @@ def run(options: Options) -> list[Row]:
 def report(rows: Sequence[Row]) -> str:
     """The tables as markdown."""
     lines = [
-        "### Two views", "", f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
+        "### Two views", "",
+        f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         f"Pairs of X-rays of virtual specimens, {ANGLE_DEG[0]:.0f} to {ANGLE_DEG[1]:.0f} degrees "
         f"apart; starts {START_MM:.0f} mm off but for the search.  `moved`: the second camera is "
-        f"{NUDGE_DEG} degrees and {NUDGE_MM:.0f} mm away from where the rig says, as if the patient "
-        "had moved.  Projected errors are those of the worse view.", "",
+        f"{NUDGE_DEG} degrees and {NUDGE_MM:.0f} mm away from where the rig says, as if the "
+        "patient had moved.  Projected errors are those of the worse view.", "",
         "| trials | n | 3D mm, median | P95 | under 1 mm | projected mm, median | P95 "
         "| pass / check / fail | seconds, median |", "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

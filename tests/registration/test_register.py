@@ -159,7 +159,7 @@ def test_the_reference_backend_agrees(
 @pytest.mark.parametrize(("bodies", "voxel_mm", "turn_rad", "shift_mm", "depth_mm"), [
     (None, None, 1e-4, 0.01, 0.1), (None, 3.0, 2e-3, 0.1, 0.2), ("auto", None, 5e-4, 0.02, 0.2),
 ])  # fmt: skip
-def test_an_image_of_the_renderer_itself_comes_back_without_bias(
+def test_an_image_of_the_renderer_itself_comes_back_without_bias(  # noqa: PLR0913
     phantom: Volume, truth: Tensor, start: Tensor, quick: RegistrationConfig,
     bodies: str | None, voxel_mm: float | None, turn_rad: float, shift_mm: float, depth_mm: float,
 ) -> None:  # fmt: skip

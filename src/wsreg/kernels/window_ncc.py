@@ -3,8 +3,8 @@
 The formulas and the slow version of the same are in :mod:`wsreg.similarity.window_ncc`.  Here sums
 over windows are taken for one row of windows at a time, columns first, so that what is summed stays
 in the cache, and J'J is gathered from the weights with which pixels take part in all windows.
-Loops write one array each: the compiler makes vector instructions of a loop only if it can check that
-no two of its arrays overlap.
+Loops write one array each: the compiler makes vector instructions of a loop only if it can check
+that no two of its arrays overlap.
 """
 
 from __future__ import annotations

@@ -91,10 +91,9 @@ def minimise(
     states, here = starts.clone(), linearize(starts)
     longest = longest_step.to(here.gradient)
     active = here.is_finite()
-    converged = torch.zeros_like(active)
+    converged, refused = torch.zeros_like(active), torch.zeros_like(active)
     damping = torch.full_like(here.value, config.damping)
-    refused = torch.zeros_like(active)
-    iterations, evaluations = 0, len(starts)
+    evaluations = len(starts)
     for _ in range(config.max_iterations):
         steps, promised = _damped_steps(here, damping, longest, active)
         moved = steps.abs() / (longest if looseness is None else longest * looseness)
@@ -115,12 +114,11 @@ def minimise(
         damping = torch.where(active & ~better, damping * GROW, damping)
         states = torch.where(better.reshape(-1, *[1] * (states.ndim - 1)), candidates, states)
         here = there.where(better, here)
-        iterations += len(chosen)
         evaluations += len(chosen)
     return Descents(
         states=states,
         model=here,
-        iterations=iterations,
+        iterations=evaluations - len(starts),
         evaluations=evaluations,
         converged=converged,
     )

@@ -131,11 +131,11 @@ def checked_rois(
     """
     checked = []
     for view in views:
-        if view.rois is not None:
-            _check_rois(view.rois, view.radiograph, volume, method)
-            if labels:
-                view = dataclasses.replace(view, rois=_moving_with(labels, view.rois, volume))
-        checked.append(view)
+        rois = view.rois
+        if rois is not None:
+            _check_rois(rois, view.radiograph, volume, method)
+            rois = _moving_with(labels, rois, volume) if labels else rois
+        checked.append(dataclasses.replace(view, rois=rois))
     return tuple(checked)
 
 

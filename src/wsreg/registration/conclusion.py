@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
+from wsreg.registration.alone import found_alone
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
@@ -21,7 +25,13 @@ from wsreg.registration.result import (
 )
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
-from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
+from wsreg.registration.verdict.bodies import (
+    BodyEvidence,
+    body_points,
+    judge_body,
+    shown_fraction,
+)
+from wsreg.registration.verdict.contradiction import moves_alone_mm
 from wsreg.registration.verdict.deviation import remaining_gain
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
 from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
@@ -42,9 +52,17 @@ def conclude(
         end = evaluate(finest, state, derivatives=True)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), state)
-    evidence = _evidence(problem, answer, start, end, rise, uncertainty)
+    shown = [
+        shown_fraction(problem, finest, *each) for each in zip(problem.bodies, state, strict=True)
+    ]
+    evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
+    if len(problem.views) > 1:
+        evidence = _with_views_compared(problem, levels, state, evidence)
     verdict = judge(evidence, trust)
-    bodies = _bodies(problem, finest, state, uncertainty, verdict)
+    if verdict.status == "fail" and len(problem.views) > 1:
+        evidence = dataclasses.replace(evidence, alone=found_alone(problem, levels, clock))
+        verdict = judge(evidence, trust)
+    bodies = _bodies(problem, state, shown, uncertainty, verdict)
     views = _views(problem, finest, state, start, end)
     clock.lap("verdict")
     first = next(iter(bodies.values()))
@@ -80,6 +98,7 @@ def _evidence(
     end: Evaluation,
     rise: float,
     uncertainty: Uncertainty,
+    shown: float,
 ) -> Evidence:
     points = problem.volume.corners_mm
     distances = [mean_distance_mm(end.state[:1], other[:1], points) for other in answer.rivals]
@@ -97,7 +116,29 @@ def _evidence(
         starts=answer.starts,
         depth_deviation_mm=uncertainty.of_depth(),
         remaining_gain=0.0 if model is None else remaining_gain(model),
+        doubts=problem.doubts,
+        shown=shown,
         roi_dice=end.roi_dice() if with_rois else None,
+    )
+
+
+def _with_views_compared(
+    problem: Problem, levels: list[Level], state: Tensor, evidence: Evidence
+) -> Evidence:
+    """Return the evidence with what several views say of each other."""
+    poses = [view.camera_from_rig for view in problem.views]
+    angles = [angle_between_views_deg(poses[0], pose) for pose in poses[1:]]
+    parallel = max(angles) < PARALLEL_DEG
+    if problem.settings.method != "gauss-newton":
+        return dataclasses.replace(evidence, parallel=parallel)
+    longest = problem.settings.longest_step.vector(1)
+    moves = moves_alone_mm(levels, state, longest, body_points(problem, problem.bodies[0])[0])
+    worst = max(range(len(moves)), key=lambda number: (math.isnan(moves[number]), moves[number]))
+    return dataclasses.replace(
+        evidence,
+        parallel=parallel,
+        contradiction_mm=moves[worst],
+        contradicting=problem.views[worst].radiograph.name,
     )
 
 
@@ -117,15 +158,18 @@ def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...
 
 
 def _bodies(
-    problem: Problem, finest: Level, state: Tensor, uncertainty: Uncertainty, verdict: Verdict
+    problem: Problem,
+    state: Tensor,
+    shown: Sequence[float],
+    uncertainty: Uncertainty,
+    verdict: Verdict,
 ) -> dict[str, BodyResult]:
     """Return every body where it is; the first has the verdict on the whole."""
     to_camera, parent = problem.views[0].camera_from_rig, problem.bodies[0]
     results = {}
     for number, body in enumerate(problem.bodies):
         deviation, of_image = uncertainty.of_body(number)
-        shown = shown_fraction(problem, finest, body, state[number])
-        evidence = BodyEvidence.of(body, state[0], state[number], of_image, shown)
+        evidence = BodyEvidence.of(body, state[0], state[number], of_image, shown[number])
         results[body.name] = BodyResult(
             labels=body.labels,
             camera_from_ct=to_camera @ state[number],
@@ -134,7 +178,7 @@ def _bodies(
             verdict=verdict
             if number == 0
             else judge_body(evidence, parent.name, verdict.status, problem.settings.trust),
-            shown=shown,
+            shown=shown[number],
         )
     return results
 

@@ -44,6 +44,7 @@ class Problem:
         view: PA, AP ... or C-arm angles, as asked for.
         settings: all others.
         backend: the renderer that runs.
+        doubts: what looks wrong about the labels of the bodies, a sentence each.
     """
 
     views: tuple[View, ...]
@@ -54,6 +55,7 @@ class Problem:
     view: str | CArmAngles
     settings: RegistrationConfig
     backend: str
+    doubts: tuple[str, ...] = ()
 
     @property
     def volume(self) -> Volume:

@@ -21,6 +21,7 @@ from wsreg.registration.bodies import make_bodies, whole_ct
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import RegistrationConfig
+from wsreg.registration.label_doubts import label_doubts
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.strategy import Progress, solve, with_polarity_settled
@@ -113,6 +114,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         view=view,
         settings=settings,
         backend=backend,
+        doubts=label_doubts(ct, parts),
     )
     return registered(problem, progress, clock)
 

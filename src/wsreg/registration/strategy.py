@@ -112,7 +112,7 @@ def _solve_gauss_newton(
     clock.lap("start")
     answer = _coarse_to_fine(problem, levels, starts, clock, progress)
     tried = settings.search.poses if problem.init == "search" else 0
-    if problem.init != "search" and _is_lost(problem, levels, answer.state):
+    if problem.init != "search" and is_lost(problem, levels, answer.state):
         starts = STARTS["search"](problem, levels[0])
         clock.lap("start")
         wider = _coarse_to_fine(problem, levels, starts, clock, progress)
@@ -127,7 +127,8 @@ def _solve_gauss_newton(
     return dataclasses.replace(answer, renders=answer.renders + tried)
 
 
-def _is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
+def is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
+    """Return whether a state [K,4,4] looks so little like the X-rays that it is worth a search."""
     agreements = evaluate(levels[-1], state, derivatives=False).gradient_agreements
     trust = problem.settings.trust
     if not looks_wrong(agreements, 0.0, trust):  # right even if it lay on a plain
@@ -155,14 +156,33 @@ def _coarse_to_fine(
             voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
             starts = distinct(promising, count, 2.0 * voxel_mm, points)
         clock.lap(f"level_{number + 1}")
+    rivals, more = _rivals(problem, levels[-1], descents)
     progress("register", len(levels), len(levels))
     return Answer(
         state=starts[0],
-        iterations=iterations,
-        renders=renders,
-        rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
+        iterations=iterations + more,
+        renders=renders + more,
+        rivals=rivals,
         starts=len(starts) - 1,
     )
+
+
+def _rivals(problem: Problem, level: Level, descents: Descents) -> tuple[Tensor, int]:
+    """Return the other answers with a loss nearly as low as the best, once they have converged.
+
+    The second value is how many steps that took.
+    """
+    order = descents.values.argsort()
+    limit = RIVAL_RATIO * descents.values[order[0]]
+    near = order[1:][descents.values[order[1:]] < PRUNE_RATIO * descents.values[order[0]]]
+    states, losses = descents.states[near], descents.values[near]
+    unfinished = (~descents.converged[near]).nonzero()[:, 0]
+    if not len(unfinished):
+        return states[losses < limit], 0
+    finished = _descents(problem, level, states[unfinished])
+    states = states.index_copy(0, unfinished, finished.states)
+    losses = losses.index_copy(0, unfinished, finished.values)
+    return states[losses < limit], finished.evaluations
 
 
 def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wsreg.registration import projection
+from wsreg.registration import conclusion
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.level import Level
@@ -61,6 +62,7 @@ def test_a_conclusion_renders_start_and_answer_once(
     pair_level: Level, pair: Problem, true_state: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(monkeypatch)
+    monkeypatch.setattr(conclusion, "moves_alone_mm", lambda *_: [0.0, 0.0])
     answer = Answer(
         state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0], starts=2
     )

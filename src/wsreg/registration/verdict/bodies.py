@@ -78,7 +78,7 @@ def judge_body(
                       f"{e.rotation_deviation_deg:.1f} deg (one sigma)."))  # fmt: skip
     if not e.strain <= config.strain:
         found.append(("check", f"It has turned {e.turned_deg:.0f} deg and moved "
-                      f"{e.moved_mm:.1f} mm against the {parent}, far more than assumed."))  # fmt: skip
+                      f"{e.moved_mm:.1f} mm against the {parent}, more than assumed."))  # fmt: skip
     if not e.joint:
         found.append(("check", f"The labels show no joint between it and the {parent}."))
     if not found:
@@ -94,16 +94,21 @@ def shown_fraction(problem: Problem, finest: Level, body: Body, pose: Tensor) ->
 
     It is the fraction of its attenuation that valid pixels see.
     """
-    coarse = problem.ct.levels((problem.settings.levels[0].voxel_mm,), body.part)[0].volume
-    zyx = (coarse.hu > -1000).nonzero()
-    zyx = zyx[:: max(1, len(zyx) // MOST_POINTS)]
-    weight = coarse.hu[tuple(zyx.T)].double() + 1000.0
-    points = transform_points(coarse.ct_from_voxel, zyx.flip(-1).double())
+    points, weight = body_points(problem, body)
     return max(
         _seen(view.camera.project(transform_points(view.camera_from_rig @ pose, points)), weight,
               view.mask)
         for view in finest.views
     )  # fmt: skip
+
+
+def body_points(problem: Problem, body: Body) -> tuple[Tensor, Tensor]:
+    """Return points [N,3] spread over a body (CT, LPS mm) and what attenuates there [N]."""
+    coarse = problem.ct.levels((problem.settings.levels[0].voxel_mm,), body.part)[0].volume
+    zyx = (coarse.hu > -1000).nonzero()
+    zyx = zyx[:: max(1, len(zyx) // MOST_POINTS)]
+    weight = coarse.hu[tuple(zyx.T)].double() + 1000.0
+    return transform_points(coarse.ct_from_voxel, zyx.flip(-1).double()), weight
 
 
 def _seen(pixels: Tensor, weight: Tensor, mask: Tensor) -> float:

@@ -43,6 +43,9 @@ class TrustConfig:
             of the loss, before the answer counts as not converged (check only).
         roi_dice: lowest mean Dice of the regions of interest, where there are any; by judgement.
         calibration: how well the cameras are known.
+        contradiction_mm: how far a view may move across its image, if it is alone.  Views of one
+            pose have at most 0.5 (24 pairs), those of a patient who moved 1.5 deg and 10 mm between
+            them at least 0.6.
         shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
         body_rotation_deg: largest standard deviation of a body's rotations.
         strain: largest movement of a body against the first one, over what its tie expects.
@@ -57,6 +60,7 @@ class TrustConfig:
     gain: float = 0.01
     roi_dice: tuple[float, float] = (0.75, 0.5)
     calibration: CalibrationTolerance = field(default_factory=CalibrationTolerance)
+    contradiction_mm: tuple[float, float] = (0.55, 1.5)
     shown: float = 0.05
     body_rotation_deg: float = 3.0
     strain: float = 4.0

@@ -52,7 +52,7 @@ def moves_alone_mm(
 
 
 def _across_mm(view: LevelView, a: Tensor, b: Tensor, points_mm: Tensor) -> float:
-    """Return the mean distance across a view's image of points [N,3] under two poses, at the body."""
+    """Return how far points [N,3] move across a view's image between two poses, mm at the body."""
     in_camera = [transform_points(view.camera_from_rig @ pose, points_mm) for pose in (a, b)]
     rays = [points[:, :2] / points[:, 2:] for points in in_camera]
     depth = in_camera[0][:, 2]

@@ -41,6 +41,13 @@ class Evidence:
         depth_deviation_mm: standard deviation along the rays, by cause: the ``image`` itself and
             what the calibration leaves open; NaN if not known.
         remaining_gain: fraction of the loss that the last model still promises.
+        contradiction_mm: how far the view that moves most across its image, if it is alone, does
+            so; 0 of one view.
+        contradicting: the name of that view.
+        doubts: what looks wrong about the labels, a sentence each.
+        parallel: whether all of several views look in one direction.
+        shown: fraction of the first body that the views show, in the view that shows most.
+        alone: what the views find, each alone, where together they found nothing; a sentence.
         roi_dice: of each region that took part, by name; None if no regions were given.
     """
 
@@ -55,6 +62,12 @@ class Evidence:
     starts: int
     depth_deviation_mm: Mapping[str, float]
     remaining_gain: float
+    contradiction_mm: float = 0.0
+    contradicting: str = ""
+    doubts: tuple[str, ...] = ()
+    parallel: bool = False
+    shown: float = 1.0
+    alone: str = ""
     roi_dice: Mapping[str, float] | None = None
 
     @property
@@ -67,4 +80,5 @@ class Evidence:
 def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     """Return the evidence of a result's record, also after a way through JSON."""
     views = tuple(ViewEvidence(**view) for view in record["views"])
-    return Evidence(**{**record, "views": views})
+    doubts = tuple(record.get("doubts", ()))
+    return Evidence(**{**record, "views": views, "doubts": doubts})

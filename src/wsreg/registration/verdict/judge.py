@@ -21,10 +21,12 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_numbers(evidence, config),
         *_of_solver(evidence, config),
         *_of_regions(evidence, config),
+        *(("check", doubt) for doubt in evidence.doubts),
     ]
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
-        return Verdict(status="fail", reasons=failed)
+        alone = (evidence.alone,) if evidence.alone else ()
+        return Verdict(status="fail", reasons=(*failed, *alone))
     if found:
         return Verdict(status="check", reasons=tuple(text for _, text in found))
     return Verdict(status="pass", reasons=_good_reasons(evidence))
@@ -76,6 +78,13 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
+        *_beyond(e.contradiction_mm, config.contradiction_mm,
+                 f"View {e.contradicting} contradicts the others: alone it lies "
+                 f"{e.contradiction_mm:.1f} mm elsewhere (the rig does not hold, or the patient "
+                 "has moved).", lowest=False),
+        *_beyond(e.shown, (config.shown, config.shown),
+                 f"The X-rays show only {e.shown:.0%} of the body that is registered.",
+                 lowest=True),
         *_of_depth(e.depth_deviation_mm.get(IMAGE, math.nan), config),
         *_beyond(e.disagreement_mm, config.disagreement_mm,
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
@@ -123,13 +132,16 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
         reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
     if e.mean_roi_dice is not None:
         reasons.append(f"The regions of interest have a mean Dice of {e.mean_roi_dice:.2f}.")
-    if len(e.views) == 1:
-        reasons.append(_what_one_view_cannot_tell(e))
+    if len(e.views) == 1 or e.parallel:
+        reasons.append(_what_one_direction_cannot_tell(e))
+    else:
+        reasons.append(f"No view contradicts the others by more than {e.contradiction_mm:.1f} mm.")
     return tuple(reasons)
 
 
-def _what_one_view_cannot_tell(e: Evidence) -> str:
+def _what_one_direction_cannot_tell(e: Evidence) -> str:
     largest = max(e.depth_deviation_mm, key=lambda cause: e.depth_deviation_mm[cause])
-    cause = "what one view shows of it" if largest == IMAGE else f"the tolerance of the {largest}"
+    shows = "what views of one direction show" if e.parallel else "what one view shows"
+    cause = f"{shows} of it" if largest == IMAGE else f"the tolerance of the {largest}"
     total = together(e.depth_deviation_mm.values())
     return f"The depth is known to {total:.1f} mm (one sigma), mostly because of {cause}."
