@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wsreg.registration import projection
-from wsreg.registration import conclusion
+from wsreg.registration import conclusion, projection
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.level import Level
