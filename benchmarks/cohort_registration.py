@@ -3,17 +3,21 @@
     python benchmarks/cohort_registration.py --cohort cohort.h5            # run, then report
     python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
 
-The pose of the pelvis is sought from one start for each X-ray, or with ``--search`` from none, by
-rendering the whole CT or, with ``--bones``, the pelvis alone.  Every trial is appended to a journal
+Pelvis, femurs and soft tissue are sought, each as a body of its own, from one start for each X-ray,
+or with ``--search`` from none; ``--one-body`` moves the whole CT as one, and ``--bones`` renders the
+pelvis alone.  Every trial is appended to a journal
 under ``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -25,6 +29,7 @@ from wsreg import RegistrationConfig, RegistrationResult, __version__, register
 from wsreg.datasets.layout import QUESTIONABLE
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.evaluation.body_errors import body_errors
 from wsreg.evaluation.journal import open_journal
 from wsreg.evaluation.scoring import score
 from wsreg.evaluation.starts import seeded_start
@@ -51,6 +56,7 @@ class Options:
         seed: of the starts.
         search: from no start, by a search around PA.
         bones: render the bones of the pelvis alone.
+        one_body: move the whole CT as one.
         only: specimens, by name; all by default.
         limit: at most so many X-rays of each specimen.
         write: put the report into docs/results.md.
@@ -61,6 +67,7 @@ class Options:
     seed: int = 0
     search: bool = False
     bones: bool = False
+    one_body: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
     write: bool = False
@@ -71,6 +78,11 @@ def labels(options: Options) -> tuple[int, ...]:
     return PELVIS if options.bones else ()
 
 
+def bodies(options: Options) -> str | None:
+    """What moves by itself."""
+    return None if options.one_body or options.bones else "pelvis"
+
+
 def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Trial]:
     """Score what has not been scored, and give back every trial that is asked for."""
     setup = {
@@ -78,6 +90,7 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
         "wsreg": __version__,
         "config": CONFIG.record(),
         "render_labels": labels(options),
+        "bodies": bodies(options),
         "start_distance_mm": None if options.search else options.distance,
         "start_seed": options.seed,
         "cohort_sha256": sha256_of(options.cohort),
@@ -85,13 +98,16 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
 
     def method(sample: Sample) -> RegistrationResult:
         start = seeded_start(sample, options.distance, options.seed)
-        return register(
+        found = register(
             sample.radiograph,
             sample.volume,
             init="search" if options.search else start,
+            bodies=bodies(options),
             render_labels=labels(options),
             config=CONFIG,
         )
+        keep_bodies(sample, found, journal_path.with_suffix(".bodies.jsonl"))
+        return found
 
     names = [
         (specimen, projection)
@@ -108,10 +124,56 @@ def run(cohort: DeepFluoroFile, options: Options, journal_path: Path) -> list[Tr
         )
 
 
+def keep_bodies(sample: Sample, found: RegistrationResult, path: Path) -> None:
+    """Append the errors of femurs whose true pose is known."""
+    with path.open("a", encoding="utf-8") as stream:
+        for name, errors in body_errors(sample, found).items():
+            body = found.bodies[name]
+            row = {
+                "sample": sample.name, "body": name, "verdict": body.verdict.status,
+                "shown": body.shown, "deviation": body.standard_deviation.tolist(),
+                **dataclasses.asdict(errors),
+            }  # fmt: skip
+            stream.write(json.dumps(row) + "\n")
+
+
+def body_table(path: Path) -> str:
+    """The errors of femurs as a table; the last trial of each counts."""
+    if not path.exists():
+        return ""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = list({(row["sample"], row["body"]): row for row in lines}.values())
+    table = [
+        "Femurs in views that are good for them, projected error in mm (of what the image shows of "
+        "the femur, and of all of it that the CT holds):",
+        "",
+        "| femurs | n | shown: median | P95 | under 1 mm | all: median | under 1 mm "
+        "| verdict pass / check / fail |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for text, some in (("all", rows), ("that pass", [r for r in rows if r["verdict"] == "pass"])):
+        if some:
+            table.append(_body_line(text, some))
+    return "\n".join(table)
+
+
+def _body_line(text: str, rows: Sequence[dict[str, Any]]) -> str:
+    shown, whole = (np.array([row[name] for row in rows]) for name in ("mpd_shown_mm", "mpd_mm"))
+    seen = shown[~np.isnan(shown)]
+    verdicts = [row["verdict"] for row in rows]
+    counts = " / ".join(str(verdicts.count(name)) for name in ("pass", "check", "fail"))
+    return (
+        f"| {text} | {len(rows)} | {np.median(seen):.2f} | {np.percentile(seen, 95):.2f} | "
+        f"{np.mean(seen < 1):.0%} | {np.median(whole):.2f} | {np.mean(whole < 1):.0%} | {counts} |"
+    )
+
+
 def report(options: Options, trials: Sequence[Trial], groups: Sequence[GroupSummary]) -> str:
     """The tables as markdown."""
     verdicts = summarise_verdicts(trials)
-    rendered = "the pelvis alone, hemipelves and sacrum" if options.bones else "the whole CT"
+    rendered = "the whole CT as one" if options.one_body else "pelvis, femurs and soft tissue apart"
+    if options.bones:
+        rendered = "the pelvis alone, hemipelves and sacrum"
     starts = "searched around PA, which is" if options.search else "one start each,"
     start_mm = np.nanmedian([trial.start_mtre_3d_mm for trial in trials])
     return "\n\n".join(
@@ -145,7 +207,7 @@ def write_csv(groups: Sequence[GroupSummary], path: Path) -> None:
 
 def main(options: Options) -> None:
     """Run, print, and write where asked."""
-    what = "bones" if options.bones else "ct"
+    what = "bones" if options.bones else "ct" if options.one_body else "bodies"
     start = "search" if options.search else f"{options.distance:g}mm"
     name = f"{options.cohort.stem}-{what}-{start}-{options.seed}"
     with DeepFluoroFile(options.cohort) as cohort:
@@ -155,6 +217,7 @@ def main(options: Options) -> None:
         doubtful = frozenset() if cohort.record else QUESTIONABLE
     groups = summarise(trials, doubtful)
     text = report(options, trials, groups)
+    text += "\n\n" + body_table((OUTPUT / f"{name}.jsonl").with_suffix(".bodies.jsonl"))
     print(text)
     write_csv(groups, OUTPUT / f"{name}.csv")
     if options.write:
