@@ -4,7 +4,7 @@
     python benchmarks/cohort_registration.py --cohort cohort.h5 --write    # into docs/results.md
 
 Pelvis, femurs and soft tissue are sought, each as a body of its own, from one start for each X-ray,
-or with ``--search`` from none; ``--one-body`` moves the whole CT as one, and ``--bones`` renders the
+or with ``--search`` from none; ``--one-body`` moves the whole CT as one, ``--bones`` renders the
 pelvis alone.  Every trial is appended to a journal
 under ``benchmarks/output`` as it ends, so a run that is interrupted goes on where it was.
 """

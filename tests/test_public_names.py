@@ -25,6 +25,8 @@ PUBLIC_NAMES = {
     "RegistrationResult",
     "Rig",
     "RigView",
+    "Tie",
+    "TieConfig",
     "Volume",
     "WsregError",
     "__version__",

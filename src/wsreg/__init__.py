@@ -25,6 +25,8 @@ _HOMES = {
     "RegistrationResult": "wsreg.registration.result",
     "Rig": "wsreg.geometry.rig",
     "RigView": "wsreg.geometry.rig",
+    "Tie": "wsreg.registration.ties",
+    "TieConfig": "wsreg.registration.ties",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "prepare": "wsreg.rendering.prepared",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from wsreg.registration.config import LevelConfig, RegistrationConfig
     from wsreg.registration.register import register
     from wsreg.registration.result import RegistrationResult
+    from wsreg.registration.ties import Tie, TieConfig
     from wsreg.rendering.prepared import PreparedCt, prepare
     from wsreg.rendering.render import render, render_with_jacobian
     from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
@@ -76,6 +79,8 @@ __all__ = [
     "RegistrationResult",
     "Rig",
     "RigView",
+    "Tie",
+    "TieConfig",
     "Volume",
     "WsregError",
     "__version__",
