@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.volumes.parts import bones_of, first_voxel
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
@@ -143,3 +144,70 @@ def test_spacing_must_be_positive(spacing_mm: float) -> None:
     volume = Volume(hu=torch.zeros((3, 3, 3)), ct_from_voxel=torch.eye(4))
     with pytest.raises(InputError, match="spacing_mm must be positive and finite"):
         resample_isotropic(volume, spacing_mm)
+
+
+def _cut(volume: Volume, first: tuple[int, int, int], size: tuple[int, int, int]) -> Volume:
+    """A box of a CT that is zero outside it, as a part; it may begin before the CT."""
+    padded = torch.nn.functional.pad(volume.hu, (2,) * 6, value=-1000.0)
+    z, y, x = (start + 2 for start in first)
+    depth, height, width = size
+    shift = torch.eye(4, dtype=torch.float64)
+    shift[:3, 3] = torch.tensor(first[::-1], dtype=torch.float64)
+    return Volume(
+        hu=padded[z : z + depth, y : y + height, x : x + width],
+        ct_from_voxel=volume.ct_from_voxel @ shift,
+        labels=None,
+        air_hu=-1000.0,
+    )
+
+
+@pytest.mark.parametrize("spacing_mm", [0.6, 1.3, 2.0, 5.0])
+@pytest.mark.parametrize("touching", [False, True])
+def test_a_part_is_resampled_as_if_it_had_not_been_cut_out(
+    spacing_mm: float, touching: bool, affine: Tensor
+) -> None:
+    """A part on the cubes of the whole, with exactly the values that the whole grid has there."""
+    shape, first = (12, 18, 21), (0, 13, 16) if touching else (4, 5, 6)
+    box = tuple(slice(start, start + 5) for start in first)
+    hu = torch.full(shape, -1000.0)
+    hu[box] = 3000.0 * torch.rand((5, 5, 5), generator=torch.Generator().manual_seed(3))
+    whole = Volume(hu=hu, ct_from_voxel=affine, air_hu=-1000.0)
+    z, y, x = first
+    part = _cut(whole, (z - 1, y - 1, x - 1), (7, 7, 7))
+    found = resample_isotropic(part, spacing_mm, cut_from=whole)
+    expected = resample_isotropic(whole, spacing_mm)
+    where = first_voxel(found, expected)
+    inverse = torch.linalg.inv(expected.ct_from_voxel) @ found.ct_from_voxel
+    torch.testing.assert_close(inverse[:3, 3].round(), inverse[:3, 3], atol=1e-9, rtol=0)
+    torch.testing.assert_close(inverse[:3, :3], torch.eye(3, dtype=torch.float64))
+    inside = tuple(
+        slice(start, start + size) for start, size in zip(where, found.hu.shape, strict=True)
+    )
+    assert torch.equal(expected.hu[inside], found.hu)
+    elsewhere = expected.hu.clone()
+    elsewhere[inside] = -1000
+    assert bool((elsewhere == -1000).all())
+    assert _mass(found) == pytest.approx(_mass(part), rel=1e-3)
+
+
+@pytest.mark.parametrize("spacing_mm", [0.8, 1.5, 3.0])
+def test_a_smooth_part_stays_where_it_was(spacing_mm: float, affine: Tensor) -> None:
+    whole, centre = _blob((35, 88, 110), affine)
+    found = resample_isotropic(_cut(whole, (2, 9, 12), (32, 77, 92)), spacing_mm, cut_from=whole)
+    torch.testing.assert_close(_centroid_mm(found), centre, atol=0.05, rtol=0)
+    assert max(found.hu.shape) < max(resample_isotropic(whole, spacing_mm).hu.shape)
+
+
+@pytest.mark.parametrize("spacing_mm", [0.7, 2.0, 3.1])
+def test_a_part_has_the_labels_of_the_whole(spacing_mm: float) -> None:
+    labels = torch.zeros((12, 14, 16), dtype=torch.uint8)
+    labels[3:9, 2:8, 5:11] = 4
+    labels[:3, 9:, 12:] = 4
+    hu = torch.where(labels > 0, 1000, 0).to(torch.int16)
+    whole = Volume(hu=hu, ct_from_voxel=torch.eye(4), labels=labels)
+    coarse = resample_isotropic(whole, spacing_mm)
+    found = resample_isotropic(bones_of(whole, (4,)), spacing_mm, cut_from=whole)
+    assert coarse.labels is not None
+    assert found.labels is not None
+    own, there = found.labels.nonzero(), coarse.labels.nonzero()
+    assert torch.equal(own + torch.tensor(first_voxel(found, coarse)), there)

@@ -50,7 +50,7 @@ def bones_of(volume: Volume, labels: Sequence[int]) -> Volume:
         )
     inside = torch.isin(volume.labels, torch.tensor(labels, dtype=volume.labels.dtype))
     box = _box(inside)
-    excess = torch.where(inside[box], (volume.hu[box] - SOFT_TISSUE_HU).clamp_min(0), 0)
+    excess = torch.where(inside[box], volume.hu[box].clamp_min(SOFT_TISSUE_HU) - SOFT_TISSUE_HU, 0)
     if not bool(excess.any()):
         raise InputError(
             f"labels {list(labels)} must hold something denser than soft tissue "
