@@ -22,7 +22,7 @@ from wsreg.rendering.loading import load_kernels
 from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_grid
 from wsreg.rendering.rays import PlaneAxes
 from wsreg.volumes.bodies import Bodies, parts_of_bodies
-from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_of, rest_of
+from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_apart, bones_of, rest_of
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
@@ -181,13 +181,12 @@ class PreparedCt:
                 return PreparedVolume(volume=self._rest(sizes_mm, part))
             if sizes_mm:
                 return PreparedVolume(volume=self._averaged(sizes_mm, part))
-            cut = {"alone": self.volume.restricted_to, "bones": self._bones}[part.kind]
-            return PreparedVolume(volume=cut(part.groups[0]))
+            own, *others = part.groups
+            if part.kind == "alone":
+                return PreparedVolume(volume=self.volume.restricted_to(own))
+            return PreparedVolume(volume=bones_of(self.volume, own, sum(others, ())))
 
         return self._made.get((sizes_mm, part), make)
-
-    def _bones(self, labels: tuple[int, ...]) -> Volume:
-        return bones_of(self.volume, labels)
 
     def _averaged(self, sizes_mm: tuple[float, ...], part: CtPart) -> Volume:
         *finer, size = sizes_mm
@@ -199,10 +198,8 @@ class PreparedCt:
 
     def _rest(self, sizes_mm: tuple[float, ...], part: CtPart) -> Volume:
         """Return the whole less all bones, so that with these it adds up to the whole again."""
-        bones = [
-            self._level(sizes_mm, CtPart(kind="bones", groups=(group,))).volume
-            for group in part.groups
-        ]
+        parts = bones_apart({str(number): group for number, group in enumerate(part.groups)})
+        bones = [self._level(sizes_mm, bone).volume for bone in parts.values()]
         return rest_of(self._level(sizes_mm, WHOLE_CT).volume, bones)
 
 

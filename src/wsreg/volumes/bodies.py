@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from wsreg.errors import InputError
-from wsreg.volumes.parts import WHOLE_CT, CtPart
+from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_apart
 from wsreg.volumes.region_names import region_name
 from wsreg.volumes.volume import Volume
 
@@ -79,8 +79,7 @@ def parts_of_bodies(
     groups = labels_of_bodies(volume, bodies)
     if not groups:
         return {WHOLE: WHOLE_CT}
-    parts = {name: CtPart(kind="bones", groups=(group,)) for name, group in groups.items()}
-    return parts | {REST: CtPart(kind="rest", groups=tuple(groups.values()))}
+    return bones_apart(groups) | {REST: CtPart(kind="rest", groups=tuple(groups.values()))}
 
 
 def _labels_of_preset(volume: Volume, preset: str) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.volumes.volume import Volume
 
-SOFT_TISSUE_HU = 40
+SOFT_TISSUE_HU = 60
 """Of muscle, which fills the place that a bone leaves."""
 
 MARGIN_VOXELS = 1
@@ -25,9 +25,10 @@ class CtPart:
     """What of a CT attenuates.
 
     Args:
-        kind: ``whole``; ``alone``, the labels of one group in air; ``bones``, what the labels of
-            one group attenuate beyond soft tissue; ``rest``, the CT with soft tissue in the place
-            of the bones of every group.  Bones and rest of the same groups add up to the whole.
+        kind: ``whole``; ``alone``, the labels of the one group in air; ``bones``, what the labels
+            of the first group attenuate beyond soft tissue, the other groups being bones of their
+            own; ``rest``, the CT with soft tissue in the place of the bones of every group.  Bones
+            and rest of the same groups add up to the whole.
         groups: of labels, each in ascending order.
     """
 
@@ -38,8 +39,26 @@ class CtPart:
 WHOLE_CT = CtPart()
 
 
-def bones_of(volume: Volume, labels: Sequence[int]) -> Volume:
+def bones_apart(groups: Mapping[str, tuple[int, ...]]) -> dict[str, CtPart]:
+    """Return the bones of each group of labels, by the groups' names."""
+    return {
+        name: CtPart(
+            kind="bones", groups=(own, *(group for group in groups.values() if group != own))
+        )
+        for name, own in groups.items()
+    }
+
+
+def bones_of(volume: Volume, labels: Sequence[int], others: Sequence[int] = ()) -> Volume:
     """Return what labels attenuate beyond soft tissue, cut out with a margin; it keeps its place.
+
+    Voxels beside a label that no bone has are part of it: a bone's edge fills them in part, and
+    would stay behind when it moves.  Where two bones meet they belong to neither.
+
+    Args:
+        volume: the CT.
+        labels: of the bones.
+        others: labels of other bones that move by themselves.
 
     Raises:
         InputError: the CT lacks the labels, or they hold nothing denser than soft tissue.
@@ -48,21 +67,22 @@ def bones_of(volume: Volume, labels: Sequence[int]) -> Volume:
         raise InputError(
             f"labels must name labels of the volume {list(volume.label_values)}, got {list(labels)}"
         )
-    inside = torch.isin(volume.labels, torch.tensor(labels, dtype=volume.labels.dtype))
-    box = _box(inside)
-    excess = torch.where(inside[box], volume.hu[box].clamp_min(SOFT_TISSUE_HU) - SOFT_TISSUE_HU, 0)
+    box = _box(_is_one_of(volume.labels, labels), volume.hu.shape)
+    near = volume.labels[box]
+    bone, other = _is_one_of(near, labels), _is_one_of(near, others)
+    inside = bone | (_grown(bone) & ~_grown(other))
+    excess = torch.where(inside, volume.hu[box].clamp_min(SOFT_TISSUE_HU) - SOFT_TISSUE_HU, 0)
     if not bool(excess.any()):
         raise InputError(
             f"labels {list(labels)} must hold something denser than soft tissue "
             f"({SOFT_TISSUE_HU} HU), they hold nothing"
         )
+    margin = (MARGIN_VOXELS,) * 6
     return dataclasses.replace(
         volume,
-        hu=torch.nn.functional.pad(excess - 1000, (MARGIN_VOXELS,) * 6, value=-1000),
+        hu=torch.nn.functional.pad(excess - 1000, margin, value=-1000),
         ct_from_voxel=volume.ct_from_voxel @ _shift([side.start - MARGIN_VOXELS for side in box]),
-        labels=torch.nn.functional.pad(
-            torch.where(inside[box], volume.labels[box], 0), (MARGIN_VOXELS,) * 6
-        ),
+        labels=torch.nn.functional.pad(torch.where(bone, near, 0), margin),
         air_hu=-1000.0,
     )
 
@@ -99,13 +119,28 @@ def _overlap(start: int, size: int, whole: int) -> tuple[slice, slice]:
     return slice(first, last), slice(first - start, last - start)
 
 
-def _box(inside: Tensor) -> tuple[slice, slice, slice]:
-    """Return the smallest box around what is true."""
+def _is_one_of(labels: Tensor, wanted: Sequence[int]) -> Tensor:
+    return torch.isin(labels, torch.tensor(tuple(wanted), dtype=labels.dtype))
+
+
+def _grown(inside: Tensor) -> Tensor:
+    """Return where [D,H,W] is true, or beside it along any axis or diagonal."""
+    grown = inside
+    for axis in range(3):
+        line, grown = grown, grown.clone()
+        count = line.shape[axis] - 1
+        grown.narrow(axis, 1, count).logical_or_(line.narrow(axis, 0, count))
+        grown.narrow(axis, 0, count).logical_or_(line.narrow(axis, 1, count))
+    return grown
+
+
+def _box(inside: Tensor, shape: Sequence[int]) -> tuple[slice, slice, slice]:
+    """Return the box around what is true and what is beside it."""
     sides = []
     for axis in range(3):
         others = [other for other in range(3) if other != axis]
         hit = inside.amax(dim=others).nonzero()[:, 0]
-        sides.append(slice(int(hit[0]), int(hit[-1]) + 1))
+        sides.append(slice(max(int(hit[0]) - 1, 0), min(int(hit[-1]) + 2, shape[axis])))
     z, y, x = sides
     return z, y, x
 
