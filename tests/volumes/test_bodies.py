@@ -61,7 +61,7 @@ def test_the_pelvis_is_known_by_the_names_of_data_sets(
     found = labels_of_bodies(ct_with(names), preset)
     expected = {"pelvis": pelvis, "left-femur": left, "right-femur": right}
     assert found == {name: labels for name, labels in expected.items() if labels}
-    assert list(found)[0] == "pelvis"
+    assert next(iter(found)) == "pelvis"
 
 
 @pytest.mark.parametrize("names", [{}, {1: "femur_left", 2: "sacrum"}, {1: "skull"}])
@@ -83,7 +83,12 @@ def test_without_labels_there_is_one_body() -> None:
 
 
 def test_labels_may_be_values_or_names_and_come_in_the_order_asked_for() -> None:
-    asked = {"leg": "femur_left", "hips": ("hip_right", 77, 77), "other": 25, "rest": ()}
+    asked: dict[str, Any] = {
+        "leg": "femur_left",
+        "hips": ("hip_right", 77, 77),
+        "other": 25,
+        "rest": (),
+    }
     found = labels_of_bodies(ct_with(TOTAL_SEGMENTATOR), asked)
     assert list(found.items()) == [("leg", (75,)), ("hips", (77, 78)), ("other", (25,))]
 
@@ -91,8 +96,8 @@ def test_labels_may_be_values_or_names_and_come_in_the_order_asked_for() -> None
 def test_the_rest_is_the_last_body_and_knows_every_bone() -> None:
     parts = parts_of_bodies(ct_with(DEEP_FLUORO), {"a": (2, 1), "b": (5,)})
     assert list(parts.items()) == [
-        ("a", CtPart(kind="bones", groups=((1, 2),))),
-        ("b", CtPart(kind="bones", groups=((5,),))),
+        ("a", CtPart(kind="bones", groups=((1, 2), (5,)))),
+        ("b", CtPart(kind="bones", groups=((5,), (1, 2)))),
         ("rest", CtPart(kind="rest", groups=((1, 2), (5,)))),
     ]
 

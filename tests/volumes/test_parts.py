@@ -58,42 +58,58 @@ def on_grid(part: Volume, whole: Volume) -> Tensor:
     return inside
 
 
-def test_a_bone_is_what_is_denser_than_soft_tissue() -> None:
-    ct = row(-1000, 30, 40, 41, 1040, 1040, 200, labels=(0, 1, 1, 1, 1, 0, 0))
+def test_a_bone_is_what_is_denser_than_soft_tissue_in_its_labels_and_beside_them() -> None:
+    ct = row(-1000, 30, 60, 61, 1040, 1040, 200, labels=(0, 1, 1, 1, 1, 0, 0))
     bone, rest = bones_of(ct, (1,)), rest_of(ct, [bones_of(ct, (1,))])
-    assert bone.hu[1, 1].tolist() == [-1000, -1000, -1000, -999, 0, -1000]
+    assert bone.hu[1, 1].tolist() == [-1000, -1000, -1000, -1000, -999, -20, -20, -1000, -1000]
     assert bone.labels is not None
-    assert bone.labels[1, 1].tolist() == [0, 1, 1, 1, 1, 0]
-    assert bone.ct_from_voxel[:3, 3].tolist() == [0, -1, -1]  # a margin, one voxel before label 1
-    assert rest.hu[0, 0].tolist() == [-1000, 30, 40, 40, 40, 1040, 200]
-    assert ct.hu[0, 0].tolist() == [-1000, 30, 40, 41, 1040, 1040, 200]  # as it was
+    assert bone.labels[1, 1].tolist() == [0, 0, 1, 1, 1, 1, 0, 0, 0]
+    assert bone.ct_from_voxel[:3, 3].tolist() == [-1, -1, -1]  # a margin
+    assert rest.hu[0, 0].tolist() == [-1000, 30, 60, 60, 60, 60, 200]
+    assert ct.hu[0, 0].tolist() == [-1000, 30, 60, 61, 1040, 1040, 200]  # as it was
+
+
+def test_where_two_bones_meet_they_belong_to_neither() -> None:
+    ct = row(*[1060] * 8, labels=(0, 1, 0, 2, 0, 0, 0, 1))
+    first, second = bones_of(ct, (1,), (2,)), bones_of(ct, (2,), (1,))
+    assert first.hu[1, 1, 1:-1].tolist() == [0, 0, -1000, -1000, -1000, -1000, 0, 0]
+    assert second.hu[1, 1, 1:-1].tolist() == [-1000, -1000, 0, 0, -1000]
+    assert rest_of(ct, [first, second]).hu[0, 0].tolist() == [
+        60, 60, 1060, 60, 60, 1060, 60, 60
+    ]  # fmt: skip
 
 
 def test_what_counted_as_air_still_does() -> None:
     ct = dataclasses.replace(row(-920, -890, 1040, labels=(0, 0, 1)), air_hu=-900.0)
     rest = rest_of(ct, [bones_of(ct, (1,))])
-    assert rest.hu[0, 0].tolist() == [-1000, -890, 40]
-    torch.testing.assert_close(rest.attenuation[0, 0], torch.tensor([0.0, 0.0022, 0.0208]))
+    assert rest.hu[0, 0].tolist() == [-1000, -890, 60]
+    torch.testing.assert_close(rest.attenuation[0, 0], torch.tensor([0.0, 0.0022, 0.0212]))
 
 
 def test_the_least_number_of_a_scanner_is_no_bone() -> None:
     ct = row(-32768, 1040, 32767, labels=(1, 1, 1))
     bone = bones_of(ct, (1,))
-    assert bone.hu[1, 1, 1:-1].tolist() == [-1000, 0, 31727]
-    assert rest_of(ct, [bone]).hu[0, 0].tolist() == [-1000, 40, 40]
+    assert bone.hu[1, 1, 1:-1].tolist() == [-1000, -20, 31707]
+    assert rest_of(ct, [bone]).hu[0, 0].tolist() == [-1000, 60, 60]
+
+
+def beside(inside: Tensor) -> Tensor:
+    """Voxels that are true, or have a true one among their 26 neighbours."""
+    return torch.nn.functional.max_pool3d(inside[None, None].float(), 3, 1, 1)[0, 0] > 0
 
 
 def test_parts_add_up_to_the_whole_in_every_voxel(ct: Volume) -> None:
-    bones = [bones_of(ct, group) for group in (FIRST, SECOND)]
+    bones = [bones_of(ct, FIRST, SECOND), bones_of(ct, SECOND, FIRST)]
     parts = [rest_of(ct, bones), *bones]
     for part in parts:
         assert float(part.attenuation.min()) >= 0.0
         assert part.hu.dtype == ct.hu.dtype
     assert ct.labels is not None
-    for bone, group in zip(bones, (FIRST, SECOND), strict=True):
+    for bone, group, other in zip(bones, (FIRST, SECOND), (SECOND, FIRST), strict=True):
         attenuating = on_grid(bone, ct) > 0
-        inside = torch.isin(ct.labels, torch.tensor(group))
-        assert torch.equal(attenuating, inside & (ct.hu > 40))
+        inside, elsewhere = (torch.isin(ct.labels, torch.tensor(n)) for n in (group, other))
+        near = beside(inside) & ~beside(elsewhere)
+        assert torch.equal(attenuating, (inside | near) & (ct.hu > 60))
     total = torch.stack([on_grid(part, ct) for part in parts]).sum(dim=0)
     torch.testing.assert_close(total, ct.attenuation, atol=2e-8, rtol=1e-6)
 
@@ -102,8 +118,8 @@ def test_parts_add_up_to_the_whole_in_every_voxel(ct: Volume) -> None:
 def test_resampled_parts_lie_on_the_wholes_grid_and_add_up(ct: Volume, spacing_mm: float) -> None:
     whole = resample_isotropic(ct, spacing_mm)
     bones = [
-        resample_isotropic(bones_of(ct, group), spacing_mm, cut_from=ct)
-        for group in (FIRST, SECOND)
+        resample_isotropic(bones_of(ct, group, other), spacing_mm, cut_from=ct)
+        for group, other in ((FIRST, SECOND), (SECOND, FIRST))
     ]
     parts = [rest_of(whole, bones), *bones]
     assert all(float(part.attenuation.min()) >= 0.0 for part in parts)
@@ -125,7 +141,7 @@ def test_a_part_keeps_its_names_and_its_place(ct: Volume) -> None:
         bone.ct_from_voxel @ torch.cat((own.flip(0).double(), one)),
         ct.ct_from_voxel @ torch.cat((first.flip(0).double(), one)),
     )
-    assert first_voxel(bone, ct) == (-1, 3, -1)  # both of its corners touch the CT's border
+    assert first_voxel(bone, ct) == (-1, 1, -1)  # both of its corners touch the CT's border
 
 
 @pytest.mark.parametrize("labels", [(), (7,), (1, 7)])
@@ -139,6 +155,6 @@ def test_labels_that_the_ct_lacks_are_refused(ct: Volume, labels: tuple[int, ...
 def test_a_bone_must_hold_something_dense() -> None:
     with pytest.raises(
         InputError,
-        match=r"^labels \[1\] must hold something denser than soft tissue \(40 HU\), they hold",
+        match=r"^labels \[1\] must hold something denser than soft tissue \(60 HU\), they hold",
     ):
-        bones_of(row(40, 30, 1000, labels=(1, 1, 0)), [1])
+        bones_of(row(60, 30, 60, 1000, labels=(1, 1, 0, 0)), [1])

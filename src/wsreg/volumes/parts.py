@@ -135,12 +135,12 @@ def _grown(inside: Tensor) -> Tensor:
 
 
 def _box(inside: Tensor, shape: Sequence[int]) -> tuple[slice, slice, slice]:
-    """Return the box around what is true and what is beside it."""
+    """Return the box around what is true, with what lies beside that and what is beside this."""
     sides = []
     for axis in range(3):
         others = [other for other in range(3) if other != axis]
         hit = inside.amax(dim=others).nonzero()[:, 0]
-        sides.append(slice(max(int(hit[0]) - 1, 0), min(int(hit[-1]) + 2, shape[axis])))
+        sides.append(slice(max(int(hit[0]) - 2, 0), min(int(hit[-1]) + 3, shape[axis])))
     z, y, x = sides
     return z, y, x
 
