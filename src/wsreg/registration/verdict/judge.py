@@ -9,9 +9,13 @@ from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
 from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
 from wsreg.registration.verdict.rightness import rightness
-from wsreg.registration.verdict.uncertainty import IMAGE, together
+from wsreg.registration.verdict.uncertainty import ANATOMY, IMAGE, together
 
 Finding = tuple[VerdictStatus, str]
+_CAUSES = {
+    IMAGE: "what one view shows of it",
+    ANATOMY: "anatomy that may have moved since the CT",
+}
 
 
 def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
@@ -130,6 +134,6 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
 
 def _what_one_view_cannot_tell(e: Evidence) -> str:
     largest = max(e.depth_deviation_mm, key=lambda cause: e.depth_deviation_mm[cause])
-    cause = "what one view shows of it" if largest == IMAGE else f"the tolerance of the {largest}"
+    cause = _CAUSES.get(largest, f"the tolerance of the {largest}")
     total = together(e.depth_deviation_mm.values())
     return f"The depth is known to {total:.1f} mm (one sigma), mostly because of {cause}."
