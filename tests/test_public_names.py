@@ -58,10 +58,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         wsreg.registre  # noqa: B018
 
 
-def test_the_old_name_of_view_pose_still_resolves() -> None:
-    assert wsreg.frontal_pose.__name__ == "frontal_pose"
-
-
 def test_importing_the_package_and_its_vocabulary_loads_no_other_package() -> None:
     code = "import sys, wsreg.vocabulary; print({'torch', 'numpy'} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

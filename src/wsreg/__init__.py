@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "BackendError": "wsreg.errors",
@@ -27,7 +27,6 @@ _HOMES = {
     "RigView": "wsreg.geometry.rig",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
-    "frontal_pose": "wsreg.volumes.views",  # until 0.3: the old name of view_pose
     "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.camera_file",
     "read_pose": "wsreg.geometry.pose_file",
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
     from wsreg.rendering.render import render, render_with_jacobian
     from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
     from wsreg.volumes.reading import read_volume
-    from wsreg.volumes.views import frontal_pose as frontal_pose
     from wsreg.volumes.views import view_pose
     from wsreg.volumes.volume import Volume
 

@@ -12,7 +12,8 @@ import torch
 
 from wsreg import InputError, RegistrationConfig, read_pose
 from wsreg.cli.main import main
-from wsreg.cli.register import Solver, result_folders
+from wsreg.cli.register import Solver, registration_config, result_folders
+from wsreg.registration.verdict.calibration import CalibrationTolerance
 
 RESULT_FILES = {"result.json", "pose.json", "pose.tfm", "overlay.png"}
 
@@ -150,9 +151,34 @@ def test_folders_of_a_batch_are_named_after_the_files_and_all_different() -> Non
 
 
 def test_defaults_are_those_of_the_library() -> None:
-    library, here = RegistrationConfig(), Solver()
-    assert (here.method, here.backend, here.seed) == (
-        library.method,
-        library.backend,
-        library.seed,
-    )
+    assert registration_config(Solver()) == RegistrationConfig()
+    default = CalibrationTolerance()
+    assert (
+        default.source_to_detector_mm,
+        default.pixel_spacing_fraction,
+        default.principal_point_mm,
+    ) == (10.0, 0.005, 2.0), "as the help says"
+
+
+def test_a_camera_that_is_known_well_makes_the_depth_known_well(case: Any, tmp_path: Path) -> None:
+    depth_mm = {}
+    for name, tolerance in {"nominal": ("20", "0.01", "2"), "exact": ("0", "0", "0")}.items():
+        words = ("--quiet", "--calibration-tolerance", *tolerance)
+        assert case.register(*words, out=tmp_path / name) == 0
+        result = json.loads((tmp_path / name / "result.json").read_text())
+        depth_mm[name] = result["standard_deviation"]["translation_mm"]["tz"]
+    tolerance = result["config"]["trust"]["calibration"]
+    assert set(tolerance.values()) == {0.0}
+    assert depth_mm["exact"] < 2.0
+    # 2 % of the distance and 1 % of the spacing are a depth of about 2 % of 714 mm
+    assert 10.0 < depth_mm["nominal"] < 25.0
+
+
+@pytest.mark.parametrize("tolerance", [("-1", "0", "0"), ("nan", "0", "0")])
+def test_a_tolerance_that_cannot_be_is_refused(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], tolerance: tuple[str, ...]
+) -> None:
+    words = ("--calibration-tolerance", *tolerance)
+    assert case.register(*words, out=tmp_path / "out") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "calibration tolerances must be at least 0 and finite" in said

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -100,3 +101,51 @@ def make_result() -> Callable[..., RegistrationResult]:
         return RegistrationResult(**fields)
 
     return make
+
+
+@pytest.fixture
+def two_of_each(make_result: Callable[..., RegistrationResult]) -> RegistrationResult:
+    """A pelvis and a femur that has moved by 5 mm along x, in two views.
+
+    The second camera stands 100 mm further back; it outlines the femur only.
+    """
+    one = make_result(
+        rois_end=torch.stack([square(10, 15), square(30, 40)]), roi_names=("pelvis", "left-femur")
+    )
+    back = torch.eye(4, dtype=torch.float64)
+    back[2, 3] = 100.0
+    (first,) = one.views
+    comparison = dataclasses.replace(
+        first.comparison, rois_end=square(20, 30)[None], roi_names=("left-femur",)
+    )
+    second = dataclasses.replace(
+        first,
+        name="lateral",
+        camera_from_rig=back,
+        similarity_start=0.1,
+        similarity_end=0.8,
+        comparison=comparison,
+    )
+    moved = pose(90.0)
+    moved[0, 3] += 5.0
+    pelvis = dataclasses.replace(one.bodies["ct"], labels=(1, 2))
+    femur = BodyResult(
+        labels=(5,),
+        camera_from_ct=moved,
+        pivot_mm=torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64),
+        standard_deviation=torch.full((6,), torch.nan, dtype=torch.float64),
+        verdict=Verdict(status="check", reasons=("The X-ray shows 10% of it.",)),
+        shown=0.1,
+    )
+    return dataclasses.replace(
+        one,
+        bodies={"pelvis": pelvis, "left-femur": femur},
+        views=(dataclasses.replace(first, name="frontal"), second),
+    )
+
+
+def square(row: int, column: int) -> Tensor:
+    """[48,64] path length of 20 mm in ten rows and columns from these on."""
+    lengths = torch.zeros(48, 64)
+    lengths[row : row + 10, column : column + 10] = 20.0
+    return lengths

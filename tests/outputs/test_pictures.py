@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +56,75 @@ def test_labels_are_outlined_each_in_its_colour(make_result: MakeResult) -> None
     rois[0, 10:20, 15:25] = 20.0
     rois[1, 30:40, 40:50] = 20.0
     without = tile(overlay_picture(make_result()), 1, 2)
-    shown = tile(overlay_picture(make_result(rois_end=rois)), 1, 2)
+    with_rois = make_result(rois_end=rois, roi_names=("left-femur", "pelvis"))
+    shown = tile(overlay_picture(with_rois), 1, 2)
     for index, (row, column) in enumerate(((15, 15), (35, 40))):
         y, x = round((row + 0.5) * TILE_PX / 64), round(column * TILE_PX / 64)
         expected = np.multiply(pictures.ROI_COLOURS[index], 255)
         beside = np.abs(shown[y, x - 6 : x + 6] - expected).sum(axis=-1)
         assert beside.min() < 30
     assert (shown != without).any()
+
+
+def nearest(shown: np.ndarray, colour: Sequence[float]) -> np.ndarray:
+    """[N,2] rows and columns of pixels that have a colour (0..1), without the edges of letters."""
+    return np.argwhere(np.abs(shown - 255 * np.array(colour)).sum(axis=-1) < 30)
+
+
+def test_each_view_has_two_rows_and_a_body_has_its_colour_in_all_of_them(
+    two_of_each: RegistrationResult,
+) -> None:
+    picture = overlay_picture(two_of_each)
+    height = round(TILE_PX * 48 / 64) + pictures.GAP_PX
+    assert picture.height == overlay_picture_height(make_rows=2, cell_px=height) + 2 * height
+    frontal, lateral = tile(picture, 1, 2), tile(picture, 3, 2)
+    pelvis, femur = pictures.ROI_COLOURS[:2]
+    for shown, colour, row, column in (
+        (frontal, pelvis, 15, 20), (frontal, femur, 35, 45), (lateral, femur, 25, 35)
+    ):  # fmt: skip
+        middle = nearest(shown, colour).mean(axis=0) * 64 / TILE_PX
+        assert middle == pytest.approx([row, column], abs=0.7)
+    assert len(nearest(lateral, pelvis)) == 0
+
+
+def overlay_picture_height(*, make_rows: int, cell_px: int) -> int:
+    """Height of a picture of so many rows."""
+    above = pictures.HEADER_PX + pictures.GAP_PX + pictures.TITLE_PX
+    return above + make_rows * cell_px + pictures.FOOTER_PX
+
+
+def test_the_legend_names_bodies_in_their_colours_as_far_as_there_is_room(
+    make_result: MakeResult, two_of_each: RegistrationResult
+) -> None:
+    def legend(result: RegistrationResult) -> np.ndarray:
+        picture = np.asarray(overlay_picture(result)).astype(int)
+        return picture[-pictures.FOOTER_PX :, : 2 * (TILE_PX + pictures.GAP_PX)]
+
+    assert np.ptp(legend(make_result()), axis=(0, 1)).max() == 0, "nothing is outlined"
+    shown = legend(two_of_each)
+    pelvis, femur = (nearest(shown, colour)[:, 1] for colour in pictures.ROI_COLOURS[:2])
+    assert pelvis.max() < femur.min()
+    trusted = {
+        name: dataclasses.replace(body, verdict=two_of_each.verdict)
+        for name, body in two_of_each.bodies.items()
+    }
+    shorter = legend(dataclasses.replace(two_of_each, bodies=trusted))
+    assert nearest(shorter, pictures.ROI_COLOURS[1])[:, 1].max() < femur.max(), '"(check)" is said'
+    many = tuple(f"a long name of bone {number}" for number in range(8))
+    shown = legend(make_result(rois_end=torch.zeros(8, 48, 64), roi_names=many))
+    assert len(nearest(shown, pictures.ROI_COLOURS[0])) > 0
+    assert len(nearest(shown, pictures.ROI_COLOURS[7])) == 0
+
+
+def test_long_names_of_views_are_cut(two_of_each: RegistrationResult) -> None:
+    views = tuple(dataclasses.replace(view, name="x" * 300) for view in two_of_each.views)
+    picture = overlay_picture(dataclasses.replace(two_of_each, views=views))
+    top = pictures.HEADER_PX + pictures.GAP_PX + pictures.TITLE_PX
+    height = round(TILE_PX * 48 / 64)
+    strip = np.asarray(picture.crop((0, top, pictures.LABEL_PX, top + height))).astype(int)
+    lit = np.argwhere((strip > 150).all(axis=-1))[:, 0]
+    assert 0 < lit.min() < 15, "the end of the text is there"
+    assert height - 15 < lit.max() < height - 1, "and its beginning"
 
 
 @pytest.mark.parametrize("status", ["pass", "check", "fail"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -13,16 +14,17 @@ import torch
 from PIL import Image
 
 from wsreg.errors import InputError
+from wsreg.geometry.pose_file import read_pose
 from wsreg.outputs.result_files import (
     read_result,
-    result_to_dict,
-    standard_deviation_to_dict,
     write_itk_transform,
     write_result,
 )
 from wsreg.registration.result import RegistrationResult
 
 MakeResult = Callable[..., RegistrationResult]
+
+FOUR_FILES = {"result.json", "pose.json", "pose.tfm", "overlay.png"}
 
 
 @pytest.fixture
@@ -40,12 +42,7 @@ def test_folder_holds_the_four_files(
 ) -> None:
     result = make_result()
     write_result(result, tmp_path / "out", inputs=inputs, notes=("The file gave the camera.",))
-    assert sorted(os.listdir(tmp_path / "out")) == [
-        "overlay.png",
-        "pose.json",
-        "pose.tfm",
-        "result.json",
-    ]
+    assert set(os.listdir(tmp_path / "out")) == FOUR_FILES
     assert json.loads((tmp_path / "out" / "pose.json").read_text()) == {
         "camera_from_ct": result.camera_from_ct.tolist(),
         "frame": "LPS",
@@ -60,7 +57,7 @@ def test_result_json_says_what_the_contract_asks(
 ) -> None:
     write_result(make_result(), tmp_path / "out", inputs=inputs, notes=("A note.",))
     content = read_result(tmp_path / "out")
-    assert content["schema_version"] == "1"
+    assert content["schema_version"] == "2"
     assert content["verdict"] == {
         "status": "pass",
         "reasons": ["The starts agree.", "It rose by 0.5."],
@@ -99,28 +96,6 @@ def test_inputs_are_named_and_hashed_without_their_path(
     assert str(tmp_path) not in (tmp_path / "out" / "result.json").read_text()
 
 
-def test_standard_deviation_in_degrees_and_mm_names_the_depth() -> None:
-    deviation = torch.tensor(
-        [math.pi / 180, math.pi / 90, math.pi / 60, 0.1, 0.2, 2.5], dtype=torch.float64
-    )
-    content = standard_deviation_to_dict(deviation)
-    assert content["rotation_deg"] == pytest.approx({"rx": 1.0, "ry": 2.0, "rz": 3.0})
-    assert content["translation_mm"] == {"tx": 0.1, "ty": 0.2, "tz": 2.5}
-    assert content["weakest"] == "depth (tz)"
-    deviation[4] = math.nan
-    assert "(ty)" in standard_deviation_to_dict(deviation)["weakest"]
-
-
-def test_numbers_that_are_not_finite_become_null(make_result: MakeResult) -> None:
-    result = make_result(
-        similarity_start=math.nan,
-        standard_deviation=torch.full((6,), math.inf, dtype=torch.float64),
-    )
-    content = json.loads(json.dumps(result_to_dict(result), allow_nan=False))
-    assert content["similarity"] == {"start": None, "end": 0.9}
-    assert content["standard_deviation"]["translation_mm"]["tz"] is None
-
-
 def test_nothing_is_written_when_an_input_is_gone(make_result: MakeResult, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         write_result(make_result(), tmp_path / "out", inputs={"ct": tmp_path / "gone.nii"})
@@ -134,6 +109,77 @@ def test_writing_again_replaces_only_our_files(make_result: MakeResult, tmp_path
     assert read_result(tmp_path / "out")["similarity"]["end"] == 0.95
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
     assert len(os.listdir(tmp_path / "out")) == 5
+
+
+def test_bodies_and_views_have_poses_of_their_own(
+    two_of_each: RegistrationResult, tmp_path: Path
+) -> None:
+    files = write_result(two_of_each, tmp_path / "out", inputs={})
+    assert sorted(files) == sorted(os.listdir(tmp_path / "out"))
+    assert set(files) == {
+        "result.json",
+        "overlay.png",
+        *(f"{name}.{ending}" for name in ("pose", "pose-pelvis", "pose-left-femur")
+          for ending in ("json", "tfm")),
+        "pose-view-lateral.json",
+    }  # fmt: skip
+
+    def origin(name: str) -> list[float]:
+        return read_pose(tmp_path / "out" / name)[:3, 3].tolist()
+
+    assert origin("pose.json") == origin("pose-pelvis.json") == [1.0, 2.0, 700.0]
+    assert origin("pose-left-femur.json") == [6.0, 2.0, 700.0]
+    assert origin("pose-view-lateral.json") == [1.0, 2.0, 800.0]
+    transform = SimpleITK.ReadTransform(str(tmp_path / "out" / "pose-left-femur.tfm"))
+    assert transform.TransformPoint((0.0, 0.0, 0.0)) == (6.0, 2.0, 700.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (("a", "view-2"), {"pose-view-2.json"}),
+        (("xray", "xray", "xray"), {"pose-view-xray-2.json", "pose-view-xray-3.json"}),
+        (("a", "../b c"), {"pose-view-.._b_c.json"}),
+    ],
+)
+def test_any_names_of_views_make_files(
+    two_of_each: RegistrationResult, tmp_path: Path, names: tuple[str, ...], files: set[str]
+) -> None:
+    view = two_of_each.views[0]
+    views = tuple(dataclasses.replace(view, name=name) for name in names)
+    write_result(dataclasses.replace(two_of_each, views=views), tmp_path / "out", inputs={})
+    assert {f for f in os.listdir(tmp_path / "out") if f.startswith("pose-view")} == files
+
+
+def test_poses_of_an_earlier_result_go_and_those_of_the_user_stay(
+    make_result: MakeResult, two_of_each: RegistrationResult, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_result(two_of_each, out, inputs={})
+    (out / "pose-start.json").write_text("mine")
+    pelvis = {"pelvis": two_of_each.bodies["pelvis"]}
+    femur = {"right-femur": two_of_each.bodies["left-femur"]}
+    write_result(dataclasses.replace(two_of_each, bodies=pelvis | femur), out, inputs={})
+    left = {name for name in os.listdir(out) if name.startswith("pose-")}
+    assert "pose-right-femur.tfm" in left
+    assert not {"pose-left-femur.json", "pose-left-femur.tfm"} & left
+    write_result(make_result(), out, inputs={})
+    assert set(os.listdir(out)) == {*FOUR_FILES, "pose-start.json"}
+
+
+def test_an_earlier_result_cannot_name_other_files_to_be_removed(
+    make_result: MakeResult, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_result(make_result(), out, inputs={})
+    content = json.loads((out / "result.json").read_text())
+    content["files"] += ["mine.txt", "../pose-mine.json", "pose-.json/../mine.txt", 7]
+    (out / "result.json").write_text(json.dumps(content))
+    (out / "mine.txt").write_text("")
+    (tmp_path / "pose-mine.json").write_text("")
+    write_result(make_result(), out, inputs={})
+    assert (out / "mine.txt").exists()
+    assert (tmp_path / "pose-mine.json").exists()
 
 
 ROTATION_VECTORS = [
@@ -178,7 +224,8 @@ def test_itk_transform_by_hand(tmp_path: Path) -> None:
     [
         ("{", "must be valid JSON"),
         ("[]", "schema_version"),
-        ('{"schema_version": "2"}', "schema_version \"1\", got '2'"),
+        ('{"schema_version": "3"}', 'schema_version "2" or "1", got \'3\''),
+        ('{"schema_version": "1", "verdict": {}}', "lacks camera_from_ct, pivot_mm"),
     ],
 )
 def test_read_result_refuses_other_files(tmp_path: Path, text: str, message: str) -> None:

@@ -12,7 +12,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rig import orbit_rig, relative
 from wsreg.geometry.rigid import exp_so3, rigid, transform_points
-from wsreg.volumes.views import frontal_pose, rig_view_pose, view_pose
+from wsreg.volumes.views import rig_view_pose, view_pose
 from wsreg.volumes.volume import Volume
 
 CAMERA = Camera(source_to_detector_mm=1000, rows=64, columns=32, pixel_spacing_mm=(1, 1))
@@ -95,9 +95,3 @@ def test_parallel_views_are_no_guide(volume: Volume) -> None:
     rig = orbit_rig(CAMERA, angle_rad=math.pi, source_to_isocentre_mm=600.0)
     pose = rig_view_pose(volume, [CAMERA, CAMERA], relative(rig), "AP")
     assert torch.equal(pose, view_pose(volume, CAMERA, "AP"))
-
-
-def test_the_old_name_warns_and_works(volume: Volume) -> None:
-    with pytest.warns(DeprecationWarning, match="view_pose"):
-        pose = frontal_pose(volume, CAMERA, "LAT")
-    assert torch.equal(pose, view_pose(volume, CAMERA, "LAT"))

@@ -16,6 +16,7 @@ from wsreg.errors import InputError
 from wsreg.vocabulary import Intensity, ViewName
 
 if TYPE_CHECKING:
+    from wsreg.geometry.camera import Camera
     from wsreg.geometry.carm import CArmAngles
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.volumes.volume import Volume
@@ -72,7 +73,7 @@ class Geometry:
     ] = None
     """Pixel that the optical axis meets; the image centre if nothing gives it."""
     override_header: bool = False
-    """Let flags and camera file win over the X-ray's header."""
+    """Let flags and camera file, or rig, win over the X-ray's header."""
 
 
 def read_ct(path: Path, details: CtDetails) -> Volume:
@@ -82,15 +83,23 @@ def read_ct(path: Path, details: CtDetails) -> Volume:
     return read_volume(path, details.labels, details.label_names, series_uid=details.series_uid)
 
 
-def xray_reader(details: XrayDetails, geometry: Geometry) -> Callable[[Path], Radiograph]:
-    """Return a function that reads X-rays as asked; the camera file is read, and checked, here."""
+def xray_reader(
+    details: XrayDetails, geometry: Geometry, camera: Camera | None = None
+) -> Callable[[Path], Radiograph]:
+    """Return a function that reads X-rays as asked; the camera file is read, and checked, here.
+
+    Args:
+        details: how to read an X-ray.
+        geometry: flags and camera file.
+        camera: what a rig says of the camera, where there is no camera file.
+    """
     from wsreg.geometry.camera_file import read_camera
     from wsreg.radiographs.camera_sources import CameraOverrides
     from wsreg.radiographs.reading import read_radiograph
 
     return functools.partial(
         read_radiograph,
-        camera=None if geometry.camera is None else read_camera(geometry.camera),
+        camera=camera if geometry.camera is None else read_camera(geometry.camera),
         overrides=CameraOverrides(
             source_to_detector_mm=geometry.source_to_detector_mm,
             pixel_spacing_mm=geometry.pixel_spacing_mm,

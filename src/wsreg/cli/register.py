@@ -1,4 +1,4 @@
-"""``wsreg register``: X-rays and a CT in, a folder of results for each X-ray out."""
+"""``wsreg register``: X-rays and a CT in, a folder of results for each X-ray, or each rig, out."""
 
 from __future__ import annotations
 
@@ -10,31 +10,40 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
     CtDetails,
     Geometry,
     Labels,
+    OptionalFile,
     XrayDetails,
     Xrays,
     find_labels,
     parse_view,
     read_ct,
-    xray_reader,
 )
 from wsreg.cli.regions import Regions, roi_finder
-from wsreg.cli.report import result_lines
+from wsreg.cli.report import notes_of, result_lines
+from wsreg.cli.rigs import rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
-from wsreg.files.names import stem
+from wsreg.files.names import different, stem
 from wsreg.vocabulary import Backend, InitName, Method
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
+    from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
-Read = Callable[[Path], "Radiograph"]
-Solve = Callable[[str, "Radiograph"], "RegistrationResult"]
+Solved = tuple[Sequence["Radiograph"], "RegistrationResult"]
+Solve = Callable[["_Job"], Solved]
+
+Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
+Tolerance = Annotated[
+    tuple[float, float, float] | None,
+    arg(metavar="MM FRACTION MM", help_behavior_hint="(default: 10 0.005 2)"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +54,16 @@ class Solver:
     """Where to start: a pose file, a search around --view, or the X-ray's C-arm angles."""
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
     """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""
+    bodies: Bodies = ("auto",)
+    """What moves by itself: pelvis (pelvis and spine, femurs, the rest, by the labels' names), none
+    (the whole CT as one), or auto (pelvis where labels have these names).  Or bodies of one's own:
+    NAME=LABEL,LABEL ..., or a .json file of these."""
     render_labels: Labels = ()
     """Register these bones only: label values or names."""
+    calibration_tolerance: Tolerance = None
+    """How well the cameras are known, one standard deviation of the source-to-detector distance, of
+    the pixel spacing as a fraction of it, and of the principal point on the detector; all answers'
+    standard deviations take it in."""
     method: Method = "gauss-newton"
     """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
     backend: Backend = "auto"
@@ -58,11 +75,20 @@ class Solver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Register:
-    """Find where a CT lies in X-rays.
+class _Job:
+    """X-rays that are registered together, the names of them, and the folder of the result."""
 
-    Writes result.json, pose.json, pose.tfm and overlay.png; with several X-rays, a folder of these
-    for each and one summary.csv.
+    xrays: Sequence[Path]
+    names: Sequence[str]
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """Find where a CT lies in X-rays, and in them the bones that move by themselves.
+
+    Writes result.json, overlay.png and poses as .json and .tfm; with several X-rays, a folder of
+    these for each and one summary.csv, or with --rig one result of all.
     """
 
     xrays: Xrays
@@ -71,6 +97,10 @@ class Register:
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to write to."""
+    rig: OptionalFile = None
+    """rig.json, which tells how the cameras of the X-rays stand to each other: they are views of
+    one pose, matched by the names of their files, or in their order.  Its cameras fill what headers
+    and flags lack; start and view are those of the first X-ray."""
     force: bool = False
     """Replace results that are already there."""
     quiet: bool = False
@@ -85,54 +115,67 @@ class Register:
         """Register every X-ray and return the exit status."""
         from wsreg.outputs.output_folder import prepare_output_folder
 
-        folders = result_folders(self.xrays, self.out)
-        for folder in dict.fromkeys((self.out, *folders)):
+        jobs = self._jobs()
+        for folder in dict.fromkeys((self.out, *(job.folder for job in jobs))):
             prepare_output_folder(folder, force=self.force)
-        names = [folder.name for folder in folders]
-        if len(self.xrays) == 1:
-            names = [stem(self.xrays[0])]
-        read, solve = self._prepare(names)
-        if len(self.xrays) == 1:
-            result = self._register(self.xrays[0], names[0], folders[0], read, solve)
+        solve = self._prepare([name for job in jobs for name in job.names])
+        if len(jobs) == 1:
+            result = self._register(jobs[0], solve)
             return int(result.verdict.status == "fail")
-        return self._register_several(folders, read, solve)
+        return self._register_several(jobs, solve)
 
-    def _prepare(self, names: Sequence[str]) -> tuple[Read, Solve]:
-        """Check and read once all that can be, and bind it to reading and registering an X-ray.
+    def _jobs(self) -> list[_Job]:
+        """Return the X-rays as they are registered: one by one, or the views of a rig together."""
+        folders = result_folders(self.xrays, self.out)
+        names = different(map(stem, self.xrays))
+        if self.rig is not None:
+            return [_Job(xrays=self.xrays, names=names, folder=self.out)]
+        return [
+            _Job(xrays=(path,), names=(name,), folder=folder)
+            for path, name, folder in zip(self.xrays, names, folders, strict=True)
+        ]
+
+    def _prepare(self, names: Sequence[str]) -> Solve:
+        """Check and read once all that can be, and bind it to reading and registering X-rays.
 
         Unpacking a CT needs none of Python's lock, loading the solver all of it: both at a time.
         """
         import wsreg
 
         solver = self.solver
+        asked = parse_bodies(solver.bodies)
         with (
             step(f"Reading the CT {self.ct.name}, loading the solver", quiet=self.quiet),
             no_garbage_collected(),
-            begun(self._prepared_ct) as ready,
+            begun(lambda: self._prepared_ct(asked)) as ready,
         ):
-            read = xray_reader(self.xray_details, self.geometry)
+            rig = None if self.rig is None else rig_of_xrays(self.rig, self.xrays, self.geometry)
+            read = xrays_reader(self.xray_details, self.geometry, rig)
             view = parse_view(solver.view)
             init = solver.init
             start = wsreg.read_pose(init) if isinstance(init, Path) else init
-            config = wsreg.RegistrationConfig(
-                method=solver.method, backend=solver.backend, seed=solver.seed
-            )
+            config = registration_config(solver)
             _load_solver(config.backend)
             ct, labels = ready.result()
+        joints_mm = asked.joint_tensors()
         find_rois = roi_finder(self.regions, ct.volume, names)
 
-        def solve(name: str, radiograph: Radiograph) -> RegistrationResult:
-            rois = find_rois(name, radiograph)
-            with progress_bar(f"Registering {radiograph.name}", quiet=self.quiet) as progress:
-                return wsreg.register(
-                    radiograph, ct, init=start, view=view, render_labels=labels,
-                    rois=rois, config=config, progress=progress,
+        def solve(job: _Job) -> Solved:
+            radiographs = read(job.xrays)
+            rois = [find_rois(*named) for named in zip(job.names, radiographs, strict=True)]
+            what = " and ".join(radiograph.name for radiograph in radiographs)
+            with progress_bar(f"Registering {what}", quiet=self.quiet) as progress:
+                result = wsreg.register(
+                    radiographs, ct, [radiograph.camera for radiograph in radiographs], start,
+                    rig=rig, view=view, bodies=asked.bodies, joints_mm=joints_mm,
+                    render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
+            return radiographs, result
 
-        return read, solve
+        return solve
 
-    def _prepared_ct(self) -> tuple[PreparedCt, tuple[int, ...]]:
-        """Return the CT with its levels, and the labels to be rendered."""
+    def _prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
+        """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
         labels = find_labels(volume, self.solver.render_labels)
 
@@ -140,58 +183,80 @@ class Register:
         from wsreg.volumes.bodies import parts_of_bodies
 
         prepared = PreparedCt(volume=volume)
-        for part in parts_of_bodies(volume, "auto", labels).values():
+        as_one = self.solver.method == "adam" and asked.bodies == "auto"
+        bodies = None if as_one else asked.bodies
+        for part in parts_of_bodies(volume, bodies, labels).values():
             prepared.levels(VOXEL_SIZES_MM, part)
         return prepared, labels
 
-    def _register_several(self, folders: Sequence[Path], read: Read, solve: Solve) -> int:
+    def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
         """Register one X-ray after the other; one that fails is reported, and the rest go on."""
         from wsreg.outputs.csv_file import Row
         from wsreg.outputs.summary import failed_row, result_row, write_summary
 
         rows: list[Row] = []
-        for path, folder in zip(self.xrays, folders, strict=True):
+        for job in jobs:
+            name = job.names[0]
             try:
-                result = self._register(path, folder.name, folder, read, solve)
-                rows.append(result_row(folder.name, result))
+                rows.append(result_row(name, self._register(job, solve)))
             except InputError as error:
                 print(f"wsreg: error: {error}", file=sys.stderr)
-                rows.append(failed_row(folder.name, str(error)))
+                rows.append(failed_row(name, str(error)))
             # After each, so that an interrupted run leaves the table of what it finished.
             write_summary(rows, self.out / "summary.csv")
         return int(any(row.get("verdict") in (None, "fail") for row in rows))
 
-    def _register(
-        self,
-        path: Path,
-        name: str,
-        folder: Path,
-        read: Read,
-        solve: Solve,
-    ) -> RegistrationResult:
+    def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
 
-        radiograph = read(path)
-        result = solve(name, radiograph)
-        inputs = self._inputs() | {"xray": path}
-        write_result(result, folder, inputs=inputs, notes=radiograph.notes)
+        radiographs, result = solve(job)
+        notes = notes_of(radiographs)
+        files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
         if not self.quiet:
-            print("\n".join(result_lines(radiograph, result, folder)))
+            print("\n".join(result_lines(result, job.folder, files, notes)))
         return result
 
-    def _inputs(self) -> dict[str, Path]:
-        """Return the files behind every result."""
+    def _inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
+        """Return the files behind a result."""
         init = self.solver.init
         files = {
             "ct": self.ct,
             "labels": self.ct_details.labels,
             "label_names": self.ct_details.label_names,
+            "bodies": bodies_file(self.solver.bodies),
             "camera": self.geometry.camera,
+            "rig": self.rig,
             "mask": self.xray_details.mask,
             "init": init if isinstance(init, Path) else None,
             **self.regions.files(),
+            **dict(zip(different(["xray"] * len(xrays)), xrays, strict=True)),
         }
         return {role: path for role, path in files.items() if path is not None}
+
+
+def registration_config(solver: Solver) -> RegistrationConfig:
+    """Return the settings of a registration.
+
+    Raises:
+        InputError: a tolerance that cannot be.
+    """
+    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.verdict.calibration import CalibrationTolerance
+    from wsreg.registration.verdict.config import TrustConfig
+
+    trust = TrustConfig()
+    if solver.calibration_tolerance is not None:
+        distance_mm, spacing_fraction, point_mm = solver.calibration_tolerance
+        trust = TrustConfig(
+            calibration=CalibrationTolerance(
+                source_to_detector_mm=distance_mm,
+                pixel_spacing_fraction=spacing_fraction,
+                principal_point_mm=point_mm,
+            )
+        )
+    return RegistrationConfig(
+        method=solver.method, backend=solver.backend, seed=solver.seed, trust=trust
+    )
 
 
 def _load_solver(backend: Backend) -> None:
@@ -209,11 +274,4 @@ def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:
         raise InputError("register needs at least one X-ray, got none")
     if len(xrays) == 1:
         return [out]
-    names: list[str] = []
-    for path in xrays:
-        name, number = stem(path), 1
-        while name in names:
-            number += 1
-            name = f"{stem(path)}-{number}"
-        names.append(name)
-    return [out / name for name in names]
+    return [out / name for name in different(map(stem, xrays))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,55 @@ NAMES_SHOWN = 8
 PROBLEMS_SHOWN = 20
 
 
-def result_lines(radiograph: Radiograph, result: RegistrationResult, folder: Path) -> list[str]:
-    """Tell verdict, similarity, time, standard deviations, files, and what the reader noted."""
+def notes_of(radiographs: Sequence[Radiograph]) -> list[str]:
+    """Return what the reader noted of X-rays, of several with the names of them."""
+    if len(radiographs) == 1:
+        return list(radiographs[0].notes)
+    return [f"{radiograph.name}: {note}" for radiograph in radiographs for note in radiograph.notes]
+
+
+def result_lines(
+    result: RegistrationResult, folder: Path, files: Sequence[str], notes: Sequence[str]
+) -> list[str]:
+    """Tell verdict, similarity, bodies, time, standard deviations, files, and notes."""
     verdict = result.verdict
     *rotation_deg, across, along, depth = _deviations(result)
     return [
-        f"{radiograph.name}: {verdict.status.upper()}",
+        f"{', '.join(view.name for view in result.views)}: {verdict.status.upper()}",
         *_indented(verdict.reasons),
-        f"{INDENT}similarity  {result.similarity_start:.3f} -> {result.similarity_end:.3f}",
+        *_similarity_lines(result),
         f"{INDENT}time        {result.seconds['total']:.2f} s, {result.renders} renderings",
         f"{INDENT}deviation   rotation {' '.join(f'{v:.2f}' for v in rotation_deg)} deg; "
         f"across {across:.2f} {along:.2f} mm; depth {depth:.2f} mm (standard deviations)",
-        f"{INDENT}files       {folder}/: result.json, pose.json, pose.tfm, overlay.png",
-        *_indented(f"note: {note}" for note in radiograph.notes),
+        *body_lines(result),
+        *_file_lines(folder, files),
+        *_indented(f"note: {note}" for note in notes),
+    ]
+
+
+def body_lines(result: RegistrationResult) -> list[str]:
+    """Tell of several bodies the verdict, how they have moved against the first, and what shows."""
+    if len(result.bodies) == 1:
+        return []
+    from wsreg.geometry.rigid import twist_between
+
+    (first, _), *others = result.bodies.items()
+    width = max(map(len, result.bodies))
+    lines = [f"{INDENT}bodies      {'':<{width}}          turned     moved    shown"]
+    for name, body in result.bodies.items():
+        apart = twist_between(result.camera_from_ct, body.camera_from_ct, body.pivot_mm)
+        moved = (
+            f"{math.degrees(float(apart[:3].norm())):>6.1f} deg{float(apart[3:].norm()):>7.1f} mm"
+        )
+        lines.append(
+            f"{INDENT}            {name:<{width}}  {body.verdict.status.upper():<5}"
+            f"{moved if name != first else '':>20}{body.shown:>8.0%}"
+        )
+    return lines + [
+        f"{INDENT}{name}: {reason}"
+        for name, body in others
+        if body.verdict.status != "pass"
+        for reason in body.verdict.reasons
     ]
 
 
@@ -116,6 +152,37 @@ def _specimen_facts(specimen: SpecimenReport) -> list[str]:
             f"{specimen.landmark_distance_px:.3g} px of the 2D ones"
         )
     return facts
+
+
+def _similarity_lines(result: RegistrationResult) -> list[str]:
+    """Tell the similarity of each view before and after."""
+    lines, title = [], "similarity"
+    for view in result.views:
+        named = f"  {view.name}" if len(result.views) > 1 else ""
+        change = f"{view.similarity_start:.3f} -> {view.similarity_end:.3f}"
+        lines.append(f"{INDENT}{title:<10}  {change}{named}")
+        title = ""
+    return lines
+
+
+def _file_lines(folder: Path, files: Sequence[str]) -> list[str]:
+    """Tell the files; the poses of bodies, and those in views, are on lines of their own."""
+    more = [file[: -len(".json")] for file in files if _is_pose(file) and file.endswith(".json")]
+    both = [name for name in more if f"{name}.tfm" in files]
+    lines = [
+        f"{folder}/: {', '.join(file for file in files if not _is_pose(file))}",
+        f"{', '.join(both)} (.json, .tfm)" if both else "",
+        ", ".join(f"{name}.json" for name in more if name not in both),
+    ]
+    titles = ("files", "", "")
+    return [
+        f"{INDENT}{title:<10}  {line}" for title, line in zip(titles, lines, strict=True) if line
+    ]
+
+
+def _is_pose(file: str) -> bool:
+    """Return whether a file is the pose of one body of several, or in one view of several."""
+    return file.startswith("pose-")
 
 
 def _deviations(result: RegistrationResult) -> list[float]:

@@ -1,10 +1,29 @@
-"""What a file is called without its ending."""
+"""What a file is called without its ending, and names that files may have."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def stem(path: Path) -> str:
     """Return the name of a file without its ending, which may be a double one, ``.nii.gz``."""
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def different(names: Iterable[str]) -> list[str]:
+    """Return the names with a number after those that came before: knee, knee-2, knee-3."""
+    found: list[str] = []
+    for name in names:
+        own, number = name, 1
+        while own in found:
+            number += 1
+            own = f"{name}-{number}"
+        found.append(own)
+    return found
+
+
+def file_name(name: str) -> str:
+    """Return a name with _ in the place of what is no letter, digit, dot, - or _."""
+    return re.sub(r"[^\w.-]+", "_", name)

@@ -24,7 +24,9 @@ class LevenbergMarquardtConfig:
         damping: first damping, as a fraction of each parameter's own curvature: a parameter that
             is weakly seen (depth) is damped by its own small curvature, and still moves.
         tolerance: a descent has converged when its next step promises less than this fraction of
-            the loss and moves no parameter by more than ``step_tolerance`` of its longest step.
+            the loss, and either moves no parameter by more than ``step_tolerance`` of its longest
+            step, or its last step promised as little and did not improve: what is left then is the
+            loss's own roughness.
         step_tolerance: see ``tolerance``.
     """
 
@@ -72,6 +74,7 @@ def minimise(
     starts: Tensor,
     longest_step: Tensor,
     config: LevenbergMarquardtConfig,
+    looseness: Tensor | None = None,
 ) -> Descents:
     """Minimise a loss from every start; a step that does not improve is never taken.
 
@@ -82,18 +85,21 @@ def minimise(
         longest_step: [P] longest step of each parameter, which is also its scale; a longer step is
             shortened as a whole.
         config: see :class:`LevenbergMarquardtConfig`.
+        looseness: [P] how many times ``step_tolerance`` each parameter may still move when a
+            descent has converged; 1 by default.
     """
     states, here = starts.clone(), linearize(starts)
     longest = longest_step.to(here.gradient)
     active = here.is_finite()
     converged = torch.zeros_like(active)
     damping = torch.full_like(here.value, config.damping)
+    refused = torch.zeros_like(active)
     iterations, evaluations = 0, len(starts)
     for _ in range(config.max_iterations):
         steps, promised = _damped_steps(here, damping, longest, active)
-        relative = (steps.abs() / longest).amax(dim=-1)
+        moved = steps.abs() / (longest if looseness is None else longest * looseness)
         small = promised <= config.tolerance * here.value + NEGLIGIBLE
-        done = small & (relative <= config.step_tolerance)
+        done = small & (refused | (moved.amax(dim=-1) <= config.step_tolerance))
         converged = converged | (active & done)
         active = active & ~done & (damping <= LARGEST)
         if not bool(active.any()):
@@ -103,6 +109,7 @@ def minimise(
         there = here.with_entries(chosen, linearize(candidates[chosen]))
         gained = here.value - there.value
         better = active & there.is_finite() & (gained > 0)
+        refused = small & ~better
         good = better & (gained > 0.25 * promised)
         damping = torch.where(good, (damping * SHRINK).clamp_min(SMALLEST), damping)
         damping = torch.where(active & ~better, damping * GROW, damping)

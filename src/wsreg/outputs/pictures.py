@@ -30,6 +30,7 @@ FOOTER_PX = 26
 TITLE_PX = 30
 TITLE_CHARACTERS = 28
 LABEL_PX = 32
+MARGIN_PX = 3
 
 PNG_LEVEL = 4
 """Half the time of the usual 6 for a tenth more bytes."""
@@ -58,27 +59,34 @@ ROI_COLOURS: Sequence[display.Colour] = (
 def overlay_picture(result: RegistrationResult) -> Image:
     """Draw X-ray, rendering, outlines on the X-ray and difference: before above, after below.
 
-    Bone is bright.  Both rows share their grey windows and the scale of the difference.  Outlines
-    are those of the labels at the answer where there are labels, else edges of the rendering.
+    Every view has its two rows.  Bone is bright.  Both rows of a view share their grey windows and
+    the scale of the difference.  Outlines are those of the bodies, regions or labels at the answer,
+    each in a colour of its own, where there are some; else edges of the rendering.
     """
-    comparison = result.comparison
-    size = _tile_size(comparison.fixed.shape, comparison.camera.pixel_spacing_mm)
-    rows = [
-        _comparison_tiles(comparison, comparison.moving_start, comparison.rois_end[:0], size),
-        _comparison_tiles(comparison, comparison.moving_end, comparison.rois_end, size),
-    ]
+    names = dict.fromkeys(name for view in result.views for name in view.comparison.roi_names)
+    colours = {name: ROI_COLOURS[i % len(ROI_COLOURS)] for i, name in enumerate(names)}
+    rows: list[Sequence[Pixels]] = []
+    labels: list[tuple[str, str]] = []
+    for view in result.views:
+        rows += _rows_of_view(view.comparison, colours)
+        named = f"{view.name} " if len(result.views) > 1 else ""
+        labels += [
+            (named, f"{when}: similarity {similarity:.3f}")
+            for when, similarity in (
+                ("before" if named else "Before", view.similarity_start),
+                ("after" if named else "After", view.similarity_end),
+            )
+        ]
     picture = _grid_of_tiles(
         rows,
         titles=("X-ray", "CT rendered", "CT outlines on X-ray", "Difference"),
-        labels=(
-            f"Before: similarity {result.similarity_start:.3f}",
-            f"After: similarity {result.similarity_end:.3f}",
-        ),
+        labels=labels,
         header_px=HEADER_PX,
         footer_px=FOOTER_PX,
     )
     _draw_header(picture, result)
-    _draw_footer(picture)
+    left_of_it = _draw_footer(picture)
+    _draw_legend(picture, result, colours, left_of_it)
     return picture
 
 
@@ -101,10 +109,26 @@ def write_png(picture: Image, path: str | Path) -> None:
         picture.save(temporary, format="PNG", compress_level=PNG_LEVEL)
 
 
+def _rows_of_view(
+    comparison: Comparison, colours: Mapping[str, display.Colour]
+) -> tuple[list[Pixels], list[Pixels]]:
+    """Return the four tiles of each of the two rows of a view."""
+    size = _tile_size(comparison.fixed.shape, comparison.camera.pixel_spacing_mm)
+    palette = [colours[name] for name in comparison.roi_names]
+    outlines = list(zip(comparison.rois_end, palette, strict=True))
+    return (
+        _comparison_tiles(comparison, comparison.moving_start, [], size),
+        _comparison_tiles(comparison, comparison.moving_end, outlines, size),
+    )
+
+
 def _comparison_tiles(
-    comparison: Comparison, moving: Tensor, rois: Tensor, size: tuple[int, int]
+    comparison: Comparison,
+    moving: Tensor,
+    outlines: Sequence[tuple[Tensor, display.Colour]],
+    size: tuple[int, int],
 ) -> list[Pixels]:
-    """Return the four tiles of one row."""
+    """Return the four tiles of one row; outlines are path lengths [H,W] in mm and colours."""
     mask = display.resized_mask(comparison.mask, size)
     fixed = display.resized(comparison.fixed, size)
     rendered = display.resized(moving, size)
@@ -112,11 +136,10 @@ def _comparison_tiles(
     end_window = display.display_window(display.resized(comparison.moving_end, size), mask)
     xray = display.grey(fixed, window, mask)
     outlined = xray
-    if len(rois):
-        for index, roi in enumerate(rois):
-            line = display.outline(display.resized(roi, size))
-            outlined = display.painted(outlined, line, ROI_COLOURS[index % len(ROI_COLOURS)])
-    else:
+    for lengths_mm, colour in outlines:
+        line = display.outline(display.resized(lengths_mm, size))
+        outlined = display.painted(outlined, line, colour)
+    if not outlines:
         outlined = display.painted(xray, display.edges(rendered, mask), EDGE_COLOUR)
     matched = display.brightness_matched(rendered, fixed, mask)
     difference = display.signed_difference(fixed, matched, mask, 0.5 * (window[1] - window[0]))
@@ -140,11 +163,14 @@ def _grid_of_tiles(
     rows: Sequence[Sequence[Pixels]],
     *,
     titles: Sequence[str],
-    labels: Sequence[str] = (),
+    labels: Sequence[tuple[str, str]] = (),
     header_px: int = 0,
     footer_px: int = 0,
 ) -> Image:
-    """Centre tiles [H,W,3] in equal cells, titles above columns, labels turned beside rows."""
+    """Centre tiles [H,W,3] in equal cells, titles above columns, labels turned beside rows.
+
+    A label has two parts, the first of which is cut where there is no room.
+    """
     from PIL import Image, ImageDraw
 
     cell_height = max(MIN_CELL_PX, *(tile.shape[0] for row in rows for tile in row))
@@ -162,7 +188,7 @@ def _grid_of_tiles(
     for index, row in enumerate(rows):
         y = top + index * (cell_height + GAP_PX)
         if labels:
-            picture.paste(_turned_text(labels[index], cell_height), (GAP_PX // 2, y))
+            picture.paste(_turned_text(*labels[index], cell_height), (GAP_PX // 2, y))
         for column, tile in enumerate(row):
             x = left + column * (cell_width + GAP_PX) + (cell_width - tile.shape[1]) // 2
             pixels = np.rint(np.clip(tile, 0, 1) * 255).astype(np.uint8)
@@ -189,8 +215,8 @@ def _draw_header(picture: Image, result: RegistrationResult) -> None:
     _draw_wrapped(draw, (left, middle[1]), reason, room_px)
 
 
-def _draw_footer(picture: Image) -> None:
-    """Say what the colours of the difference mean, at the right."""
+def _draw_footer(picture: Image) -> int:
+    """Say what the colours of the difference mean, at the right; return where that begins."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
@@ -200,9 +226,36 @@ def _draw_footer(picture: Image) -> None:
         ("X-ray brighter,  ", display.BRIGHTER_FIXED),
         ("Difference after matching gain and offset:  ", None),
     ):
-        fill = FAINT_TEXT if colour is None else tuple(round(255 * c) for c in colour)
+        fill = FAINT_TEXT if colour is None else _rgb(colour)
         draw.text((right, y), text, fill, font, anchor="rs")
         right -= round(draw.textlength(text, font))
+    return right
+
+
+def _draw_legend(
+    picture: Image,
+    result: RegistrationResult,
+    colours: Mapping[str, display.Colour],
+    right: int,
+) -> None:
+    """Name what is outlined in its colour, at the left as far as there is room.
+
+    A body that is not to be trusted as it is says so.
+    """
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    left, y, font = GAP_PX + LABEL_PX, picture.height - GAP_PX // 2, _font(15)
+    for name, colour in colours.items():
+        body = result.bodies.get(name)
+        status = "pass" if body is None else body.verdict.status
+        text = name if status == "pass" else f"{name} ({status})"
+        width = round(draw.textlength(f"{text}   ", font))
+        if left + width > right - GAP_PX:
+            draw.text((left, y), "...", FAINT_TEXT, font, anchor="ls")
+            return
+        draw.text((left, y), text, _rgb(colour), font, anchor="ls")
+        left += width
 
 
 def _draw_wrapped(draw: ImageDraw, left_middle: tuple[int, int], text: str, room_px: float) -> None:
@@ -214,15 +267,28 @@ def _draw_wrapped(draw: ImageDraw, left_middle: tuple[int, int], text: str, room
     draw.multiline_text(left_middle, "\n".join(lines), TEXT, font, anchor="lm", spacing=5)
 
 
-def _turned_text(text: str, length_px: int) -> Image:
-    """Draw text that reads upwards, in the middle of a strip."""
+def _turned_text(first: str, second: str, length_px: int) -> Image:
+    """Draw text that reads upwards in the middle of a strip; ends of its first part go if it must.
+
+    Smaller letters come before that.
+    """
     from PIL import Image, ImageDraw
 
     strip = Image.new("RGB", (length_px, LABEL_PX - 4), BACKGROUND)
-    ImageDraw.Draw(strip).text(
-        (length_px // 2, strip.height // 2), text, TEXT, _font(18), anchor="mm"
-    )
+    draw = ImageDraw.Draw(strip)
+    text, font, room_px = first + second, _font(18), length_px - 2 * MARGIN_PX
+    if draw.textlength(text, font) > room_px:
+        font = _font(15)
+    while first and draw.textlength(text, font) > room_px:
+        first = first[:-1]
+        text = f"{first}... {second}"
+    draw.text((length_px // 2, strip.height // 2), text, TEXT, font, anchor="mm")
     return strip.rotate(90, expand=True)
+
+
+def _rgb(colour: display.Colour) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * part) for part in colour)
+    return red, green, blue
 
 
 def _font(size: int) -> FreeTypeFont | ImageFont:

@@ -1,34 +1,26 @@
-"""The folder of one registration: result.json, pose.json, pose.tfm and overlay.png."""
+"""The folder of one registration: result.json, poses as JSON and for ITK, and overlay.png."""
 
 from __future__ import annotations
 
-import math
-import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from wsreg import __version__
 from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
-from wsreg.files.whole import staged_folder, write_text
-from wsreg.geometry.camera_file import camera_record
+from wsreg.files.names import different, file_name
+from wsreg.files.whole import staged_folder, write_text, writing_to
 from wsreg.geometry.pose_file import pose_record
 from wsreg.outputs.pictures import overlay_picture, write_png
-from wsreg.registration.result import POSE_AXES, RegistrationResult
+from wsreg.outputs.result_record import in_todays_form, result_to_dict
+from wsreg.registration.result import RegistrationResult
+from wsreg.volumes.bodies import VIEW_PREFIX
 
-SCHEMA_VERSION = "1"
-
-AXIS_NAMES = {
-    "tx": "across, along the image's columns (tx)",
-    "ty": "across, along the image's rows (ty)",
-    "tz": "depth (tz)",
-}
-"""What the translations along the camera's axes mean to a reader."""
+_POSE_FILE = re.compile(r"pose-[\w.-]+\.(json|tfm)")
 
 
 def write_result(
@@ -37,73 +29,47 @@ def write_result(
     *,
     inputs: Mapping[str, str | Path],
     notes: Sequence[str] = (),
-) -> None:
+) -> list[str]:
     """Write result.json, pose.json, pose.tfm and overlay.png, all of them or none.
 
+    With several bodies every body has its ``pose-NAME.json`` and ``pose-NAME.tfm``, in the first
+    view; with several views every other one has its ``pose-view-NAME.json``, the first body's pose
+    in it.
+
     Args:
-        folder: made if absent; other files in it are left alone.
+        result: what was found.
+        folder: made if absent; poses that an earlier result put there go, other files stay.
         inputs: the file or DICOM folder behind each role (``"xray"``, ``"ct"``, ...); only its
             name and hash are written.
         notes: sentences on what was found, assumed or overridden in the inputs.
 
+    Returns:
+        The names of the files.
+
     Raises:
         InputError: the folder cannot be written or an input cannot be read.
     """
+    folder = Path(folder)
+    poses = _poses(result)
+    files = ["result.json", *poses, "overlay.png"]
     content = result_to_dict(result) | {
         "inputs": {role: _identity(Path(path)) for role, path in inputs.items()},
         "notes": list(notes),
+        "files": files,
     }
+    outdated = _pose_files(folder) - set(files)
     with staged_folder(folder) as staging:
         write_json(staging / "result.json", content)
-        write_json(staging / "pose.json", pose_record(result.camera_from_ct))
-        write_itk_transform(result.camera_from_ct, staging / "pose.tfm")
+        for name, pose in poses.items():
+            if name.endswith(".tfm"):
+                write_itk_transform(pose, staging / name)
+            else:
+                write_json(staging / name, pose_record(pose))
         write_png(overlay_picture(result), staging / "overlay.png")
-
-
-def result_to_dict(result: RegistrationResult) -> dict[str, Any]:
-    """Return what result.json says of a registration; numbers that are not finite become null."""
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "verdict": {"status": result.verdict.status, "reasons": result.verdict.reasons},
-        **pose_record(result.camera_from_ct),
-        "start_camera_from_ct": result.start_camera_from_ct,
-        "pivot_mm": result.pivot_mm,
-        "camera": camera_record(result.camera),
-        "similarity": {"start": result.similarity_start, "end": result.similarity_end},
-        "standard_deviation": standard_deviation_to_dict(result.standard_deviation),
-        "iterations": result.iterations,
-        "renders": result.renders,
-        "seconds": result.seconds,
-        "method": result.method,
-        "init": result.init,
-        "backend": result.backend,
-        "versions": {
-            "wsreg": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "config": result.config,
-    }
-    plain: dict[str, Any] = _plain(content)
-    return plain
-
-
-def standard_deviation_to_dict(standard_deviation: Tensor) -> dict[str, Any]:
-    """Return standard deviation [6] (rad, mm, as ``POSE_AXES``) in degrees and mm.
-
-    The worst axis is named.
-    """
-    values = dict(zip(POSE_AXES, standard_deviation.tolist(), strict=True))
-    translations = {axis: values[axis] for axis in AXIS_NAMES}
-    weakest = max(
-        translations, key=lambda a: translations[a] if math.isfinite(translations[a]) else math.inf
-    )
-    return {
-        "about": "pivot_mm, in the camera frame",
-        "rotation_deg": {axis: math.degrees(values[axis]) for axis in POSE_AXES[:3]},
-        "translation_mm": translations,
-        "weakest": AXIS_NAMES[weakest],
-    }
+    with writing_to(folder):
+        for name in outdated:
+            (folder / name).unlink(missing_ok=True)
+    return files
 
 
 def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
@@ -127,32 +93,36 @@ def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
 
 
 def read_result(folder: str | Path) -> dict[str, Any]:
-    """Read the result.json of a folder.
+    """Read the result.json of a folder; one of an older schema comes in the form of today's.
 
     Raises:
-        InputError: there is none, it is not JSON, or it has another schema version.
+        InputError: there is none, it is not JSON, or it is of an unknown schema version.
     """
     path = Path(folder) / "result.json"
-    content = read_json(path)
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f'{path} must have schema_version "{SCHEMA_VERSION}", got {version!r}')
-    result: dict[str, Any] = content
-    return result
+    return in_todays_form(read_json(path), str(path))
+
+
+def _poses(result: RegistrationResult) -> dict[str, Tensor]:
+    """Return [4,4] poses by the names of their files."""
+    poses = {"pose.json": result.camera_from_ct, "pose.tfm": result.camera_from_ct}
+    if len(result.bodies) > 1:
+        for name, body in result.bodies.items():
+            for ending in ("json", "tfm"):
+                poses[f"pose-{name}.{ending}"] = body.camera_from_ct
+    names = different(file_name(view.name).removeprefix(VIEW_PREFIX) for view in result.views)
+    for number, name in list(enumerate(names))[1:]:
+        poses[f"pose-{VIEW_PREFIX}{name}.json"] = result.pose_in_view(number)
+    return poses
+
+
+def _pose_files(folder: Path) -> set[str]:
+    """Return the names of the poses of bodies and views that a result in a folder came with."""
+    try:
+        files = read_result(folder).get("files", [])
+    except InputError:
+        return set()  # there is none, or it is of a version that we know nothing of
+    return {name for name in files if isinstance(name, str) and _POSE_FILE.fullmatch(name)}
 
 
 def _identity(path: Path) -> dict[str, str]:
     return {"name": path.resolve().name, "sha256": sha256_of(path)}
-
-
-def _plain(value: Any) -> Any:
-    """Return the same content as strict JSON holds it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Tensor):
-        return _plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -12,6 +12,9 @@ CameraValue = float | tuple[float, float]
 
 FIELDS = ("source_to_detector_mm", "pixel_spacing_mm", "principal_point_px")
 
+CAMERA_FILE = "the camera file"
+"""What notes call the source of ``camera``."""
+
 SAME = 1e-3
 """Relative difference up to which two sources agree."""
 
@@ -59,7 +62,7 @@ def resolve_camera(
     sources = {
         "the header": dict(header),
         "a flag": _present(overrides),
-        "the camera file": {} if camera is None else _present(camera),
+        CAMERA_FILE: {} if camera is None else _present(camera),
     }
     order = list(sources)
     if overrides.override_header:

@@ -27,6 +27,9 @@ PRUNE_RATIO = 1.25
 """A state whose loss is more than this many times the best one's is not refined any further."""
 POLARITY_STARTS = 8
 """How many descents decide between two readings of an X-ray's intensities."""
+TIED_LOOSENESS = 10.0
+"""A body that holds on to the first one may be hardly seen, and creep: a descent does not wait for
+the last tenth of a degree of it."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -95,7 +98,9 @@ def _least_coarse_loss(problem: Problem) -> float:
 def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
     settings = problem.settings
     longest = settings.longest_step.vector(len(level.bodies))
-    return minimise(level.linearize, level.move, starts, longest, settings.descent)
+    looseness = torch.full_like(longest, TIED_LOOSENESS)
+    looseness[:6] = 1.0
+    return minimise(level.linearize, level.move, starts, longest, settings.descent, looseness)
 
 
 def _solve_gauss_newton(

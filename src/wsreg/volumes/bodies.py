@@ -13,6 +13,9 @@ from wsreg.volumes.volume import Volume
 WHOLE, REST = "ct", "rest"
 """Names of the one body that is the whole CT, and of everything that belongs to no other body."""
 
+VIEW_PREFIX = "view-"
+"""What no name of a body begins with."""
+
 PELVIS_PRESET: Mapping[str, tuple[str, ...]] = {
     "pelvis": ("left-hemipelvis", "right-hemipelvis", "vertebrae", "upper-sacrum"),
     "left-femur": ("left-femur",),
@@ -109,6 +112,8 @@ def _checked_name(name: str) -> str:
         raise InputError(f"names of bodies must be made of letters, digits, - and _, got {name!r}")
     if name == REST:
         raise InputError(f"the body {REST} must be left to what no other body has, got labels")
+    if name.startswith(VIEW_PREFIX):  # the poses in other views have files of such names
+        raise InputError(f"names of bodies must not begin with {VIEW_PREFIX}, got {name!r}")
     return name
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -60,9 +59,3 @@ def rig_view_pose(
             return pose
     rotation = pose[:3, :3]
     return rigid(rotation, seen[0] - rotation @ volume.centre_mm)
-
-
-def frontal_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> Tensor:
-    """Call :func:`view_pose`, which takes lateral views as well, by its old name."""
-    warnings.warn("frontal_pose is now view_pose", DeprecationWarning, stacklevel=2)
-    return view_pose(volume, camera, view)

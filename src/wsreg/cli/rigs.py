@@ -1,0 +1,69 @@
+"""X-rays as views of a rig: which view each of them is, and what it says of their cameras."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsreg.cli.options import Geometry, XrayDetails, xray_reader
+from wsreg.errors import InputError
+from wsreg.files.names import stem
+
+if TYPE_CHECKING:
+    from wsreg.geometry.rig import Rig
+    from wsreg.radiographs.radiograph import Radiograph
+
+
+def rig_of_xrays(file: Path, xrays: Sequence[Path], geometry: Geometry) -> Rig:
+    """Read a rig and put its views in the order of the X-rays.
+
+    Raises:
+        InputError: it cannot be read, has not one view for each X-ray, or has cameras where a
+            camera file is given, too.
+    """
+    from wsreg.geometry.rig_file import for_xrays, read_rig
+
+    rig = for_xrays(read_rig(file), [stem(path) for path in xrays])
+    with_camera = [view.name for view in rig.views if view.camera is not None]
+    if geometry.camera is not None and with_camera:
+        raise InputError(
+            "--camera must be left out where the rig has cameras, got one and "
+            f"{file} with those of {', '.join(with_camera)}"
+        )
+    return rig
+
+
+def xrays_reader(
+    details: XrayDetails, geometry: Geometry, rig: Rig | None
+) -> Callable[[Sequence[Path]], list[Radiograph]]:
+    """Return a function that reads X-rays, all that are the views of a rig or one at a time.
+
+    Those of a rig are called by the names of its views if their files have the same names.
+    """
+    if rig is None:
+        read = xray_reader(details, geometry)
+        return lambda xrays: [read(path) for path in xrays]
+    readers = [xray_reader(details, geometry, view.camera) for view in rig.views]
+
+    def read_views(xrays: Sequence[Path]) -> list[Radiograph]:
+        found = [read(path) for read, path in zip(readers, xrays, strict=True)]
+        if geometry.camera is None:
+            found = [_with_rig_in_notes(radiograph) for radiograph in found]
+        if len({radiograph.name for radiograph in found}) == len(found):
+            return found
+        return [
+            dataclasses.replace(radiograph, name=view.name)
+            for radiograph, view in zip(found, rig.views, strict=True)
+        ]
+
+    return read_views
+
+
+def _with_rig_in_notes(radiograph: Radiograph) -> Radiograph:
+    """Return an X-ray whose notes say that its camera is the rig's, not a camera file's."""
+    from wsreg.radiographs.camera_sources import CAMERA_FILE
+
+    notes = tuple(note.replace(CAMERA_FILE, "the rig") for note in radiograph.notes)
+    return dataclasses.replace(radiograph, notes=notes)
