@@ -71,7 +71,7 @@ def run(trial: Trial) -> Row:
         "trial": trial.name,
         "group": trial.group,
         "possible": trial.possible,
-        "tools": sorted(trial.edits),
+        "edits": list(trial.edits),
         **_errors(trial, result),
         "camera_from_ct": result.camera_from_ct.tolist(),
         "deviation": result.standard_deviation.nan_to_num(nan=-1.0).tolist(),
@@ -196,7 +196,10 @@ def report(rows: dict[Half, list[Row]]) -> str:
             lines += ["", *table(half, rows[half]), "", *calibration_lines(rows[half])]
     every = [row for some in rows.values() for row in some]
     took = 1e3 * np.median([row["verdict_seconds"] for row in every])
-    lines += ["", f"Evidence and verdict take {took:.0f} ms (median)."]
+    lines += [
+        "", f"Evidence and verdict take {took:.0f} ms (median, on the machine as it was), with the "
+        "projections of start and answer.",
+    ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -64,6 +64,12 @@ def test_what_one_view_cannot_tell_has_its_largest_cause() -> None:
         "The depth is known to 5.0 mm (one sigma), mostly because of the tolerance of the "
         "source-to-detector distance."
     )
+    moved = dataclasses.replace(GOOD, depth_deviation_mm={"image": 0.3, "anatomy": 0.4})
+    (*_, text) = judge(moved, TrustConfig()).reasons
+    assert text == (
+        "The depth is known to 0.5 mm (one sigma), mostly because of anatomy that may have moved "
+        "since the CT."
+    )
     own = dataclasses.replace(GOOD, depth_deviation_mm={"image": 1.2, "pixel spacing": 0.5})
     (*_, text) = judge(own, TrustConfig()).reasons
     assert text == (

@@ -12,7 +12,12 @@ from wsreg.registration.level import Level
 from wsreg.registration.verdict.calibration import CalibrationTolerance
 from wsreg.registration.verdict.deviation import covariance
 from wsreg.registration.verdict.evaluation import evaluate
-from wsreg.registration.verdict.uncertainty import Uncertainty, together, uncertainty_of
+from wsreg.registration.verdict.uncertainty import (
+    MOVED_ANATOMY,
+    Uncertainty,
+    together,
+    uncertainty_of,
+)
 
 IDENTITY = torch.eye(4, dtype=torch.float64)
 
@@ -30,16 +35,18 @@ def test_independent_errors_add_up_by_their_squares() -> None:
     assert found.of_depth() == {"image": 3.0, "other": 4.0}  # of the first body
 
 
-def test_one_view_leaves_the_depth_to_its_calibration(
-    pair_level: Level, true_state: Tensor
-) -> None:
+def test_every_cause_has_its_share_of_the_depth(pair_level: Level, true_state: Tensor) -> None:
     level = dataclasses.replace(pair_level, views=pair_level.views[:1])
     end = evaluate(level, true_state, derivatives=True)
     found = uncertainty_of(end, IDENTITY, CalibrationTolerance())
     depths = found.of_depth()
-    assert list(depths) == ["image", "source-to-detector distance", "pixel spacing",
-                            "principal point"]  # fmt: skip
-    assert max(depths, key=lambda cause: depths[cause]) == "source-to-detector distance"
+    assert list(depths) == [
+        "image", "anatomy", "source-to-detector distance", "pixel spacing", "principal point",
+    ]  # fmt: skip
+    assert together((depths["image"], depths["anatomy"])) == (
+        pytest.approx(MOVED_ANATOMY * depths["image"])
+    )
+    assert depths["source-to-detector distance"] > 5.0 > depths["image"]
     assert depths["pixel spacing"] == pytest.approx(0.5 * depths["source-to-detector distance"])
     assert float(found.total[5]) == pytest.approx(together(depths.values()))
     model = end.image_model()

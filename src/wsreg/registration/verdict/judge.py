@@ -9,9 +9,13 @@ from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
 from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
 from wsreg.registration.verdict.rightness import rightness
-from wsreg.registration.verdict.uncertainty import IMAGE, together
+from wsreg.registration.verdict.uncertainty import ANATOMY, IMAGE, together
 
 Finding = tuple[VerdictStatus, str]
+_CAUSES = {
+    IMAGE: "what one view shows of it",
+    ANATOMY: "anatomy that may have moved since the CT",
+}
 
 
 def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
@@ -141,7 +145,8 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
 
 def _what_one_direction_cannot_tell(e: Evidence) -> str:
     largest = max(e.depth_deviation_mm, key=lambda cause: e.depth_deviation_mm[cause])
-    shows = "what views of one direction show" if e.parallel else "what one view shows"
-    cause = f"{shows} of it" if largest == IMAGE else f"the tolerance of the {largest}"
+    cause = _CAUSES.get(largest, f"the tolerance of the {largest}")
+    if e.parallel and largest == IMAGE:
+        cause = "what views of one direction show of it"
     total = together(e.depth_deviation_mm.values())
     return f"The depth is known to {total:.1f} mm (one sigma), mostly because of {cause}."

@@ -18,6 +18,11 @@ from wsreg.registration.verdict.deviation import covariance
 from wsreg.registration.verdict.evaluation import Evaluation
 
 IMAGE = "image"
+ANATOMY = "anatomy"
+MOVED_ANATOMY = 6.0
+"""Errors over what the image's noise explains, where soft tissue and joints have moved since the CT.
+Set so that on the virtual people of the choosing half of ``benchmarks/verdict.py`` nine in ten are
+within twice the whole; CTs that are as they were need no more than 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,11 +31,12 @@ class Uncertainty:
 
     Args:
         shares: [C,P] float64 of each cause by itself (rad, mm), of ``causes``; NaN if not known.
-        causes: their names; the first is the image itself.
+        causes: their names: the image's noise, anatomy that moved since the CT (more of the same,
+            for it is seen through the same image), and the calibration's.
     """
 
     shares: Tensor
-    causes: tuple[str, ...] = (IMAGE, *CAUSES)
+    causes: tuple[str, ...] = (IMAGE, ANATOMY, *CAUSES)
 
     @property
     def total(self) -> Tensor:
@@ -42,7 +48,7 @@ class Uncertainty:
         return dict(zip(self.causes, self.shares[:, 5].tolist(), strict=True))
 
     def of_body(self, number: int) -> tuple[Tensor, Tensor]:
-        """Return [6] a body's standard deviations by all causes, and [6] by the image alone."""
+        """Return [6] a body's deviations by all causes, and [6] those by the image's noise."""
         own = slice(6 * number, 6 * number + 6)
         return self.total[own], self.shares[0, own]
 
@@ -65,10 +71,12 @@ def uncertainty_of(
     level, model = end.level, end.image_model()
     of_calibration = calibration_covariances(level, end.state, end.projections, tolerance)
     if model is None or of_calibration is None:
-        nothing = torch.full((1 + len(CAUSES), 6 * len(level.bodies)), torch.nan)
+        nothing = torch.full((2 + len(CAUSES), 6 * len(level.bodies)), torch.nan)
         return Uncertainty(shares=nothing.double())
     valid_pixels = sum(float(view.mask.sum()) for view in level.views)
-    covariances = torch.cat((covariance(model, valid_pixels)[None], of_calibration))
+    of_image = covariance(model, valid_pixels)[None]
+    of_anatomy = (MOVED_ANATOMY**2 - 1.0) * of_image
+    covariances = torch.cat((of_image, of_anatomy, of_calibration))
     turned = torch.block_diag(*[camera_from_rig[:3, :3]] * (2 * len(level.bodies)))
     variances = (turned @ covariances @ turned.T).diagonal(dim1=-2, dim2=-1)
     return Uncertainty(shares=variances.clamp_min(0.0).sqrt())
