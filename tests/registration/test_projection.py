@@ -24,7 +24,7 @@ SIZES = torch.tensor([1e-6, 1e-6, 1e-6, 1e-4, 1e-4, 1e-4] * 2, dtype=torch.float
 
 @pytest.fixture(name="parts", scope="module")
 def _parts(pair: Problem) -> tuple[LevelBody, ...]:
-    return level_bodies(pair.bodies, pair.ct, 8.0)
+    return level_bodies(pair.bodies, pair.ct, (8.0,), 0)
 
 
 def assert_jacobian(jacobian: Tensor, image_of: Callable[[Tensor], Tensor]) -> None:

@@ -225,9 +225,10 @@ def test_the_polarity_of_each_view_is_settled_by_the_ct(
     for view, original in zip(settled.views, pair.views, strict=True):
         assert torch.equal(view.radiograph.image, original.radiograph.image)
         assert view.radiograph.opposite_polarity is None
+    names = [view.radiograph.name for view in pair.views]
     parts = [
-        "opposite, which fits the CT better" if one else "as read, which fits the CT better"
-        for one in inverted
+        f"{name}: {'opposite' if one else 'as read'}, which fits the CT better"
+        for name, one in zip(names, inverted, strict=True)
     ]
     assert text == "; ".join(parts)
 

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.states import mean_distance_mm
-from wsreg.registration.strategy import is_lost, solve
+from wsreg.registration.strategy import Answer, descended, is_lost, solve
 from wsreg.registration.verdict.contradiction import alone
 
 APART_MM = 5.0
 """Poses that single views find may differ by so much, mostly in depth."""
 
 
-def found_alone(problem: Problem, levels: list[Level], clock: Clock) -> str:
-    """Return what X-rays find that are registered one by one, as a sentence; empty if nothing.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundAlone:
+    """What X-rays find that are registered one by one.
 
-    It takes as long as a search for each.
+    Args:
+        states: [N,K,4,4] of the N views that fit the CT.
+        sentence: what follows for the rig; empty if nothing does.
     """
-    found: dict[str, Tensor] = {}
+
+    states: Tensor
+    sentence: str
+
+
+def found_alone(problem: Problem, levels: Sequence[Level], clock: Clock) -> FoundAlone:
+    """Return what each X-ray finds alone; it takes as long as a search for each."""
+    states: list[Tensor] = []
+    fitting: list[str] = []
+    others: list[str] = []
     for number, view in enumerate(problem.views):
         asked = dataclasses.replace(problem, views=(view,), init="search")
         own = [alone(level, number) for level in levels]
         state = solve(asked, own, clock, lambda stage, done, total: None).state
-        if not is_lost(asked, own, state):
-            found[view.radiograph.name] = state
-    others = [v.radiograph.name for v in problem.views if v.radiograph.name not in found]
-    if not found:
+        lost = is_lost(asked, own, state)
+        (others if lost else fitting).append(view.radiograph.name)
+        states += [] if lost else [state]
+    found = torch.stack(states) if states else problem.start[None][:0]
+    return FoundAlone(states=found, sentence=_sentence(problem, found, fitting, others))
+
+
+def _sentence(problem: Problem, states: Tensor, fitting: list[str], others: list[str]) -> str:
+    if not fitting:
         return ""
     if others:
-        return f"Alone {_listed(found)} fits the CT, and {_listed(others)} does not."
-    states = list(found.values())
+        return (
+            f"Alone {' and '.join(fitting)} {'fits' if len(fitting) == 1 else 'fit'} the CT, "
+            f"and {' and '.join(others)} {'does' if len(others) == 1 else 'do'} not."
+        )
     points = problem.volume.corners_mm
     apart = max(mean_distance_mm(states[0][:1], state[:1], points) for state in states[1:])
     if apart < APART_MM:
@@ -45,5 +67,13 @@ def found_alone(problem: Problem, levels: list[Level], clock: Clock) -> str:
     )
 
 
-def _listed(names: dict[str, Tensor] | list[str]) -> str:
-    return " and ".join(names)
+def joined(
+    problem: Problem, levels: Sequence[Level], states: Tensor, loss: float, clock: Clock
+) -> Answer | None:
+    """Return the best joint answer from what single views found, if it fits better than a loss."""
+    if not len(states):
+        return None
+    answer = descended(problem, levels[-2:], states, clock)
+    with torch.no_grad():
+        better = float(levels[-1].loss(answer.state[None])[0]) < loss
+    return answer if better else None

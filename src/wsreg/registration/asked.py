@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.names import different
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
@@ -50,6 +51,7 @@ def asked_views(
             "register them one by one"
         )
     found = _as_rig(rig, count)
+    names = different(radiograph.name for radiograph in radiographs)
     if isinstance(camera, Camera):
         camera = [camera] * count
     cameras: list[Camera | None] = _for_each(camera, count, "camera")
@@ -57,13 +59,13 @@ def asked_views(
         rois = [rois]
     targets: list[RoiTarget | None] = _for_each(rois, count, "rois")
     views = []
-    for radiograph, seen, own, target, pose in zip(
-        radiographs, found.views, cameras, targets, relative(found), strict=True
+    for radiograph, name, seen, own, target, pose in zip(
+        radiographs, names, found.views, cameras, targets, relative(found), strict=True
     ):
         _check_finite(radiograph)
         views.append(
             View(
-                radiograph=radiograph,
+                radiograph=dataclasses.replace(radiograph, name=name),
                 camera=_camera_of(radiograph, own or seen.camera),
                 camera_from_rig=pose,
                 rois=target,
@@ -186,6 +188,15 @@ def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
     return camera
 
 
+def _check_seen(view: View, camera_from_ct: Tensor, volume: Volume, *, alone: bool) -> None:
+    """Refuse a start at which a view cannot show the CT; of several views it is named."""
+    try:
+        check_plausible_pose(camera_from_ct, view.camera, volume.corners_mm)
+    except InputError as error:
+        where = "" if alone else f"in view {view.radiograph.name}: "
+        raise InputError(f"{where}{error}") from None
+
+
 def asked_start(
     views: Sequence[View], volume: Volume, init: Tensor | str, view: str | CArmAngles
 ) -> tuple[Tensor, str]:
@@ -197,7 +208,8 @@ def asked_start(
     first = views[0]
     if isinstance(init, Tensor):
         pose = check_rigid(init, "init")
-        check_plausible_pose(pose, first.camera, volume.corners_mm)
+        for seen in views:
+            _check_seen(seen, seen.camera_from_rig @ pose, volume, alone=len(views) == 1)
         return pose, "pose"
     named = [name for name in STARTS if name != "pose"]  # a pose is given as such
     if init not in named:

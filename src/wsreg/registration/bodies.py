@@ -124,10 +124,14 @@ def whole_ct(bodies: Sequence[Body]) -> tuple[Body, ...]:
 
 
 def level_bodies(
-    bodies: Sequence[Body], ct: PreparedCt, voxel_mm: float | None
+    bodies: Sequence[Body], ct: PreparedCt, voxel_sizes_mm: tuple[float | None, ...], number: int
 ) -> tuple[LevelBody, ...]:
-    """Return the bodies at one voxel size, in the order given."""
+    """Return the bodies at one of the levels' voxel sizes, in the order given."""
     return tuple(
-        LevelBody(volume=ct.levels((voxel_mm,), body.part)[0], pivot_mm=body.pivot_mm, tie=body.tie)
+        LevelBody(
+            volume=ct.levels(voxel_sizes_mm, body.part)[number],
+            pivot_mm=body.pivot_mm,
+            tie=body.tie,
+        )
         for body in bodies
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
-from wsreg.registration.alone import found_alone
+from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
@@ -25,13 +25,14 @@ from wsreg.registration.result import (
 )
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
+from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.bodies import (
     BodyEvidence,
     body_points,
     judge_body,
     shown_fraction,
 )
-from wsreg.registration.verdict.contradiction import moves_alone_mm
+from wsreg.registration.verdict.contradiction import moves_alone
 from wsreg.registration.verdict.deviation import remaining_gain
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
 from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
@@ -41,9 +42,19 @@ from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 
 
 def conclude(
-    problem: Problem, levels: list[Level], answer: Answer, clock: Clock, polarity: str
+    problem: Problem,
+    levels: Sequence[Level],
+    answer: Answer,
+    clock: Clock,
+    polarity: str,
+    *,
+    views_asked: bool = False,
 ) -> RegistrationResult:
-    """Keep the better of start and answer, weigh the evidence, and put the result together."""
+    """Keep the better of start and answer, weigh the evidence, and put the result together.
+
+    Where several views do not agree each is asked alone, unless they were; if what they find leads
+    to a better answer of all, that is the one.
+    """
     finest, trust = levels[-1], problem.settings.trust
     start = evaluate(finest, problem.start, derivatives=False)
     end, state = evaluate(finest, answer.state, derivatives=True), answer.state
@@ -59,8 +70,13 @@ def conclude(
     if len(problem.views) > 1:
         evidence = _with_views_compared(problem, levels, state, evidence)
     verdict = judge(evidence, trust)
-    if verdict.status == "fail" and len(problem.views) > 1:
-        evidence = dataclasses.replace(evidence, alone=found_alone(problem, levels, clock))
+    by_descent = problem.settings.method == "gauss-newton"
+    if verdict.status == "fail" and len(problem.views) > 1 and by_descent and not views_asked:
+        found = found_alone(problem, levels, clock)
+        better = joined(problem, levels, found.states, end.loss, clock)
+        if better is not None:
+            return conclude(problem, levels, better, clock, polarity, views_asked=True)
+        evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
     bodies = _bodies(problem, state, shown, uncertainty, verdict)
     views = _views(problem, finest, state, start, end)
@@ -123,16 +139,18 @@ def _evidence(
 
 
 def _with_views_compared(
-    problem: Problem, levels: list[Level], state: Tensor, evidence: Evidence
+    problem: Problem, levels: Sequence[Level], state: Tensor, evidence: Evidence
 ) -> Evidence:
     """Return the evidence with what several views say of each other."""
     poses = [view.camera_from_rig for view in problem.views]
     angles = [angle_between_views_deg(poses[0], pose) for pose in poses[1:]]
     parallel = max(angles) < PARALLEL_DEG
-    if problem.settings.method != "gauss-newton":
+    terms = [term for view in levels[-1].views for term in view.terms]
+    if not all(isinstance(term, LeastSquaresTerm) for term in terms):
         return dataclasses.replace(evidence, parallel=parallel)
     longest = problem.settings.longest_step.vector(1)
-    moves = moves_alone_mm(levels, state, longest, body_points(problem, problem.bodies[0])[0])
+    points, _ = body_points(problem, problem.bodies[0])
+    moves = [move.beyond_noise_mm() for move in moves_alone(levels, state, longest, points)]
     worst = max(range(len(moves)), key=lambda number: (math.isnan(moves[number]), moves[number]))
     return dataclasses.replace(
         evidence,

@@ -146,6 +146,11 @@ class RegistrationConfig:
             raise InputError(f"probes must be at least 0, got {self.probes}")
         if not self.levels:
             raise InputError("levels must name at least one level, got none")
+        if not self.levels[-1].apart:
+            raise InputError(
+                "the last of levels must let bodies move apart, got apart=False; bodies=None "
+                "registers the CT as one"
+            )
         for level in self.levels:
             # Adam takes any measure; what the verdict then cannot tell, it says.
             if self.method == "gauss-newton" and not level.measure.least_squares:

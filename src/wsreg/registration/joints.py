@@ -21,6 +21,7 @@ HEAD_RADIUS_MM = (14.0, 34.0)
 HEAD_ROUGHNESS_MM = 1.5
 """Root mean square distance of a head's surface from the sphere through it, at most."""
 LEAST_POINTS = 30
+LOOK = 4
 TRIM_ROUNDS, TRIM = 4, 2.5
 
 Points = NDArray[np.float64]
@@ -61,17 +62,9 @@ def facing_points(volume: Volume, bone: Sequence[int], parent: Sequence[int]) ->
     assert volume.labels is not None
     labels = volume.labels.numpy()
     spacing = volume.spacing_mm[::-1]
-    inside = np.isin(labels, bone)
-    if not inside.any():
-        return np.zeros((0, 3))
-    margin = [int(np.ceil(CONTACT_MM / mm)) + 1 for mm in spacing]
-    box = []
-    for axis, extra in enumerate(margin):
-        others = tuple(n for n in range(3) if n != axis)
-        (hit,) = np.nonzero(inside.any(axis=others))
-        box.append(slice(max(int(hit[0]) - extra, 0), int(hit[-1]) + extra + 1))
-    inside, socket = inside[tuple(box)], np.isin(labels[tuple(box)], parent)
-    if not socket.any():
+    box = _box_around(labels, bone, [int(np.ceil(CONTACT_MM / mm)) + 1 for mm in spacing])
+    inside, socket = np.isin(labels[box], bone), np.isin(labels[box], parent)
+    if not (inside.any() and socket.any()):
         return np.zeros((0, 3))
     surface = inside & ~binary_erosion(inside)
     distance = distance_transform_edt(~socket, spacing)
@@ -82,6 +75,22 @@ def facing_points(volume: Volume, bone: Sequence[int], parent: Sequence[int]) ->
     affine = volume.ct_from_voxel.numpy()
     points: Points = zyx[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
     return points
+
+
+def _box_around(
+    labels: NDArray[np.generic], wanted: Sequence[int], margin: Sequence[int]
+) -> tuple[slice, ...]:
+    """Return a box around labels [D,H,W] with a margin, by a look at every fourth voxel."""
+    inside = np.isin(labels[::LOOK, ::LOOK, ::LOOK], wanted)
+    box = []
+    for axis, extra in enumerate(margin):
+        others = tuple(n for n in range(3) if n != axis)
+        (hit,) = np.nonzero(inside.any(axis=others))
+        if not len(hit):
+            return (slice(None),) * 3  # too small to be met
+        first, last = LOOK * (int(hit[0]) - 1), LOOK * (int(hit[-1]) + 1)
+        box.append(slice(max(first - extra, 0), last + extra + 1))
+    return tuple(box)
 
 
 def fit_sphere(points: Points) -> tuple[Points, float, float]:

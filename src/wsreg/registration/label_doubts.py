@@ -37,7 +37,7 @@ def label_doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
     """
     if len(bodies) == 1:
         return ()
-    coarse = ct.levels((VOXEL_SIZES_MM[0],))[0].volume
+    coarse = ct.levels(VOXEL_SIZES_MM)[0].volume
     bones = _bones(coarse)
     doubts = []
     for kind in PAIRS:

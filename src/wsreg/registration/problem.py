@@ -22,8 +22,7 @@ from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.terms.roi_masks import masks_on_grid
 from wsreg.registration.terms.term import Term
-from wsreg.registration.ties import Ties
-from wsreg.registration.verdict.deviation import PIXELS_PER_RESIDUAL
+from wsreg.registration.ties import PIXELS_PER_RESIDUAL, Ties
 from wsreg.registration.views import LevelView, View, shrunk
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rendered import sharpness_per_mm
@@ -62,6 +61,11 @@ class Problem:
         """Return the CT as it came."""
         return self.ct.volume
 
+    @property
+    def voxel_sizes_mm(self) -> tuple[float | None, ...]:
+        """Return those of all levels; levels of a CT are made one from the other."""
+        return tuple(level.voxel_mm for level in self.settings.levels)
+
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
@@ -87,15 +91,16 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
     levels: list[Level] = []
     for number, config in enumerate(configs[:count]):
         bodies = problem.bodies if config.apart else whole_ct(problem.bodies)
-        coarser = configs[max(number - 1, 0)]
-        of_rois = level_bodies(bodies, problem.ct, coarser.voxel_mm)
+        below = max(number - 1, 0)
+        sizes = problem.voxel_sizes_mm
+        of_rois = level_bodies(bodies, problem.ct, sizes, below)
         views = tuple(
             _level_view(
-                problem, view, config, RoiLevel(config=coarser, parts=bodies, bodies=of_rois)
+                problem, view, config, RoiLevel(config=configs[below], parts=bodies, bodies=of_rois)
             )
             for view in problem.views
         )
-        at_level = level_bodies(bodies, problem.ct, config.voxel_mm)
+        at_level = level_bodies(bodies, problem.ct, sizes, number)
         levels.append(
             Level(
                 bodies=at_level,

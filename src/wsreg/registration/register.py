@@ -17,7 +17,7 @@ from wsreg.registration.asked import (
     asked_views,
     checked_rois,
 )
-from wsreg.registration.bodies import make_bodies, whole_ct
+from wsreg.registration.bodies import Body, make_bodies, whole_ct
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import RegistrationConfig
@@ -87,36 +87,37 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             fit the X-ray, the CT or the method, windows larger than a level's image, or a prepared
             CT of another volume.
     """
-    settings = config or RegistrationConfig()
-    backend = resolve_backend(settings.backend)
-    ct, clock = asked_ct(volume, prepared), Clock()
-    radiographs = [radiograph] if isinstance(radiograph, Radiograph) else list(radiograph)
-    labels = tuple(sorted(set(render_labels)))
-    views = asked_views(radiographs, rig, camera, rois)
-    views = checked_rois(views, ct.volume, labels, settings.method)
-    start, kind = asked_start(views, ct.volume, init, view)
-    if bodies == "auto" and settings.method == "adam":
-        bodies = None  # the paper's loop moves the CT as one
-    parts = make_bodies(
-        ct,
-        bodies,
-        render_labels=labels,
-        pivot_mm=asked_pivot(ct.volume, pivot_mm),
-        joints_mm=joints_mm or {},
-        ties=settings.ties,
-    )
-    problem = Problem(
-        views=views,
-        bodies=parts,
-        ct=ct,
-        start=start.expand(len(parts), 4, 4).contiguous(),
-        init=kind,
-        view=view,
-        settings=settings,
-        backend=backend,
-        doubts=label_doubts(ct, parts),
-    )
-    return registered(problem, progress, clock)
+    with one_openmp_thread():
+        settings = config or RegistrationConfig()
+        backend = resolve_backend(settings.backend)
+        ct, clock = asked_ct(volume, prepared), Clock()
+        radiographs = [radiograph] if isinstance(radiograph, Radiograph) else list(radiograph)
+        labels = tuple(sorted(set(render_labels)))
+        views = asked_views(radiographs, rig, camera, rois)
+        views = checked_rois(views, ct.volume, labels, settings.method)
+        start, kind = asked_start(views, ct.volume, init, view)
+        if bodies == "auto" and settings.method == "adam":
+            bodies = None  # the paper's loop moves the CT as one
+        parts = make_bodies(
+            ct,
+            bodies,
+            render_labels=labels,
+            pivot_mm=asked_pivot(ct.volume, pivot_mm),
+            joints_mm=joints_mm or {},
+            ties=settings.ties,
+        )
+        problem = Problem(
+            views=views,
+            bodies=parts,
+            ct=ct,
+            start=start.expand(len(parts), 4, 4).contiguous(),
+            init=kind,
+            view=view,
+            settings=settings,
+            backend=backend,
+            doubts=_doubts(ct, parts),
+        )
+        return registered(problem, progress, clock)
 
 
 def registered(
@@ -124,9 +125,8 @@ def registered(
 ) -> RegistrationResult:
     """Solve a problem of any number of views and bodies, and conclude."""
     clock = clock or Clock()
-    sizes = tuple(level.voxel_mm for level in problem.settings.levels)
     for body in (*problem.bodies, *whole_ct(problem.bodies)):
-        problem.ct.levels(sizes, body.part)
+        problem.ct.levels(problem.voxel_sizes_mm, body.part)
     clock.lap("prepare_ct")
     with one_openmp_thread():
         problem, polarity = with_polarity_settled(problem)
@@ -134,3 +134,9 @@ def registered(
         clock.lap("prepare_xray")
         answer = solve(problem, levels, clock, progress)
         return conclude(problem, levels, answer, clock, polarity)
+
+
+def _doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
+    """Return what looks wrong about the labels, looked at once for the same bodies."""
+    key = tuple((body.name, body.part, body.joint is None) for body in bodies)
+    return ct.keep(("doubts", key), lambda: label_doubts(ct, bodies))

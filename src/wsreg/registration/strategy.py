@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +51,7 @@ class Answer:
     starts: int
 
 
-def solve(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
+def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Answer:
     """Return the state found on the levels, coarse to fine."""
     return _SOLVERS[problem.settings.method](problem, levels, clock, progress)
 
@@ -80,8 +80,9 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
         ]
         as_read, turned = (_least_coarse_loss(one) for one in problems)
         problem = problems[turned < as_read]
-        texts.append("opposite, which fits the CT better" if turned < as_read
-                     else "as read, which fits the CT better")  # fmt: skip
+        which = "opposite" if turned < as_read else "as read"
+        where = f"{view.radiograph.name}: " if len(problem.views) > 1 else ""
+        texts.append(f"{where}{which}, which fits the CT better")
     return problem, "; ".join(texts) or "as read"
 
 
@@ -104,18 +105,18 @@ def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
 
 
 def _solve_gauss_newton(
-    problem: Problem, levels: list[Level], clock: Clock, progress: Progress
+    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
 ) -> Answer:
     """Descend from the starts, and from a search where a given start ends at nothing alike."""
     settings = problem.settings
     starts = STARTS[problem.init](problem, levels[0])
     clock.lap("start")
-    answer = _coarse_to_fine(problem, levels, starts, clock, progress)
+    answer = descended(problem, levels, starts, clock, progress)
     tried = settings.search.poses if problem.init == "search" else 0
     if problem.init != "search" and is_lost(problem, levels, answer.state):
         starts = STARTS["search"](problem, levels[0])
         clock.lap("start")
-        wider = _coarse_to_fine(problem, levels, starts, clock, progress)
+        wider = descended(problem, levels, starts, clock, progress)
         with torch.no_grad():
             losses = levels[-1].loss(torch.stack((answer.state, wider.state)))
         tried = settings.search.poses + 2
@@ -127,7 +128,7 @@ def _solve_gauss_newton(
     return dataclasses.replace(answer, renders=answer.renders + tried)
 
 
-def is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
+def is_lost(problem: Problem, levels: Sequence[Level], state: Tensor) -> bool:
     """Return whether a state [K,4,4] looks so little like the X-rays that it is worth a search."""
     agreements = evaluate(levels[-1], state, derivatives=False).gradient_agreements
     trust = problem.settings.trust
@@ -136,10 +137,14 @@ def is_lost(problem: Problem, levels: list[Level], state: Tensor) -> bool:
     return looks_wrong(agreements, steepness(middle(levels), state), trust)
 
 
-def _coarse_to_fine(
-    problem: Problem, levels: list[Level], starts: Tensor, clock: Clock, progress: Progress
+def descended(
+    problem: Problem,
+    levels: Sequence[Level],
+    starts: Tensor,
+    clock: Clock,
+    progress: Progress = lambda stage, done, total: None,
 ) -> Answer:
-    """Descend level by level; fewer and fewer different states go on."""
+    """Descend from starts [N,K,4,4] level by level; fewer and fewer different states go on."""
     search, points = problem.settings.search, problem.volume.corners_mm
     iterations = renders = 0
     for number, level in enumerate(levels):
@@ -185,7 +190,9 @@ def _rivals(problem: Problem, level: Level, descents: Descents) -> tuple[Tensor,
     return states[losses < limit], finished.evaluations
 
 
-def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: Progress) -> Answer:
+def _solve_adam(
+    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
+) -> Answer:
     """Run the paper's loop at the finest level, from the start or the best state of a search."""
     settings = problem.settings
     start = with_bodies(STARTS[problem.init](problem, levels[0])[0], len(problem.bodies))
@@ -210,7 +217,7 @@ def _solve_adam(problem: Problem, levels: list[Level], clock: Clock, progress: P
     )
 
 
-_SOLVERS: Mapping[str, Callable[[Problem, list[Level], Clock, Progress], Answer]] = {
+_SOLVERS: Mapping[str, Callable[[Problem, Sequence[Level], Clock, Progress], Answer]] = {
     "gauss-newton": _solve_gauss_newton,
     "adam": _solve_adam,
 }

@@ -16,6 +16,10 @@ from wsreg.geometry.rigid import (
 )
 from wsreg.optimisation.quadratic_model import QuadraticModel
 
+PIXELS_PER_RESIDUAL = 6.0
+"""Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
+count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tie:

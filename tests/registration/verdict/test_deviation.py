@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.registration.ties import PIXELS_PER_RESIDUAL
 from wsreg.registration.verdict.deviation import (
-    PIXELS_PER_RESIDUAL,
     covariance,
     inverse,
     remaining_gain,

@@ -15,6 +15,7 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.strategy import Answer
 from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.verdict.contradiction import MoveAlone
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.rendering.render import render, render_with_jacobian
 
@@ -61,7 +62,8 @@ def test_a_conclusion_renders_start_and_answer_once(
     pair_level: Level, pair: Problem, true_state: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(monkeypatch)
-    monkeypatch.setattr(conclusion, "moves_alone_mm", lambda *_: [0.0, 0.0])
+    still = MoveAlone(distance_mm=0.0, deviation_mm=0.1)
+    monkeypatch.setattr(conclusion, "moves_alone", lambda *_: [still, still])
     answer = Answer(
         state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0], starts=2
     )

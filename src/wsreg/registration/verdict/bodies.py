@@ -14,6 +14,7 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
+from wsreg.rendering.prepared import VOXEL_SIZES_MM
 
 MOST_POINTS = 4000
 """Voxels of a body that are projected to tell how much of it an X-ray shows."""
@@ -71,7 +72,7 @@ def judge_body(
     e = evidence
     if status != "pass":
         found.append((status, f"It is no better known than the {parent}, which is {status}."))
-    if e.shown < config.shown:
+    if not e.shown >= config.shown:
         found.append(("check", f"The X-ray shows {e.shown:.0%} of it: it stays with the {parent}."))
     elif not e.rotation_deviation_deg <= config.body_rotation_deg:
         found.append(("check", "How it is turned is known only to "
@@ -104,7 +105,7 @@ def shown_fraction(problem: Problem, finest: Level, body: Body, pose: Tensor) ->
 
 def body_points(problem: Problem, body: Body) -> tuple[Tensor, Tensor]:
     """Return points [N,3] spread over a body (CT, LPS mm) and what attenuates there [N]."""
-    coarse = problem.ct.levels((problem.settings.levels[0].voxel_mm,), body.part)[0].volume
+    coarse = problem.ct.levels(VOXEL_SIZES_MM, body.part)[0].volume
     zyx = (coarse.hu > -1000).nonzero()
     zyx = zyx[:: max(1, len(zyx) // MOST_POINTS)]
     weight = coarse.hu[tuple(zyx.T)].double() + 1000.0
@@ -118,4 +119,4 @@ def _seen(pixels: Tensor, weight: Tensor, mask: Tensor) -> float:
     inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
     seen = torch.zeros_like(inside)
     seen[inside] = mask[row[inside], column[inside]]
-    return float(weight[seen].sum() / weight.sum())
+    return float(weight[seen].sum() / weight.sum().clamp_min(1e-12))

@@ -6,10 +6,7 @@ import torch
 from torch import Tensor
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
-
-PIXELS_PER_RESIDUAL = 6.0
-"""Neighbouring pixels err together (scatter, interpolation, anatomy that moved): about so many
-count as one independent residual.  Set so that errors on simulated X-rays match what is stated."""
+from wsreg.registration.ties import PIXELS_PER_RESIDUAL
 
 
 def covariance(model: QuadraticModel, valid_pixels: float) -> Tensor:

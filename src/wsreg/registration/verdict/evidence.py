@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class Evidence:
         views: of each X-ray.
         similarity_start, similarity_end: of the X-ray where it is lowest.
         loss_start, loss_end: what was minimised, at the finest level.
-        steepness: smallest rise of the loss beside the answer, as a fraction of the loss.
+        steepness: smallest rise of the loss beside the answer.
         disagreement_mm: of the descents from other starts that are as good, 0 if there are none.
         rivals: how many of them reached another pose with a loss as low as the answer's.
         starts: how many of them there were.
@@ -42,7 +43,7 @@ class Evidence:
             what the calibration leaves open; NaN if not known.
         remaining_gain: fraction of the loss that the last model still promises.
         contradiction_mm: how far the view that moves most across its image, if it is alone, does
-            so; 0 of one view.
+            so, beyond its noise; None where views were not compared.
         contradicting: the name of that view.
         doubts: what looks wrong about the labels, a sentence each.
         parallel: whether all of several views look in one direction.
@@ -62,7 +63,7 @@ class Evidence:
     starts: int
     depth_deviation_mm: Mapping[str, float]
     remaining_gain: float
-    contradiction_mm: float = 0.0
+    contradiction_mm: float | None = None
     contradicting: str = ""
     doubts: tuple[str, ...] = ()
     parallel: bool = False
@@ -78,7 +79,24 @@ class Evidence:
 
 
 def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
-    """Return the evidence of a result's record, also after a way through JSON."""
-    views = tuple(ViewEvidence(**view) for view in record["views"])
-    doubts = tuple(record.get("doubts", ()))
-    return Evidence(**{**record, "views": views, "doubts": doubts})
+    """Return the evidence of a result's record, also after a way through JSON.
+
+    What JSON has no number for is NaN again.
+    """
+    fields = {name: value for name, value in record.items() if name not in _MAY_BE_NONE}
+    fields = {name: _with_nan(value) for name, value in fields.items()}
+    fields |= {name: record[name] for name in _MAY_BE_NONE if name in record}
+    views = tuple(ViewEvidence(**view) for view in fields["views"])
+    doubts = tuple(fields.get("doubts", ()))
+    return Evidence(**{**fields, "views": views, "doubts": doubts})
+
+
+_MAY_BE_NONE = ("contradiction_mm", "roi_dice")
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_nan(item) for item in value]
+    return math.nan if value is None else value

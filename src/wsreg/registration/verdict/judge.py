@@ -82,18 +82,25 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
-        *_beyond(e.contradiction_mm, config.contradiction_mm,
-                 f"View {e.contradicting} contradicts the others: alone it lies "
-                 f"{e.contradiction_mm:.1f} mm elsewhere (the rig does not hold, or the patient "
-                 "has moved).", lowest=False),
+        *_of_contradiction(e, config),
         *_beyond(e.shown, (config.shown, config.shown),
-                 f"The X-rays show only {e.shown:.0%} of the body that is registered.",
+                 f"No X-ray shows more than {e.shown:.0%} of the body that is registered.",
                  lowest=True),
         *_of_depth(e.depth_deviation_mm.get(IMAGE, math.nan), config),
         *_beyond(e.disagreement_mm, config.disagreement_mm,
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
                  f"{e.disagreement_mm:.1f} mm away.", lowest=False),
     ]  # fmt: skip
+
+
+def _of_contradiction(e: Evidence, config: TrustConfig) -> list[Finding]:
+    if e.contradiction_mm is None:
+        return []
+    text = (
+        f"View {e.contradicting} contradicts the others: alone it lies {e.contradiction_mm:.1f} mm "
+        "elsewhere (the rig does not hold, the patient has moved, or the start was too far off)."
+    )
+    return _beyond(e.contradiction_mm, config.contradiction_mm, text, lowest=False)
 
 
 def _of_depth(deviation_mm: float, config: TrustConfig) -> list[Finding]:
@@ -138,8 +145,9 @@ def _good_reasons(e: Evidence) -> tuple[str, ...]:
         reasons.append(f"The regions of interest have a mean Dice of {e.mean_roi_dice:.2f}.")
     if len(e.views) == 1 or e.parallel:
         reasons.append(_what_one_direction_cannot_tell(e))
-    else:
-        reasons.append(f"No view contradicts the others by more than {e.contradiction_mm:.1f} mm.")
+    elif e.contradiction_mm is not None:
+        most = max(e.contradiction_mm, 0.0)
+        reasons.append(f"No view contradicts the others by more than {most:.1f} mm.")
     return tuple(reasons)
 
 

@@ -20,7 +20,7 @@ from wsreg.registration.verdict.evaluation import Evaluation
 IMAGE = "image"
 ANATOMY = "anatomy"
 MOVED_ANATOMY = 6.0
-"""Errors over what the image's noise explains, where soft tissue and joints have moved since the CT.
+"""Errors over what the image's noise explains where tissue and joints have moved since the CT.
 Set so that on the virtual people of the choosing half of ``benchmarks/verdict.py`` nine in ten are
 within twice the whole; CTs that are as they were need no more than 1."""
 
