@@ -111,11 +111,13 @@ def test_parts_are_made_once_whoever_asks(ct: Volume) -> None:
     assert first.levels((6.0,), parts["first"])[0] is not first.levels((6.0,), parts["second"])[0]
     for kind in ("bones", "rest"):
         with pytest.raises(InputError, match="labels must name labels of the volume"):
-            first.levels((6.0,), CtPart(kind=kind, groups=((9,),)))  # type: ignore[arg-type]
+            first.levels((6.0,), CtPart(kind=kind, groups=((9,),)))
 
 
 @pytest.mark.parametrize(("bodies", "names"), [
-    (GROUPS, ["first", "second", "rest"]), ("auto", ["pelvis", "left-femur", "rest"]), (None, ["ct"]),
+    (GROUPS, ["first", "second", "rest"]),
+    ("auto", ["pelvis", "left-femur", "rest"]),
+    (None, ["ct"]),
 ])  # fmt: skip
 def test_prepare_makes_the_parts_of_all_bodies_ahead(
     ct: Volume, monkeypatch: pytest.MonkeyPatch, bodies: Bodies, names: list[str]

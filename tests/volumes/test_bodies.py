@@ -61,7 +61,7 @@ def test_the_pelvis_is_known_by_the_names_of_data_sets(
     found = labels_of_bodies(ct_with(names), preset)
     expected = {"pelvis": pelvis, "left-femur": left, "right-femur": right}
     assert found == {name: labels for name, labels in expected.items() if labels}
-    assert list(found)[0] == "pelvis"
+    assert next(iter(found)) == "pelvis"
 
 
 @pytest.mark.parametrize("names", [{}, {1: "femur_left", 2: "sacrum"}, {1: "skull"}])
@@ -83,7 +83,7 @@ def test_without_labels_there_is_one_body() -> None:
 
 
 def test_labels_may_be_values_or_names_and_come_in_the_order_asked_for() -> None:
-    asked = {"leg": "femur_left", "hips": ("hip_right", 77, 77), "other": 25, "rest": ()}
+    asked: dict[str, Any] = {"leg": "femur_left", "hips": ("hip_right", 77, 77), "other": 25, "rest": ()}
     found = labels_of_bodies(ct_with(TOTAL_SEGMENTATOR), asked)
     assert list(found.items()) == [("leg", (75,)), ("hips", (77, 78)), ("other", (25,))]
 
