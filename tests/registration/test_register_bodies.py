@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ from wsreg.volumes.volume import Volume
 HEADS_MM = {"left-femur": (84.0, 5.0, -98.0), "right-femur": (-79.8, 5.0, -103.0)}
 """Middles of the phantom's femoral heads, as it is made."""
 TURNS_RAD = {"left-femur": (0.12, 0.05, -0.1), "right-femur": (-0.1, -0.03, 0.08)}
-STAYS_RAD = {name: (0.0, 0.0, 0.0) for name in HEADS_MM}
+STAYS_RAD = dict.fromkeys(HEADS_MM, (0.0, 0.0, 0.0))
 SIGHT = (0.05, -0.06, 0.04, 5.0, -40.0, 30.0)
 """Where the pelvis lies: low in the CT, so the patient is moved up for the femurs to be seen."""
 
@@ -148,7 +149,7 @@ def test_bodies_by_name_are_those_of_the_preset(
     config: RegistrationConfig,
 ) -> None:  # fmt: skip
     vertebrae = [name for name in ct.volume.label_names.values() if name.startswith("vertebrae")]
-    bodies = {
+    bodies: dict[str, Any] = {
         "pelvis": ("hip_left", "hip_right", "sacrum", *vertebrae),
         "left-femur": "femur_left",
         "right-femur": (15,),

@@ -1,0 +1,85 @@
+"""What X-rays find one by one, as a sentence; the search itself is stood in for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from wsreg.registration import alone as module
+from wsreg.registration.alone import found_alone
+from wsreg.registration.clock import Clock
+from wsreg.registration.level import Level
+from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.strategy import Answer
+
+
+@pytest.fixture(name="named", scope="module")
+def _named(pair: Problem) -> Problem:
+    """Two X-rays with names."""
+    views = [
+        dataclasses.replace(view, radiograph=dataclasses.replace(view.radiograph, name=name))
+        for view, name in zip(pair.views, ("ap", "lateral"), strict=True)
+    ]
+    return dataclasses.replace(pair, views=tuple(views))
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, problem: Problem, states: list[Tensor], lost: list[bool]
+) -> str:
+    """The sentence, if the searches end at these states."""
+    levels, asked = make_levels(problem), list[Problem]()
+
+    def solve(one: Problem, own: list[Level], *_: Any) -> Answer:
+        number = len(asked)
+        asked.append(one)
+        assert one.views == (problem.views[number],)
+        assert one.init == "search"
+        assert [level.views for level in own] == [(level.views[number],) for level in levels]
+        state = states[number]
+        return Answer(state=state, iterations=0, renders=0, rivals=state[None][:0], starts=0)
+
+    def is_lost(one: Problem, own: list[Level], state: Tensor) -> bool:
+        return lost[len(asked) - 1]
+
+    monkeypatch.setattr(module, "solve", solve)
+    monkeypatch.setattr(module, "is_lost", is_lost)
+    sentence = found_alone(problem, levels, Clock())
+    assert len(asked) == 2
+    return sentence
+
+
+def moved(state: Tensor, shift_mm: float, body: int = 0) -> Tensor:
+    there = state.clone()
+    there[body, 0, 3] += shift_mm
+    return there
+
+
+@pytest.mark.parametrize(
+    ("lost", "sentence"),
+    [
+        ([True, True], ""),
+        ([True, False], "Alone lateral fits the CT, and ap does not."),
+        ([False, True], "Alone ap fits the CT, and lateral does not."),
+    ],
+)
+def test_the_xray_that_fits_is_named(
+    monkeypatch: pytest.MonkeyPatch, named: Problem, true_state: Tensor, lost: list[bool],
+    sentence: str,
+) -> None:  # fmt: skip
+    assert said(monkeypatch, named, [true_state, true_state], lost) == sentence
+
+
+def test_where_both_fit_it_matters_how_far_apart(
+    monkeypatch: pytest.MonkeyPatch, named: Problem, true_state: Tensor
+) -> None:
+    """From 5 mm on; that of the first body, whatever the others do."""
+    states = [true_state, moved(true_state, 12.0)]
+    assert said(monkeypatch, named, states, [False, False]) == (
+        "Alone each X-ray fits the CT, but 12 mm apart: the rig does not hold, or the patient has "
+        "moved between them."
+    )
+    near = [true_state, moved(moved(true_state, 4.9), 50.0, body=1)]
+    assert said(monkeypatch, named, near, [False, False]) == ""
