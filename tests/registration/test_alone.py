@@ -47,7 +47,7 @@ def said(
     monkeypatch.setattr(module, "solve", solve)
     monkeypatch.setattr(module, "is_lost", is_lost)
     sentence = found_alone(problem, levels, Clock())
-    assert len(asked) == 2
+    assert len(asked) == len(problem.views)
     return sentence
 
 
@@ -70,6 +70,22 @@ def test_the_xray_that_fits_is_named(
     sentence: str,
 ) -> None:  # fmt: skip
     assert said(monkeypatch, named, [true_state, true_state], lost) == sentence
+
+
+def test_several_are_named_together(
+    monkeypatch: pytest.MonkeyPatch, named: Problem, true_state: Tensor
+) -> None:
+    third = dataclasses.replace(named.views[1].radiograph, name="oblique")
+    three = dataclasses.replace(
+        named, views=(*named.views, dataclasses.replace(named.views[1], radiograph=third))
+    )
+    states = [true_state] * 3
+    assert said(monkeypatch, three, states, [False, False, True]) == (
+        "Alone ap and lateral fit the CT, and oblique does not."
+    )
+    assert said(monkeypatch, three, states, [True, False, True]) == (
+        "Alone lateral fits the CT, and ap and oblique do not."
+    )
 
 
 def test_where_both_fit_it_matters_how_far_apart(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import torch
 from torch import Tensor
 
 from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
+from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.strategy import Answer
@@ -116,3 +118,14 @@ def test_views_of_one_direction_are_told_and_others_are_compared(
     assert evidence[0]["contradicting"] == ""
     assert evidence[1]["contradicting"] == plain.views[0].radiograph.name
     assert 0.0 < evidence[2]["contradiction_mm"] < 1.5
+
+
+def test_views_are_not_compared_where_there_is_no_model(
+    pair: Problem, true_state: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Level, "least_squares", False)
+    plain = without_rois(pair, 2)
+    found = concluded(plain, true_state[:1])
+    assert found.config["evidence"]["contradicting"] == ""
+    assert found.verdict.status == "check"
+    assert any("cannot be told with this measure" in one for one in found.verdict.reasons)

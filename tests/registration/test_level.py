@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from wsreg.geometry.rigid import perturb
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
+from wsreg.registration.projection import Projection
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.ties import Tie, Ties
@@ -163,3 +165,17 @@ def test_ties_pull_at_what_is_apart_and_not_at_all_bodies(tied: Level, states: T
     added = (with_ties.normal_matrix - free.normal_matrix)[0]
     assert bool((torch.linalg.eigvalsh(added) > -1e-9 * added.abs().max()).all())
     assert bool((added.diagonal() > 0).all())
+
+
+def test_a_level_has_a_model_if_every_term_of_every_view_has_one(pair_level: Level) -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Darkness:
+        reads_image: ClassVar[bool] = True
+
+        def loss(self, projection: Projection) -> Tensor:
+            return projection.image.mean(dim=(-2, -1))
+
+    assert pair_level.least_squares
+    first, second = pair_level.views
+    dark = second.with_terms(*second.terms, Darkness())
+    assert not dataclasses.replace(pair_level, views=(first, dark)).least_squares

@@ -14,6 +14,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rig import Rig, RigView
 from wsreg.geometry.rigid import exp_so3, perturb, rigid, transform_points, twist_between
+from wsreg.optimisation.adam import AdamConfig
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register
@@ -166,6 +167,24 @@ def test_a_camera_that_stands_elsewhere_is_named(
             "Alone each X-ray fits the CT, but 8 mm apart: the rig does not hold, or the patient "
             "has moved between them."
         )
+
+
+def test_adams_answer_is_held_against_each_view_too(
+    case: Case, xrays: list[Radiograph], side: Tensor
+) -> None:
+    config = dataclasses.replace(
+        case.config, method="adam", levels=case.config.levels[1:2], adam=AdamConfig(steps=60)
+    )
+    near = perturb(case.truth, step(0.01, 0.0, -0.01, 1.0, -1.0, 3.0), case.ct.volume.centre_mm)
+    adam = dataclasses.replace(case, config=config, start=near)
+    right = adam.found(xrays, [HERE, side])
+    assert right.verdict.status == "pass", right.verdict
+    assert right.config["evidence"]["contradicting"] in ("ap", "lateral")
+    wrong = side.clone()
+    wrong[1, 3] += 8.0
+    found = adam.found(xrays, [HERE, wrong])
+    assert found.verdict.status == "fail"
+    assert "contradicts the others" in found.verdict.reasons[0]
 
 
 def test_an_xray_of_another_pose_fails_and_is_named(

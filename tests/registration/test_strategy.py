@@ -50,7 +50,7 @@ class Landscape:
     def __init__(self, loss_of: Callable[[Tensor], Tensor], voxel_mm: float = 1.0) -> None:
         self.loss_of, self.refined = loss_of, list[list[float]]()
         volume = SimpleNamespace(volume=SimpleNamespace(spacing_mm=(voxel_mm,) * 3))
-        self.bodies = (SimpleNamespace(volume=volume),)
+        self.bodies: tuple[SimpleNamespace, ...] = (SimpleNamespace(volume=volume),)
         measure = GlobalNcc().prepare(PATTERN, MASK)
         self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK, measure=measure),)
 

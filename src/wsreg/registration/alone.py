@@ -33,7 +33,8 @@ def found_alone(problem: Problem, levels: list[Level], clock: Clock) -> str:
     if not found:
         return ""
     if others:
-        return f"Alone {_listed(found)} fits the CT, and {_listed(others)} does not."
+        fits, does = "fits" if len(found) == 1 else "fit", "does" if len(others) == 1 else "do"
+        return f"Alone {' and '.join(found)} {fits} the CT, and {' and '.join(others)} {does} not."
     states = list(found.values())
     points = problem.volume.corners_mm
     apart = max(mean_distance_mm(states[0][:1], state[:1], points) for state in states[1:])
@@ -43,7 +44,3 @@ def found_alone(problem: Problem, levels: list[Level], clock: Clock) -> str:
         f"Alone each X-ray fits the CT, but {apart:.0f} mm apart: the rig does not hold, or the "
         "patient has moved between them."
     )
-
-
-def _listed(names: dict[str, Tensor] | list[str]) -> str:
-    return " and ".join(names)

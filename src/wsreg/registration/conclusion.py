@@ -129,7 +129,7 @@ def _with_views_compared(
     poses = [view.camera_from_rig for view in problem.views]
     angles = [angle_between_views_deg(poses[0], pose) for pose in poses[1:]]
     parallel = max(angles) < PARALLEL_DEG
-    if problem.settings.method != "gauss-newton":
+    if not all(level.least_squares for level in levels[-2:]):
         return dataclasses.replace(evidence, parallel=parallel)
     longest = problem.settings.longest_step.vector(1)
     moves = moves_alone_mm(levels, state, longest, body_points(problem, problem.bodies[0])[0])

@@ -43,7 +43,7 @@ class Evidence:
         remaining_gain: fraction of the loss that the last model still promises.
         contradiction_mm: how far the view that moves most across its image, if it is alone, does
             so; 0 of one view.
-        contradicting: the name of that view.
+        contradicting: the name of that view; empty of one view, and where it cannot be told.
         doubts: what looks wrong about the labels, a sentence each.
         parallel: whether all of several views look in one direction.
         shown: fraction of the first body that the views show, in the view that shows most.

@@ -78,10 +78,7 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
-        *_beyond(e.contradiction_mm, config.contradiction_mm,
-                 f"View {e.contradicting} contradicts the others: alone it lies "
-                 f"{e.contradiction_mm:.1f} mm elsewhere (the rig does not hold, or the patient "
-                 "has moved).", lowest=False),
+        *_of_contradiction(e, config),
         *_beyond(e.shown, (config.shown, config.shown),
                  f"The X-rays show only {e.shown:.0%} of the body that is registered.",
                  lowest=True),
@@ -90,6 +87,17 @@ def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
                  f"{e.rivals} of {e.starts} other starts end elsewhere, as similar, "
                  f"{e.disagreement_mm:.1f} mm away.", lowest=False),
     ]  # fmt: skip
+
+
+def _of_contradiction(e: Evidence, config: TrustConfig) -> list[Finding]:
+    if len(e.views) > 1 and not e.contradicting:
+        return [("check", "Whether the views contradict each other cannot be told with this "
+                 "measure.")]  # fmt: skip
+    text = (
+        f"View {e.contradicting} contradicts the others: alone it lies {e.contradiction_mm:.1f} mm "
+        "elsewhere (the rig does not hold, or the patient has moved)."
+    )
+    return _beyond(e.contradiction_mm, config.contradiction_mm, text, lowest=False)
 
 
 def _of_depth(deviation_mm: float, config: TrustConfig) -> list[Finding]:
