@@ -15,6 +15,7 @@ from wsreg.geometry.rigid import (
     exp_se3,
     exp_so3,
     inverse_affine,
+    inverse_left_jacobian,
     inverse_rigid,
     log_se3,
     log_so3,
@@ -312,3 +313,37 @@ def test_the_inverse_of_an_affine_motion() -> None:
     expected = torch.diag(torch.tensor([-0.5, 2.0, 0.25, 1.0], dtype=torch.float64))
     expected[0, 3] = 3.0
     torch.testing.assert_close(inverse_affine(mirrored), expected)
+
+
+def test_the_inverse_left_jacobian_known_by_hand() -> None:
+    """Of no turn nothing changes; of half a turn about z, cot(pi/2) = 0 leaves x and y crossed."""
+    zero = torch.zeros(3, dtype=torch.float64)
+    assert torch.equal(inverse_left_jacobian(zero), torch.eye(3, dtype=torch.float64))
+    half_turn = torch.tensor([0.0, 0.0, math.pi], dtype=torch.float64)
+    quarter = math.pi / 2
+    expected = torch.tensor([[0.0, quarter, 0.0], [-quarter, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    torch.testing.assert_close(
+        inverse_left_jacobian(half_turn), expected.double(), rtol=0.0, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("angle", [angle for angle in ANGLES_RAD if angle <= 3.0])
+def test_the_inverse_left_jacobian_is_how_a_log_changes(angle: float, dtype: torch.dtype) -> None:
+    at = angle * AXIS
+    rotation, zero = exp_so3(at), torch.zeros(3, dtype=torch.float64)
+    found = inverse_left_jacobian(at.to(dtype))
+    assert found.dtype == dtype
+    before = jacobian(lambda d: log_so3(exp_so3(d) @ rotation), zero)
+    after = jacobian(lambda d: log_so3(rotation @ exp_so3(d)), zero)
+    close: dict[str, Any] = {"rtol": 0.0, "atol": max(40 * torch.finfo(dtype).eps, 1e-11)}
+    torch.testing.assert_close(found.double(), before, **close)
+    torch.testing.assert_close(found.mT.double(), after, **close)
+    torch.testing.assert_close(inverse_left_jacobian(-at.to(dtype)), found.mT)
+
+
+def test_the_inverse_left_jacobian_takes_a_batch() -> None:
+    vectors = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = inverse_left_jacobian(vectors)
+    assert found.shape == (2, 4, 3, 3)
+    torch.testing.assert_close(found[1, 2], inverse_left_jacobian(vectors[1, 2]))

@@ -178,3 +178,68 @@ def test_a_parameter_that_nothing_sees_stays() -> None:
     longest = torch.ones(2, dtype=torch.float64)
     found = minimise(plain(first_only), torch.add, start, longest, CONFIG)
     assert found.states[0].tolist() == pytest.approx([2.0, 7.0], abs=1e-3)
+
+
+def creeping(vectors: Tensor) -> QuadraticModel:
+    """A model whose second parameter always promises a long step, of next to no gain."""
+    return QuadraticModel(
+        value=vectors[:, 0].square() / 2 + 1.0 - 1e-8 * vectors[:, 1],
+        gradient=torch.stack((vectors[:, 0], torch.full_like(vectors[:, 1], -1e-8)), dim=-1),
+        normal_matrix=torch.diag(torch.tensor([1.0, 1e-7], dtype=torch.float64)).repeat(
+            len(vectors), 1, 1
+        ),
+    )
+
+
+def test_a_loose_parameter_does_not_keep_a_descent_going() -> None:
+    """Each step moves the second by a tenth of its longest, and promises 1e-9 of the loss."""
+    start = torch.tensor([[0.5, 0.0]], dtype=torch.float64)
+    longest = torch.ones(2, dtype=torch.float64)
+    config = LevenbergMarquardtConfig(max_iterations=12)
+    strict = minimise(creeping, torch.add, start, longest, config)
+    assert strict.converged.tolist() == [False]
+    assert strict.iterations == 12
+    loose = torch.tensor([1.0, 200.0], dtype=torch.float64)
+    found = minimise(creeping, torch.add, start, longest, config, loose)
+    assert found.converged.tolist() == [True]
+    assert found.iterations < 6
+    assert abs(float(found.states[0, 0])) < 1e-3
+    # The other parameter is waited for as strictly as before.
+    other = minimise(creeping, torch.add, start, longest, config, loose.flip(0))
+    assert other.converged.tolist() == [False]
+
+
+def rough(vectors: Tensor) -> QuadraticModel:
+    """A loss of 1 everywhere, and a slope that promises 2e-5 of it for a step of a hundredth."""
+    count, curvature = len(vectors), 0.4
+    return QuadraticModel(
+        value=torch.ones(count, dtype=torch.float64),
+        gradient=torch.full((count, 1), 0.01 * curvature, dtype=torch.float64),
+        normal_matrix=torch.full((count, 1, 1), curvature, dtype=torch.float64),
+    )
+
+
+def test_a_negligible_step_that_does_not_improve_ends_a_descent() -> None:
+    """Once it was refused, what is left is the loss's own roughness: no damping by and by."""
+    longest, start = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    found = minimise(rough, torch.add, start, longest, CONFIG)
+    assert found.converged.tolist() == [True]
+    assert found.iterations == 1
+    assert torch.equal(found.states, start)
+
+
+def test_a_refused_step_that_promised_much_is_tried_shorter() -> None:
+    """The loss rises for steps above a tenth, and the model promises much."""
+
+    def valley(vectors: Tensor) -> QuadraticModel:
+        x = vectors[:, 0]
+        return QuadraticModel(
+            value=1.0 - 0.1 * x + 2.0 * x.square(),
+            gradient=(-0.1 + 4.0 * x)[:, None],
+            normal_matrix=torch.full((len(x), 1, 1), 0.4, dtype=torch.float64),
+        )
+
+    longest, start = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    found = minimise(valley, torch.add, start, longest, CONFIG)
+    assert found.converged.tolist() == [True]
+    assert float(found.states[0, 0]) == pytest.approx(0.025, abs=5e-3)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import torch
 from torch import Tensor
 
 from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
+from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.strategy import Answer
+from wsreg.registration.ties import Tie
 from wsreg.segmentation.rendered import rendered_rois
+from wsreg.volumes.parts import CtPart
 from wsreg.volumes.volume import Volume
 
 
@@ -70,3 +74,58 @@ def test_outlines_are_those_of_each_body_at_its_own_pose(
     beside = rendered_rois(coarse, pair.views[0].camera, apart[:1], [femurs])[0, 0] > 0.5
     assert int((shown & where).sum()) > 0.9 * int(where.sum())
     assert int((shown & beside).sum()) < 0.7 * int(beside.sum())
+
+
+def test_every_body_has_its_own_verdict(pair: Problem, true_state: Tensor) -> None:
+    """The first one's is that of the whole; the other moved as its tie does not expect."""
+    pelvis, femurs = pair.bodies
+    tied = dataclasses.replace(
+        femurs, tie=Tie(rotation_rad=0.01, shift_mm=1.0), part=CtPart(kind="bones", groups=((9,),))
+    )
+    found = concluded(dataclasses.replace(pair, bodies=(pelvis, tied)), true_state)
+    assert list(found.bodies) == ["pelvis", "femurs"]
+    assert found.bodies["pelvis"].verdict is found.verdict
+    verdict = found.bodies["femurs"].verdict
+    assert verdict.status != "pass"
+    # sqrt(0.06^2 + 0.03^2) rad and sqrt(2^2 + 1) mm
+    assert (
+        "It has turned 4 deg and moved 2.2 mm against the pelvis, more than assumed."
+        in verdict.reasons
+    )
+    assert "The labels show no joint between it and the pelvis." in verdict.reasons
+    assert found.config["evidence"]["shown"] == found.bodies["pelvis"].shown
+    assert 0.5 < found.bodies["femurs"].shown <= 1.0
+    torch.testing.assert_close(found.bodies["femurs"].camera_from_ct, true_state[1])
+
+
+def test_doubts_of_the_problem_reach_the_verdict(pair: Problem, true_state: Tensor) -> None:
+    doubtful = dataclasses.replace(without_rois(pair, 1), doubts=("The labels look wrong.",))
+    verdict = concluded(doubtful, true_state[:1]).verdict
+    assert verdict.status == "check"
+    assert "The labels look wrong." in verdict.reasons
+
+
+def test_views_of_one_direction_are_told_and_others_are_compared(
+    pair: Problem, true_state: Tensor
+) -> None:
+    plain = without_rois(pair, 1)
+    one, same = (concluded(without_rois(pair, n), true_state[:1]) for n in (1, 2))
+    apart = dataclasses.replace(plain, views=(plain.views[0], pair.views[1]))
+    both = concluded(apart, true_state[:1])
+    evidence = [found.config["evidence"] for found in (one, same, both)]
+    assert [each["parallel"] for each in evidence] == [False, True, False]
+    assert evidence[0]["contradiction_mm"] == 0.0
+    assert evidence[0]["contradicting"] == ""
+    assert evidence[1]["contradicting"] == plain.views[0].radiograph.name
+    assert 0.0 < evidence[2]["contradiction_mm"] < 1.5
+
+
+def test_views_are_not_compared_where_there_is_no_model(
+    pair: Problem, true_state: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Level, "least_squares", False)
+    plain = without_rois(pair, 2)
+    found = concluded(plain, true_state[:1])
+    assert found.config["evidence"]["contradicting"] == ""
+    assert found.verdict.status == "check"
+    assert any("cannot be told with this measure" in one for one in found.verdict.reasons)

@@ -117,3 +117,10 @@ def test_the_record_is_json_and_says_which_measure_it_was() -> None:
     assert record["longest_step"]["depth_mm"] == 60.0
     # Every setting is there.
     assert set(record) == {field.name for field in dataclasses.fields(RegistrationConfig)}
+
+
+def test_bodies_come_apart_after_the_first_level() -> None:
+    assert [level.apart for level in LEVELS] == [False, True, True]
+    assert RegistrationConfig().record()["levels"][0]["apart"] is False
+    ball = RegistrationConfig().record()["ties"]["ball"]
+    assert ball == {"rotation_rad": 0.15, "shift_mm": 0.5}

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from wsreg.registration.bodies import make_bodies
 from wsreg.registration.config import LevelConfig
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.terms.image_term import LeastSquaresImageTerm
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
+from wsreg.registration.ties import TieConfig
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.ncc import GlobalNcc
@@ -137,3 +139,57 @@ def test_the_record_is_json(pair: Problem) -> None:
     assert record["rois_moving"] == "rendered"
     assert record["render_labels"] == [7, 8, 9, 14, 15]
     assert record["view"] == "PA"
+
+
+@pytest.fixture(name="apart", scope="module")
+def _apart(pair: Problem) -> Problem:
+    """Three bodies that move together on the first level, and by themselves on the second."""
+    bodies = make_bodies(
+        pair.ct, {"pelvis": (7, 8, 14), "femur": (9,)},
+        pivot_mm=pair.volume.centre_mm, joints_mm={}, ties=TieConfig(),
+    )  # fmt: skip
+    masked = pair.views[1].radiograph.mask.clone()
+    masked[:14] = False
+    second = dataclasses.replace(
+        pair.views[1], radiograph=dataclasses.replace(pair.views[1].radiograph, mask=masked)
+    )
+    problem = dataclasses.replace(
+        pair, bodies=bodies, start=pair.start[:1].expand(3, 4, 4), views=(pair.views[0], second)
+    )
+    first = LevelConfig(image_px=16, voxel_mm=16.0, measure=GlobalNcc(), apart=False)
+    return with_levels(problem, first, LevelConfig(image_px=32, voxel_mm=8.0, measure=GlobalNcc()))
+
+
+def test_bodies_move_together_where_a_level_says_so(apart: Problem) -> None:
+    coarse, fine = make_levels(apart)
+    (whole,) = coarse.bodies
+    assert whole.volume is apart.ct.levels((16.0,))[0]
+    assert whole.pivot_mm is apart.bodies[0].pivot_mm
+    assert coarse.ties is None
+    assert [body.tie for body in fine.bodies] == [body.tie for body in apart.bodies]
+    # Regions are of the bodies of the level that they are compared on, in both.
+    for level, labels in (
+        (coarse, (((7, 8, 14), (9, 15)),)),
+        (fine, (((7, 8, 14), ()), ((), (9,)), ((), ()))),
+    ):
+        grid = level.views[0].roi_grid
+        assert grid is not None
+        assert grid.labels == labels
+
+
+def test_ties_weigh_against_as_many_residuals_as_the_images_have(apart: Problem) -> None:
+    """All of 28 x 32 pixels of the one, half of the other; six pixels count as one."""
+    ties = make_levels(apart)[1].ties
+    assert ties is not None
+    assert ties.residuals == pytest.approx(28 * 32 * 1.5 / 6.0)
+    assert ties.ties == tuple(body.tie for body in apart.bodies)
+    assert torch.equal(ties.pivots_mm, torch.stack([body.pivot_mm for body in apart.bodies]))
+
+
+def test_bodies_without_ties_have_none(pair: Problem) -> None:
+    assert make_levels(pair)[0].ties is None
+
+
+def test_the_record_of_several_bodies_renders_no_labels_alone(apart: Problem) -> None:
+    assert apart.record()["render_labels"] == []
+    assert [level["apart"] for level in apart.record()["levels"]] == [False, True]

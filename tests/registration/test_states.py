@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.rigid import inverse_rigid, perturb, twist_between
-from wsreg.registration.states import distinct, mean_distance_mm, moved_together, spread_around
+from wsreg.registration.states import (
+    distinct,
+    mean_distance_mm,
+    moved_together,
+    spread_around,
+    with_bodies,
+)
 
 PIVOT = torch.tensor([5.0, 6.0, 7.0], dtype=torch.float64)
 HALF_RANGE = torch.tensor([0.3, 0.3, 0.3, 60.0, 60.0, 100.0], dtype=torch.float64)
@@ -98,3 +104,17 @@ def test_two_states_differ_if_one_body_does() -> None:
     states[2, 1, 0, 3] += 20.0
     points = torch.zeros(1, 3, dtype=torch.float64)
     assert len(distinct(states, 3, 5.0, points)) == 2
+
+
+def test_bodies_come_apart_where_the_whole_was_and_come_together_at_the_first() -> None:
+    whole = shifted(1.0, 2.0)
+    apart = with_bodies(whole, 3)
+    assert apart.shape == (2, 3, 4, 4)
+    assert torch.equal(apart, whole.expand(2, 3, 4, 4))
+    apart[0, 1, 0, 3] = 9.0  # in memory of its own
+    assert apart[0, :, 0, 3].tolist() == [1.0, 9.0, 1.0]
+    assert whole[0, 0, 0, 3] == 1.0
+    assert with_bodies(apart, 3) is apart
+    assert torch.equal(with_bodies(apart, 1), whole)
+    # Another number of bodies begins anew, at the first.
+    assert with_bodies(apart[0], 2)[:, 0, 3].tolist() == [1.0, 1.0]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.clock import Clock
@@ -49,7 +50,7 @@ class Landscape:
     def __init__(self, loss_of: Callable[[Tensor], Tensor], voxel_mm: float = 1.0) -> None:
         self.loss_of, self.refined = loss_of, list[list[float]]()
         volume = SimpleNamespace(volume=SimpleNamespace(spacing_mm=(voxel_mm,) * 3))
-        self.bodies = (SimpleNamespace(volume=volume),)
+        self.bodies: tuple[SimpleNamespace, ...] = (SimpleNamespace(volume=volume),)
         measure = GlobalNcc().prepare(PATTERN, MASK)
         self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK, measure=measure),)
 
@@ -237,3 +238,90 @@ def test_what_is_known_is_left_as_read(pair: Problem) -> None:
     settled, text = with_polarity_settled(pair)
     assert settled is pair
     assert text == "as read"
+
+
+class Slope(Landscape):
+    """A landscape on which states do move: from where they are towards 10 mm or 20 mm."""
+
+    def __init__(self, loss_of: Callable[[Tensor], Tensor], bodies: int = 1) -> None:
+        super().__init__(loss_of)
+        self.bodies *= bodies
+
+    def linearize(self, states: Tensor) -> QuadraticModel:
+        self.refined.append(states[:, 0, 0, 3].tolist())
+        count, parameters = len(states), 6 * len(self.bodies)
+        x = states[:, 0, 0, 3]
+        gradient = torch.zeros(count, parameters, dtype=torch.float64)
+        gradient[:, 3] = (self.loss_of(x + 1e-3) - self.loss_of(x - 1e-3)) / 2e-3
+        curvature = torch.full_like(gradient, 1e-9)
+        curvature[:, 3] = 0.004
+        return QuadraticModel(
+            value=self.loss_of(x), gradient=gradient, normal_matrix=torch.diag_embed(curvature)
+        )
+
+    def move(self, states: Tensor, steps: Tensor) -> Tensor:
+        there = states.clone()
+        there[..., 0, 0, 3] += steps[..., 3]
+        return there
+
+
+def two_valleys(other: float) -> Callable[[Tensor], Tensor]:
+    """0.2 at 10 mm, and a second minimum at 40 mm."""
+
+    def loss_of(x: Tensor) -> Tensor:
+        near, far = 0.2 + 0.002 * (x - 10.0).square(), other + 0.002 * (x - 40.0).square()
+        return torch.minimum(near, far)
+
+    return loss_of
+
+
+def test_rivals_are_refined_before_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has not converged, and looks worse than it is, is a rival once it has."""
+    descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
+    settings = dataclasses.replace(problem_of().settings, descent=descent)
+    found = {}
+    for other in (0.2, 0.215):  # 1.04 times the best loss is 0.208
+        level = Slope(two_valleys(other))
+        found[other] = solved(monkeypatch, [level], 10.0, 43.0, settings=settings)
+        assert float(found[other].state[0, 0, 3]) == 10.0
+        # Both once, a step of the second, and once more the second alone: it and its step.
+        assert [len(states) for states in level.refined] == [2, 1, 1, 1]
+        assert level.refined[2][0] == pytest.approx(40.0 + 3.0 * 0.4 / 1.4)
+        assert found[other].renders == 3 + 2
+        assert found[other].iterations == 1 + 2
+    assert len(found[0.215].rivals) == 0
+    (rival,) = found[0.2].rivals[:, 0, 0, 3].tolist()
+    assert rival == pytest.approx(40.0 + 3.0 * (0.4 / 1.4) ** 2)
+
+
+def test_a_rival_far_behind_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.25 times the best loss is the limit."""
+    descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
+    settings = dataclasses.replace(problem_of().settings, descent=descent)
+    level = Slope(two_valleys(0.24))
+    found = solved(monkeypatch, [level], 10.0, 50.0, settings=settings)
+    assert [len(states) for states in level.refined] == [2, 1]
+    assert len(found.rivals) == 0
+
+
+def test_bodies_come_apart_where_a_level_has_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They begin where the whole was."""
+    whole, apart = Slope(two_valleys(0.3)), Slope(two_valleys(0.3), bodies=3)
+    found = solved(monkeypatch, [whole, apart], 14.0)
+    assert found.state.shape == (3, 4, 4)
+    assert found.state[:, 0, 3].tolist() == pytest.approx([10.0, 10.0, 10.0], abs=0.1)
+    assert apart.refined[0] == pytest.approx([10.0], abs=0.1)
+    # Only the first body slid on this landscape; those that hold on to it stayed.
+    assert torch.equal(found.state[1], found.state[2])
+
+
+def test_a_body_that_holds_on_to_the_first_may_creep(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+
+    def spy(*arguments: Any) -> Any:
+        seen.append(arguments[-1])
+        return minimise(*arguments)
+
+    monkeypatch.setattr("wsreg.registration.strategy.minimise", spy)
+    solved(monkeypatch, [Slope(two_valleys(0.3), bodies=2)], 12.0)
+    assert seen[0].tolist() == [1.0] * 6 + [10.0] * 6

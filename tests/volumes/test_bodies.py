@@ -85,7 +85,7 @@ def test_without_labels_there_is_one_body() -> None:
 def test_labels_may_be_values_or_names_and_come_in_the_order_asked_for() -> None:
     asked: dict[str, Any] = {
         "leg": "femur_left",
-        "hips": ("hip_right", 77, 77),
+        "hips": ("hip_right", 77),
         "other": 25,
         "rest": (),
     }

@@ -25,7 +25,6 @@ from wsreg.registration.result import (
 )
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
-from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.bodies import (
     BodyEvidence,
     body_points,
@@ -145,8 +144,7 @@ def _with_views_compared(
     poses = [view.camera_from_rig for view in problem.views]
     angles = [angle_between_views_deg(poses[0], pose) for pose in poses[1:]]
     parallel = max(angles) < PARALLEL_DEG
-    terms = [term for view in levels[-1].views for term in view.terms]
-    if not all(isinstance(term, LeastSquaresTerm) for term in terms):
+    if not all(level.least_squares for level in levels[-2:]):
         return dataclasses.replace(evidence, parallel=parallel)
     longest = problem.settings.longest_step.vector(1)
     points, _ = body_points(problem, problem.bodies[0])

@@ -17,6 +17,7 @@ from wsreg.registration.bodies import LevelBody
 from wsreg.registration.projection import Projection, project
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
+from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.ties import Ties
 from wsreg.registration.views import LevelView
 from wsreg.vocabulary import Backend
@@ -40,6 +41,12 @@ class Level:
     views: tuple[LevelView, ...]
     backend: Backend
     ties: Ties | None = None
+
+    @property
+    def least_squares(self) -> bool:
+        """Return whether every term has a least-squares form, as ``linearize`` needs it."""
+        terms = (term for view in self.views for term in view.terms)
+        return all(isinstance(term, LeastSquaresTerm) for term in terms)
 
     def project(self, states: Tensor, *, derivatives: bool = False) -> tuple[Projection, ...]:
         """Return each view's projection of states [B,K,4,4], with what its terms read."""

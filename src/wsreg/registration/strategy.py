@@ -16,7 +16,6 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct, with_bodies
-from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
 from wsreg.registration.verdict.steepness import middle, steepness
@@ -90,7 +89,7 @@ def _least_coarse_loss(problem: Problem) -> float:
     """Return the lowest loss that starts reach, or have, where the terms are no least squares."""
     level = make_levels(problem, 1)[0]
     starts = STARTS[problem.init](problem, level)[:POLARITY_STARTS]
-    if all(isinstance(term, LeastSquaresTerm) for view in level.views for term in view.terms):
+    if level.least_squares:
         return float(_descents(problem, level, starts).values.min())
     with torch.no_grad():
         return float(level.loss(starts).min())

@@ -22,6 +22,12 @@ EVIDENCE = Evidence(
     starts=4,
     depth_deviation_mm={"image": 0.2, "pixel spacing": 3.0},
     remaining_gain=0.0,
+    contradiction_mm=0.7,
+    contradicting="b",
+    doubts=("The labels look wrong.", "All of them."),
+    parallel=True,
+    shown=0.8,
+    alone="Alone a fits the CT, and b does not.",
     roi_dice={"pelvis": 0.9, "femurs": 0.7},
 )
 
@@ -35,3 +41,12 @@ def test_the_mean_dice_is_of_the_regions_that_took_part() -> None:
     assert EVIDENCE.mean_roi_dice == 0.8
     assert dataclasses.replace(EVIDENCE, roi_dice={}).mean_roi_dice is None
     assert dataclasses.replace(EVIDENCE, roi_dice=None).mean_roi_dice is None
+
+
+def test_a_record_of_one_view_and_one_body_lacks_what_there_was_not() -> None:
+    record = json.loads(json.dumps(dataclasses.asdict(EVIDENCE)))
+    for name in ("contradiction_mm", "contradicting", "doubts", "parallel", "shown", "alone"):
+        del record[name]
+    found = evidence_from_record(record)
+    assert (found.contradiction_mm, found.contradicting, found.doubts) == (0.0, "", ())
+    assert (found.parallel, found.shown, found.alone) == (False, 1.0, "")

@@ -31,6 +31,11 @@ DEPTH = (
     "source-to-detector distance."
 )
 
+TWO = dataclasses.replace(
+    GOOD, views=(VIEW, dataclasses.replace(VIEW, name="lateral")), contradicting="lateral",
+    contradiction_mm=0.31,
+)  # fmt: skip
+
 
 def with_view(**change: Any) -> dict[str, Any]:
     return {"views": (dataclasses.replace(VIEW, **change),)}
@@ -120,17 +125,14 @@ def test_each_doubt_is_named(change: dict[str, Any], status: str, word: str) -> 
 
 def test_of_several_views_the_reasons_name_the_one() -> None:
     doubtful = dataclasses.replace(VIEW, name="lateral", overlap=0.2)
-    verdict = judge(dataclasses.replace(GOOD, views=(VIEW, doubtful)), TrustConfig())
+    verdict = judge(dataclasses.replace(TWO, views=(VIEW, doubtful)), TrustConfig())
     assert verdict.status == "check"
     assert verdict.reasons == ("View lateral: The CT covers only 20% of the image.",)
-    both = judge(dataclasses.replace(GOOD, views=(VIEW, VIEW)), TrustConfig())
-    assert both.status == "pass"
-    assert DEPTH not in both.reasons
 
 
 def test_one_view_that_fails_is_enough() -> None:
     other = dataclasses.replace(VIEW, name="lateral", gradient_agreement=0.8)
-    verdict = judge(dataclasses.replace(GOOD, views=(VIEW, other)), TrustConfig())
+    verdict = judge(dataclasses.replace(TWO, views=(VIEW, other)), TrustConfig())
     assert verdict.status == "fail"
     assert verdict.reasons[0].startswith("View lateral: ")
 
@@ -197,3 +199,74 @@ def test_a_depth_that_is_not_known_is_to_be_checked(depths: dict[str, float]) ->
     unknown = judge(dataclasses.replace(GOOD, depth_deviation_mm=depths), TrustConfig())
     assert unknown.status == "check"
     assert "cannot be told with this measure" in unknown.reasons[0]
+
+
+def test_views_that_agree_say_so() -> None:
+    verdict = judge(TWO, TrustConfig())
+    assert verdict.status == "pass"
+    assert verdict.reasons == (
+        "The similarity went from 0.200 to 0.900.",
+        "None of 4 other starts ended elsewhere as similar.",
+        "No view contradicts the others by more than 0.3 mm.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("contradiction_mm", "status"),
+    [(0.55, "pass"), (0.56, "check"), (1.5, "check"), (1.51, "fail"), (math.nan, "fail")],
+)
+def test_a_view_that_contradicts_the_others_is_named(contradiction_mm: float, status: str) -> None:
+    evidence = dataclasses.replace(TWO, contradiction_mm=contradiction_mm)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == status
+    if status != "pass":
+        assert verdict.reasons == (
+            f"View lateral contradicts the others: alone it lies {contradiction_mm:.1f} mm "
+            "elsewhere (the rig does not hold, or the patient has moved).",
+        )
+
+
+def test_views_that_could_not_be_compared_are_to_be_checked() -> None:
+    """Nothing is claimed of what was not looked at."""
+    verdict = judge(dataclasses.replace(TWO, contradicting="", contradiction_mm=0.0), TrustConfig())
+    assert verdict.status == "check"
+    assert verdict.reasons == (
+        "Whether the views contradict each other cannot be told with this measure.",
+    )
+
+
+def test_views_of_one_direction_know_the_depth_no_better_than_one() -> None:
+    parallel = dataclasses.replace(TWO, parallel=True)
+    assert judge(parallel, TrustConfig()).reasons[-1] == DEPTH
+    own = dataclasses.replace(parallel, depth_deviation_mm={"image": 1.2, "pixel spacing": 0.5})
+    assert judge(own, TrustConfig()).reasons[-1] == (
+        "The depth is known to 1.3 mm (one sigma), mostly because of what views of one direction "
+        "show of it."
+    )
+
+
+def test_what_views_find_alone_is_told_after_a_failure_only() -> None:
+    alone = "Alone ap fits the CT, and lateral does not."
+    failed = dataclasses.replace(TWO, contradiction_mm=9.0, alone=alone)
+    assert judge(failed, TrustConfig()).reasons[-1] == alone
+    assert len(judge(failed, TrustConfig()).reasons) == 2
+    assert judge(dataclasses.replace(failed, alone=""), TrustConfig()).reasons[1:] == ()
+    doubtful = dataclasses.replace(failed, contradiction_mm=1.0)
+    assert alone not in judge(doubtful, TrustConfig()).reasons
+
+
+def test_doubts_about_labels_are_to_be_checked() -> None:
+    doubts = ("The labels of a look wrong.", "The labels of b look wrong.")
+    verdict = judge(dataclasses.replace(GOOD, doubts=doubts), TrustConfig())
+    assert verdict.status == "check"
+    assert verdict.reasons == doubts
+
+
+@pytest.mark.parametrize(("shown", "status"), [(0.05, "pass"), (0.04, "fail"), (math.nan, "fail")])
+def test_a_body_that_no_xray_shows_fails(shown: float, status: str) -> None:
+    verdict = judge(dataclasses.replace(GOOD, shown=shown), TrustConfig())
+    assert verdict.status == status
+    if status == "fail":
+        assert verdict.reasons == (
+            f"The X-rays show only {shown:.0%} of the body that is registered.",
+        )

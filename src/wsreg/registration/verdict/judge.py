@@ -95,7 +95,10 @@ def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
 
 def _of_contradiction(e: Evidence, config: TrustConfig) -> list[Finding]:
     if e.contradiction_mm is None:
-        return []
+        if len(e.views) == 1:
+            return []
+        return [("check", "Whether the views contradict each other cannot be told with this "
+                 "measure.")]  # fmt: skip
     text = (
         f"View {e.contradicting} contradicts the others: alone it lies {e.contradiction_mm:.1f} mm "
         "elsewhere (the rig does not hold, the patient has moved, or the start was too far off)."

@@ -1,0 +1,130 @@
+"""What is asked for, put together: cameras, the rig's frame, starts, regions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.carm import CArmAngles
+from wsreg.geometry.rig import Rig, RigView
+from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
+from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.asked import asked_start, asked_views
+from wsreg.segmentation.rois import RoiTarget
+from wsreg.volumes.views import view_pose
+from wsreg.volumes.volume import Volume
+
+HERE = torch.eye(4, dtype=torch.float64)
+
+
+def step(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+SIDE = rigid(exp_so3(step(0.0, math.pi / 2, 0.0)), step(-700.0, 0.0, 700.0))
+"""A camera a quarter around the point 700 mm in front of the first."""
+FRAME = rigid(exp_so3(step(0.3, -0.2, 0.9)), step(100.0, 20.0, -3000.0))
+
+
+def detector(distance_mm: float) -> Camera:
+    return Camera(
+        source_to_detector_mm=distance_mm, rows=28, columns=32, pixel_spacing_mm=(12.0, 12.0)
+    )
+
+
+def xray(camera: Camera | None = None, angles: CArmAngles | None = None) -> Radiograph:
+    image = torch.zeros(28, 32)
+    mask = torch.ones(28, 32, dtype=torch.bool)
+    return Radiograph(image=image, mask=mask, camera=camera, angles=angles, name="ap")
+
+
+def test_the_rigs_frame_becomes_the_first_camera() -> None:
+    camera = detector(1000.0)
+    pair = [xray(camera), xray(camera)]
+    for frame in (HERE, FRAME):
+        first, second = asked_views(pair, [frame, SIDE @ frame], None, None)
+        assert torch.equal(first.camera_from_rig, HERE)
+        torch.testing.assert_close(second.camera_from_rig, SIDE, atol=1e-9, rtol=0)
+    (only,) = asked_views(pair[:1], None, None, None)
+    assert torch.equal(only.camera_from_rig, HERE)
+
+
+def test_a_camera_that_is_given_stands_before_the_rigs_and_that_before_the_xrays() -> None:
+    own, rigs, given = (detector(mm) for mm in (1000.0, 1100.0, 1200.0))
+    rig = Rig(
+        views=(
+            RigView(name="one", camera=rigs, camera_from_rig=HERE),
+            RigView(name="two", camera_from_rig=SIDE),
+        )
+    )
+    pair = [xray(own), xray(own)]
+
+    def seen(camera: Camera | list[Camera | None] | None) -> list[Camera]:
+        return [view.camera for view in asked_views(pair, rig, camera, None)]
+
+    assert seen(None) == [rigs, own]
+    assert seen([None, given]) == [rigs, given]
+    assert seen([given, None]) == [given, own]
+    assert seen(given) == [given, given]
+
+
+def test_regions_belong_to_their_xrays() -> None:
+    camera = detector(1000.0)
+    target = RoiTarget(names=("a",), masks=torch.ones(1, 28, 32), labels=((1,),))
+    pair, rig = [xray(camera), xray(camera)], [HERE, SIDE]
+    views = asked_views(pair, rig, None, [None, target])
+    assert [view.rois for view in views] == [None, target]
+    assert asked_views(pair[:1], None, None, target)[0].rois is target
+    with pytest.raises(InputError, match=r"^rois must be one for each X-ray, got 1 for 2 X-rays$"):
+        asked_views(pair, rig, None, target)
+
+
+def test_every_camera_has_the_size_of_its_xray() -> None:
+    camera = detector(1000.0)
+    with pytest.raises(InputError, match="must match the image, 28 x 32, got 14 x 16"):
+        asked_views(
+            [xray(camera), xray(camera)], [HERE, SIDE], [None, camera.resized(14, 16)], None
+        )
+
+
+def test_a_search_begins_where_all_views_see_the_middle_of_the_ct(coarse: Volume) -> None:
+    """The axes cross 700 mm in front of the first camera."""
+    camera = detector(1000.0)
+    views = asked_views([xray(camera), xray(camera)], [FRAME, SIDE @ FRAME], None, None)
+    pose, kind = asked_start(views, coarse, "search", "LAT")
+    assert kind == "search"
+    for view in views:
+        centre = transform_points(view.camera_from_rig @ pose, coarse.centre_mm[None])[0]
+        torch.testing.assert_close(centre, step(0.0, 0.0, 700.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(pose[:3, :3], view_pose(coarse, camera, "LAT")[:3, :3])
+    (one,) = asked_views([xray(camera)], None, None, None)
+    alone, _ = asked_start([one], coarse, "search", "LAT")
+    torch.testing.assert_close(alone, view_pose(coarse, camera, "LAT"))
+
+
+def test_the_angles_are_those_of_the_first_xray(coarse: Volume) -> None:
+    camera = detector(1000.0)
+    angles = CArmAngles(primary_rad=0.4, secondary_rad=-0.1)
+    views = asked_views([xray(camera, angles), xray(camera)], [HERE, SIDE], None, None)
+    pose, kind = asked_start(views, coarse, "dicom", "PA")
+    assert kind == "dicom"
+    torch.testing.assert_close(pose[:3, :3], view_pose(coarse, camera, angles)[:3, :3])
+    with pytest.raises(InputError, match="needs C-arm angles in the header of ap, it has none"):
+        asked_start(views[1:], coarse, "dicom", "PA")
+
+
+def test_a_pose_is_that_in_the_first_xray(coarse: Volume) -> None:
+    camera = detector(1000.0)
+    views = asked_views([xray(camera), xray(camera)], [FRAME, SIDE @ FRAME], None, None)
+    given = view_pose(coarse, camera)
+    pose, kind = asked_start(views, coarse, given, "PA")
+    assert kind == "pose"
+    assert torch.equal(pose, given)
+    behind = inverse_rigid(given)
+    with pytest.raises(InputError, match=r"^pose camera_from_ct must place the CT"):
+        asked_start(views, coarse, behind, "PA")
