@@ -20,9 +20,9 @@ from wsreg.registration.verdict.evaluation import Evaluation
 IMAGE = "image"
 ANATOMY = "anatomy"
 MOVED_ANATOMY = 6.0
-"""Errors over what the image's noise explains, where soft tissue and joints have moved since the CT.
-Set so that on the virtual people of the choosing half of ``benchmarks/verdict.py`` nine in ten are
-within twice the whole; CTs that are as they were need no more than 1."""
+"""Errors over what the image's noise explains, where soft tissue and joints moved since the CT.
+Set so that on the virtual people of the choosing half of ``benchmarks/verdict.py``, registered as
+one body, nine in ten are within twice the whole; CTs that are as they were need no more than 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
