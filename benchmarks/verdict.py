@@ -189,7 +189,7 @@ def report(rows: dict[Half, list[Row]]) -> str:
         "### Verdict", "", f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         "Wrong: over 10 mm in 3D, another person, or a mirrored X-ray.  Right: under 1 mm",
         "projected and 10 mm in 3D.  X-rays by the simulator, of a real CT and six virtual",
-        "people in each half.  Limits were chosen on the choosing half alone.",
+        "people in each half.  Limits are meant to be chosen on the choosing half alone.",
     ]  # fmt: skip
     for half in ("reporting", "choosing"):
         if half in rows:
