@@ -15,7 +15,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -39,6 +39,11 @@ from wsreg.registration.verdict.judge import judge
 from wsreg.threads import thread_count
 
 HALVES: tuple[Half, ...] = get_args(Half)
+NAMES: Mapping[Half, str] = {
+    "choosing": "The choosing half",
+    "reporting": "The reporting half",
+    "confirming": "People and X-rays that were not looked at before the limits were final",
+}
 RIGHT_MM, WRONG_MM = 1.0, 10.0
 """Right: under 1 mm projected and 10 mm in 3D.  Wrong: over 10 mm in 3D, or impossible."""
 STATUSES = ("pass", "check", "fail")
@@ -149,7 +154,7 @@ def table(half: Half, rows: Sequence[Row]) -> list[str]:
     """Return the verdicts by group as a table; wrong calibrations are a matter of their own."""
     rows = [row for row in rows if row["group"] != "calibration"]
     lines = [
-        f"The {half} half, {len(rows)} trials, pass / check / fail:", "",
+        f"{NAMES[half]}, {len(rows)} trials, pass / check / fail:", "",
         "| trials | n | wrong answers | right answers | between the two |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for group in (*GROUPS, "all"):
@@ -189,9 +194,9 @@ def report(rows: dict[Half, list[Row]]) -> str:
         "### Verdict", "", f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         "Wrong: over 10 mm in 3D, another person, or a mirrored X-ray.  Right: under 1 mm",
         "projected and 10 mm in 3D.  X-rays by the simulator, of a real CT and six virtual",
-        "people in each half.  Limits were chosen on the choosing half alone.",
+        "people in each half.  Limits are meant to be chosen on the choosing half alone.",
     ]  # fmt: skip
-    for half in ("reporting", "choosing"):
+    for half in ("confirming", "reporting", "choosing"):
         if half in rows:
             lines += ["", *table(half, rows[half]), "", *calibration_lines(rows[half])]
     every = [row for some in rows.values() for row in some]
