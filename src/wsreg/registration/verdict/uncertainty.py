@@ -20,10 +20,10 @@ from wsreg.registration.verdict.evaluation import Evaluation
 IMAGE = "image"
 ANATOMY = "anatomy"
 MOVED_ANATOMY, MOVED_REST = 6.0, 1.5
-"""Errors over what the image's noise explains, where soft tissue and joints moved since the CT: of one
-body, and of several that move by themselves, where only what is not rigid is left.  Set so that on
-the virtual people of the choosing half of ``benchmarks/verdict.py`` nine in ten are within twice the
-whole; CTs that are as they were need no more than 1."""
+"""Errors over what the image's noise explains, where soft tissue and joints moved since the CT: of
+one body, and of several that move by themselves, where only what is not rigid is left.  Set so that
+on the virtual people of the choosing half of ``benchmarks/verdict.py`` nine in ten are within twice
+the whole; CTs that are as they were need no more than 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
