@@ -127,7 +127,7 @@ def test_every_bone_is_found(found: RegistrationResult, pelvis: Tensor) -> None:
         assert abs(float(reason.split()[3]) - degrees) < 1.0
         assert reason.endswith("mm against the pelvis since the CT.")
         assert body.shown > 0.95
-        assert float(body.standard_deviation[:3].max()) < math.radians(3.0)
+        assert float(body.standard_deviation[:3].max()) < math.radians(4.0)
     assert float(off(found, "rest", pelvis)[:3].max()) < 5e-3
     assert float(off(found, "rest", pelvis)[3:].max()) < 2.0
     assert found.bodies["left-femur"].labels == (9,)
