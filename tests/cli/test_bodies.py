@@ -171,7 +171,8 @@ def test_a_joint_that_is_given_is_where_the_body_turns(case: Any, tmp_path: Path
         (("pelvis=hip_left", "leg=hip_left"), "bodies must share no label, pelvis and leg both"),
         (("a/b=hip_left",), "names of bodies must be made of letters"),
         (("view-1=hip_left",), "names of bodies must not begin with view-"),
-        (("rest=hip_left",), "bodies must be None, auto, pelvis, or names"),
+        (("rest=hip_left",), "the body rest must be left to what no other body has"),
+        (("Hip=hip_left", "hip=hip_right"), "must differ in more than their case"),
     ],
 )
 def test_bodies_that_cannot_be_are_one_sentence(

@@ -19,7 +19,6 @@ from wsreg.cli.options import (
     OptionalFile,
     XrayDetails,
     Xrays,
-    find_labels,
     parse_view,
     read_ct,
 )
@@ -177,17 +176,14 @@ class Register:
     def _prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
         """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
-        labels = find_labels(volume, self.solver.render_labels)
 
-        from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
-        from wsreg.volumes.bodies import parts_of_bodies
+        from wsreg.rendering.prepared import prepare
+        from wsreg.volumes.region_names import find_labels
 
-        prepared = PreparedCt(volume=volume)
+        labels = find_labels(volume, self.solver.render_labels, "--render-labels")
         as_one = self.solver.method == "adam" and asked.bodies == "auto"
         bodies = None if as_one else asked.bodies
-        for part in parts_of_bodies(volume, bodies, labels).values():
-            prepared.levels(VOXEL_SIZES_MM, part)
-        return prepared, labels
+        return prepare(volume, labels=labels, bodies=bodies), labels
 
     def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
         """Register one X-ray after the other; one that fails is reported, and the rest go on."""
