@@ -167,6 +167,14 @@ def test_a_pose_that_is_not_rigid_is_refused_with_its_view() -> None:
         RigView(name="LAT", camera_from_rig=torch.diag(vector(1.0, 1.0, -1.0, 1.0)))
 
 
+def test_a_pose_may_be_rows_of_numbers_or_an_array_but_not_nothing() -> None:
+    for pose in (SIDE.tolist(), SIDE.numpy()):
+        view = RigView(name="LAT", camera_from_rig=pose)
+        assert torch.equal(view.camera_from_rig, SIDE)
+    with pytest.raises(InputError, match=r"^rig view 'LAT' camera_from_rig must be a 4x4 .* None$"):
+        RigView(name="LAT", camera_from_rig=None)  # type: ignore[arg-type]
+
+
 def test_rounding_of_a_pose_is_taken_off() -> None:
     pose = turned(33.0)
     view = RigView(name="a", camera_from_rig=((pose * 1e5).round() / 1e5).float())

@@ -24,18 +24,18 @@ from wsreg.cli.options import (
 )
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import notes_of, result_lines
-from wsreg.cli.rigs import rig_of_xrays, xrays_reader
+from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
 from wsreg.vocabulary import Backend, InitName, Method
 
 if TYPE_CHECKING:
-    from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
-Solved = tuple[Sequence["Radiograph"], "RegistrationResult"]
+Solved = tuple["RegistrationResult", Sequence[str]]
+"""A result, and the notes on what it was made of."""
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
@@ -169,7 +169,7 @@ class Register:
                     rig=rig, view=view, bodies=asked.bodies, joints_mm=joints_mm,
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
-            return radiographs, result
+            return result, [*rig_notes(rig, job.xrays), *notes_of(radiographs)]
 
         return solve
 
@@ -205,8 +205,7 @@ class Register:
     def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
 
-        radiographs, result = solve(job)
-        notes = notes_of(radiographs)
+        result, notes = solve(job)
         files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
         if not self.quiet:
             print("\n".join(result_lines(result, job.folder, files, notes)))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json_object
+from wsreg.geometry.arrays import as_float64, in_words
 
 RIGID_TOLERANCE = 1e-4
 """How far a rotation's columns may be from orthonormal: the rounding of six written digits."""
@@ -26,11 +27,7 @@ def read_pose(path: str | Path) -> Tensor:
     for name, expected in (("frame", "LPS"), ("units", "mm")):
         if fields[name] != expected:
             raise InputError(f"{path}: {name} must be {expected!r}, got {fields[name]!r}")
-    try:
-        matrix = torch.tensor(fields["camera_from_ct"], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise InputError(f"{path}: camera_from_ct must be a 4x4 list of numbers") from None
-    return check_rigid(matrix, f"{path}: camera_from_ct")
+    return check_rigid(fields["camera_from_ct"], f"{path}: camera_from_ct")
 
 
 def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
@@ -42,16 +39,21 @@ def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
     }
 
 
-def check_rigid(matrix: Tensor, name: str) -> Tensor:
-    """Return the matrix in float64 with its rotation made exact, if it is rigid.
+def check_rigid(matrix: Any, name: str) -> Tensor:
+    """Return a matrix (a tensor, an array, rows of numbers) in float64, if it is rigid.
+
+    Its rotation is made exact.
 
     Raises:
-        InputError: for a wrong shape, NaN or inf, a last row other than 0 0 0 1, or a rotation
-            part that is not a rotation (its determinant is named).
+        InputError: for what is no matrix of numbers, a wrong shape, NaN or inf, a last row other
+            than 0 0 0 1, or a rotation part that is not a rotation (its determinant is named).
     """
+    numbers = as_float64(matrix)
+    if numbers is None:
+        raise InputError(f"{name} must be a 4x4 matrix of numbers, got {in_words(matrix)}")
+    matrix = numbers
     if matrix.shape != (4, 4):
         raise InputError(f"{name} must be a 4x4 matrix, got {list(matrix.shape)}")
-    matrix = matrix.detach().to("cpu", torch.float64)
     if not bool(torch.isfinite(matrix).all()):
         raise InputError(f"{name} must be finite, it holds NaN or infinity")
     last = matrix[3].tolist()
