@@ -83,6 +83,13 @@ def test_files_that_say_nothing_are_refused(content: Any, said: str, tmp_path: P
         parse_bodies([str(file)])
 
 
+def test_a_file_that_names_a_body_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bodies.json"
+    file.write_text('{"pelvis": [1], "pelvis": [2]}')
+    with pytest.raises(InputError, match=r"bodies\.json .*: pelvis repeatedly"):
+        parse_bodies([str(file)])
+
+
 def result_of(out: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((out / "result.json").read_text())
     return content
