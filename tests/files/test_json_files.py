@@ -41,9 +41,7 @@ def test_what_is_no_json(tmp_path: Path, content: bytes) -> None:
 def test_a_name_twice_in_one_object_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(
-        InputError, match=r"must be valid JSON: a repeatedly in one object$"
-    ):
+    with pytest.raises(InputError, match=r"must be valid JSON: a repeatedly in one object$"):
         read_json(path)
     path.write_text('{"a": {"a": 1}, "b": {"a": 2}}')
     assert read_json(path) == {"a": {"a": 1}, "b": {"a": 2}}

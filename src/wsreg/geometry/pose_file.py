@@ -48,18 +48,17 @@ def check_rigid(matrix: Any, name: str) -> Tensor:
         InputError: for what is no matrix of numbers, a wrong shape, NaN or inf, a last row other
             than 0 0 0 1, or a rotation part that is not a rotation (its determinant is named).
     """
-    numbers = as_float64(matrix)
-    if numbers is None:
+    found = as_float64(matrix)
+    if found is None:
         raise InputError(f"{name} must be a 4x4 matrix of numbers, got {in_words(matrix)}")
-    matrix = numbers
-    if matrix.shape != (4, 4):
-        raise InputError(f"{name} must be a 4x4 matrix, got {list(matrix.shape)}")
-    if not bool(torch.isfinite(matrix).all()):
+    if found.shape != (4, 4):
+        raise InputError(f"{name} must be a 4x4 matrix, got {list(found.shape)}")
+    if not bool(torch.isfinite(found).all()):
         raise InputError(f"{name} must be finite, it holds NaN or infinity")
-    last = matrix[3].tolist()
+    last = found[3].tolist()
     if any(abs(a - b) > 1e-9 for a, b in zip(last, (0.0, 0.0, 0.0, 1.0), strict=True)):
         raise InputError(f"{name} must have the last row 0 0 0 1, got {last}")
-    rotation = matrix[:3, :3]
+    rotation = found[:3, :3]
     determinant = float(torch.linalg.det(rotation))
     error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
     if determinant <= 0 or float(error) > RIGID_TOLERANCE:
@@ -68,7 +67,7 @@ def check_rigid(matrix: Any, name: str) -> Tensor:
             f"(determinant {determinant:.6g}, columns off orthonormal by {float(error):.2g})"
         )
     u, _, vh = torch.linalg.svd(rotation)
-    exact = matrix.clone()
+    exact = found.clone()
     exact[:3, :3] = u @ vh
     exact[3] = torch.tensor((0.0, 0.0, 0.0, 1.0))
     return exact
