@@ -83,6 +83,13 @@ def test_files_that_say_nothing_are_refused(content: Any, said: str, tmp_path: P
         parse_bodies([str(file)])
 
 
+def test_a_file_that_names_a_body_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bodies.json"
+    file.write_text('{"pelvis": [1], "pelvis": [2]}')
+    with pytest.raises(InputError, match=r"bodies\.json .*: pelvis repeatedly"):
+        parse_bodies([str(file)])
+
+
 def result_of(out: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((out / "result.json").read_text())
     return content
@@ -171,7 +178,8 @@ def test_a_joint_that_is_given_is_where_the_body_turns(case: Any, tmp_path: Path
         (("pelvis=hip_left", "leg=hip_left"), "bodies must share no label, pelvis and leg both"),
         (("a/b=hip_left",), "names of bodies must be made of letters"),
         (("view-1=hip_left",), "names of bodies must not begin with view-"),
-        (("rest=hip_left",), "bodies must be None, auto, pelvis, or names"),
+        (("rest=hip_left",), "the body rest must be left to what no other body has"),
+        (("Hip=hip_left", "hip=hip_right"), "must differ in more than their case"),
     ],
 )
 def test_bodies_that_cannot_be_are_one_sentence(

@@ -37,6 +37,16 @@ def test_what_is_no_json(tmp_path: Path, content: bytes) -> None:
         read_json_object(path, ())
 
 
+@pytest.mark.parametrize("content", ['{"a": 1, "b": 2, "a": 1}', '[{"x": {"a": 1, "a": 2}}]'])
+def test_a_name_twice_in_one_object_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"must be valid JSON: a repeatedly in one object$"):
+        read_json(path)
+    path.write_text('{"a": {"a": 1}, "b": {"a": 2}}')
+    assert read_json(path) == {"a": {"a": 1}, "b": {"a": 2}}
+
+
 def test_json_that_is_no_object(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("[1, 2]")

@@ -24,6 +24,7 @@ def test_endings_go(name: str, expected: str) -> None:
 def test_names_that_come_again_get_a_number() -> None:
     names = ["knee", "knee", "knee-2", "hip", "knee"]
     assert different(names) == ["knee", "knee-2", "knee-2-2", "hip", "knee-3"]
+    assert different(["Knee", "knee", "KNEE-2"]) == ["Knee", "knee-2", "KNEE-2-2"]
 
 
 def test_what_no_file_should_be_called_becomes_a_line() -> None:

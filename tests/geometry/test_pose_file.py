@@ -57,7 +57,7 @@ def test_other_frames_and_units_are_refused(
     "matrix", ["identity", None, [[1, 2], [3]], [["a"] * 4] * 4, {"a": 1}, [[10**400] * 4] * 4]
 )
 def test_a_matrix_must_hold_numbers(tmp_path: Path, matrix: Any) -> None:
-    with pytest.raises(InputError, match=r"camera_from_ct must be a 4x4 list of numbers"):
+    with pytest.raises(InputError, match=r"camera_from_ct must be a 4x4 matrix of numbers"):
         read_pose(write(tmp_path, camera_from_ct=matrix))
 
 
@@ -107,6 +107,28 @@ def test_more_than_rounding_is_refused() -> None:
     matrix = pose()
     matrix[0, 0] += 1e-3
     with pytest.raises(InputError, match="must be rigid"):
+        check_rigid(matrix, "T")
+
+
+@pytest.mark.parametrize("form", [list, tuple])
+def test_rows_of_numbers_and_arrays_are_matrices(form: type) -> None:
+    expected = check_rigid(pose(), "T")
+    assert torch.equal(check_rigid(pose().tolist(), "T"), expected)
+    assert torch.equal(check_rigid(form(pose().numpy()), "T"), expected)
+    assert torch.equal(check_rigid(pose().numpy(), "T"), expected)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "got"),
+    [
+        (None, "None"),
+        ("pose", "'pose'"),
+        ([[1, 0], [0]], r"\[\[1, 0\], \[0\]\]"),
+        ([["1", "0"]], r"\[\['1', '0'\]\]"),
+    ],
+)
+def test_what_is_no_matrix_is_one_sentence(matrix: object, got: str) -> None:
+    with pytest.raises(InputError, match=rf"^T must be a 4x4 matrix of numbers, got {got}$"):
         check_rigid(matrix, "T")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -165,6 +166,15 @@ def test_an_empty_name_is_refused() -> None:
 def test_a_pose_that_is_not_rigid_is_refused_with_its_view() -> None:
     with pytest.raises(InputError, match=r"rig view 'LAT' camera_from_rig must be rigid.*-1"):
         RigView(name="LAT", camera_from_rig=torch.diag(vector(1.0, 1.0, -1.0, 1.0)))
+
+
+def test_a_pose_may_be_rows_of_numbers_or_an_array_but_not_nothing() -> None:
+    poses: tuple[Any, ...] = (SIDE.tolist(), SIDE.numpy())
+    for pose in poses:
+        view = RigView(name="LAT", camera_from_rig=pose)
+        assert torch.equal(view.camera_from_rig, SIDE)
+    with pytest.raises(InputError, match=r"^rig view 'LAT' camera_from_rig must be a 4x4 .* None$"):
+        RigView(name="LAT", camera_from_rig=None)  # type: ignore[arg-type]
 
 
 def test_rounding_of_a_pose_is_taken_off() -> None:

@@ -12,7 +12,13 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rig import Rig, RigView, orbit_rig
-from wsreg.geometry.rig_file import decompose_projection, for_xrays, read_rig, rig_record
+from wsreg.geometry.rig_file import (
+    decompose_projection,
+    for_xrays,
+    how_matched,
+    read_rig,
+    rig_record,
+)
 from wsreg.geometry.rigid import exp_so3, rigid, transform_points
 
 FRONT = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 700], [0, 0, 0, 1]]
@@ -104,6 +110,57 @@ def test_distance_or_spacing_fixes_the_other(tmp_path: Path) -> None:
     assert by_spacing.camera is not None
     assert by_spacing.camera.source_to_detector_mm == pytest.approx(1200.0)
     assert by_spacing.camera.pixel_spacing_mm == pytest.approx((3.0, 2.4))
+
+
+def looking_at_origin(depth_mm: float, degrees: float) -> Tensor:
+    turn = exp_so3(torch.tensor([0.0, math.radians(degrees), 0.0], dtype=torch.float64))
+    return rigid(turn, torch.tensor([0.0, 0.0, depth_mm], dtype=torch.float64))
+
+
+def matrix_of(pose: Tensor, name: str) -> dict[str, Any]:
+    return {"name": name, "P": (K @ pose[:3]).tolist(), "rows": 601, "columns": 1400}
+
+
+def test_a_nominal_detector_lies_beyond_where_the_axes_meet(tmp_path: Path) -> None:
+    """They meet 1050 and 1400 mm from the sources: 1400 is 0.7 of 2000.  K's middle is the axis."""
+    poses = [looking_at_origin(1050.0, 0.0), looking_at_origin(1400.0, 80.0)]
+    middle = K.clone()
+    middle[:2, 2] = torch.tensor([699.5, 300.0])
+    entries = [
+        {**matrix_of(pose, name), "P": (middle @ pose[:3]).tolist()}
+        for pose, name in zip(poses, "ab", strict=True)
+    ]
+    views = read_rig(write(tmp_path, *entries)).views
+    for view, pose in zip(views, poses, strict=True):
+        assert view.camera is not None
+        assert view.camera.source_to_detector_mm == pytest.approx(2000.0)
+        assert view.camera.pixel_spacing_mm == pytest.approx((2000 / 5100, 2000 / 5200))
+        torch.testing.assert_close(view.camera.intrinsic_matrix, middle, rtol=1e-10, atol=1e-8)
+        torch.testing.assert_close(view.camera_from_rig, pose, rtol=1e-10, atol=1e-8)
+    given = {**entries[0], "source_to_detector_mm": 1500.0}
+    first, second = (view.camera for view in read_rig(write(tmp_path, given, entries[1])).views)
+    assert first is not None
+    assert second is not None
+    assert first.source_to_detector_mm == 1500.0, "what is given is left as it is"
+    assert second.source_to_detector_mm == pytest.approx(2000.0)
+
+
+@pytest.mark.parametrize(
+    "poses",
+    [
+        [looking_at_origin(650.0, 0.0), looking_at_origin(690.0, 80.0)],
+        [looking_at_origin(1400.0, 0.0)],
+        [looking_at_origin(1400.0, 0.0), looking_at_origin(1500.0, 180.0)],
+    ],
+    ids=["nearer", "one", "opposite"],
+)
+def test_a_nominal_distance_is_1000_mm_where_nothing_asks_for_more(
+    tmp_path: Path, poses: list[Tensor]
+) -> None:
+    """K's axis is half a pixel beside the middle of the image, which shifts nothing much."""
+    views = read_rig(write(tmp_path, *(matrix_of(p, f"v{i}") for i, p in enumerate(poses)))).views
+    cameras = [view.camera for view in views]
+    assert [camera and camera.source_to_detector_mm for camera in cameras] == [1000.0] * len(poses)
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0, 0.003, -250.0])
@@ -263,6 +320,7 @@ def three() -> Rig:
         (["LAT", "OBL", "AP"], ["LAT", "OBL", "AP"]),
         (["a", "b", "a"], ["AP", "LAT", "OBL"]),
         (["a", "LAT", "b"], ["AP", "LAT", "OBL"]),
+        (["lat", "Obl", "ap"], ["LAT", "OBL", "AP"]),
     ],
 )
 def test_views_go_to_x_rays_by_name_or_in_order(names: list[str], views: list[str]) -> None:
@@ -272,10 +330,27 @@ def test_views_go_to_x_rays_by_name_or_in_order(names: list[str], views: list[st
 def test_x_rays_and_views_must_be_as_many() -> None:
     with pytest.raises(InputError, match="one view for each X-ray, got 3 views and 2 X-rays"):
         for_xrays(three(), ["AP", "LAT"])
+    one = Rig(views=three().views[:1])
+    with pytest.raises(InputError, match=r"got 1 view and 0 X-rays$"):
+        for_xrays(one, [])
+    with pytest.raises(InputError, match=r"got 3 views and 1 X-ray$"):
+        for_xrays(three(), ["AP"])
+
+
+def test_how_x_rays_were_matched_is_a_sentence() -> None:
+    by_name, in_order = ["lat", "ap", "OBL"], ["a", "LAT", "b"]
+    assert how_matched(for_xrays(three(), by_name), by_name) == (
+        "X-rays are the rig's views LAT, AP and OBL, by name."
+    )
+    assert how_matched(for_xrays(three(), in_order), in_order) == (
+        "X-rays are the rig's views AP, LAT and OBL, in their order, for their files have other "
+        "names."
+    )
 
 
 @pytest.mark.parametrize(
-    ("names", "got"), [(["LAT", "a", "b"], "LAT"), (["AP", "LAT", "AP"], "AP")]
+    ("names", "got"),
+    [(["LAT", "a", "b"], "LAT"), (["AP", "LAT", "AP"], "AP"), (["lat", "a", "b"], "lat")],
 )
 def test_a_views_name_in_the_place_of_another_is_refused(names: list[str], got: str) -> None:
     with pytest.raises(InputError, match=f"got '{got}' in the place of view"):

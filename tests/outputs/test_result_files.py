@@ -167,6 +167,26 @@ def test_poses_of_an_earlier_result_go_and_those_of_the_user_stay(
     assert set(os.listdir(out)) == {*FOUR_FILES, "pose-start.json"}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[1]",
+        '{"schema_version": "2", "files": ["pose-rest.json"]}',
+        '{"schema_version": ["2"]}',
+        '{"schema_version": "1", "config": null, "inputs": {"xray": "a.png"}, "files": 5}',
+    ],
+)
+def test_a_result_json_of_another_kind_does_not_stop_a_write(
+    make_result: MakeResult, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "result.json").write_text(content)
+    (tmp_path / "pose-rest.json").write_text("mine")
+    write_result(make_result(), tmp_path, inputs={})
+    assert set(os.listdir(tmp_path)) == {*FOUR_FILES, "pose-rest.json"}
+    assert read_result(tmp_path)["verdict"]["status"] == "pass"
+
+
 def test_an_earlier_result_cannot_name_other_files_to_be_removed(
     make_result: MakeResult, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -128,3 +129,37 @@ def test_an_older_result_and_todays_say_the_same_of_body_and_view(make_result: M
 def test_a_schema_to_come_is_refused() -> None:
     with pytest.raises(InputError, match='must have schema_version "2" or "1", got None'):
         in_todays_form({}, "a.json")
+
+
+@pytest.mark.parametrize("schema", ["1", "2"])
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"config": None}, "a.json must have an object as config, got None"),
+        ({"inputs": ["hip.png"]}, "a.json must have an object as inputs, got ['hip.png']"),
+        ({"verdict": "pass"}, "a.json must have an object as verdict, got 'pass'"),
+        ({"files": "pose.json"}, "a.json must have a list as files, got 'pose.json'"),
+    ],
+)
+def test_fields_of_another_kind_are_one_sentence(
+    schema: str, changed: dict[str, Any], said: str
+) -> None:
+    today = {"bodies": {}, "views": [], "schema_version": schema}
+    with pytest.raises(InputError) as error:
+        in_todays_form({**SCHEMA_1, **today, **changed}, "a.json")
+    assert str(error.value) == said
+
+
+def test_a_result_without_bodies_or_views_is_refused(two_of_each: RegistrationResult) -> None:
+    content = result_to_dict(two_of_each)
+    bare = {name: value for name, value in content.items() if name not in ("bodies", "views")}
+    with pytest.raises(InputError, match=r"^a\.json lacks bodies, views$"):
+        in_todays_form(bare, "a.json")
+    with pytest.raises(InputError, match=r"^a\.json must have a list as views, got \{\}$"):
+        in_todays_form({**content, "views": {}}, "a.json")
+
+
+@pytest.mark.parametrize("xray", ["hip.png", None, ["hip.png"], {}])
+def test_an_x_ray_of_another_form_has_no_name(xray: object) -> None:
+    content = in_todays_form({**SCHEMA_1, "inputs": {"xray": xray}}, "a.json")
+    assert content["views"][0]["xray"] == "xray"

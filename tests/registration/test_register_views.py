@@ -259,8 +259,8 @@ def test_what_does_not_belong_together_is_refused(
 
     refused("^radiographs must be at least one X-ray, got none$", [])
     refused("^rig must tell how the cameras of 2 X-rays stand to each other; without one,", xrays)
-    refused("^rig must have one view for each X-ray, got 1 views and 2 X-rays$", xrays, rig=[HERE])
-    refused("got 2 views and 1 X-rays", xrays[:1], rig=[HERE, side])
+    refused("^rig must have one view for each X-ray, got 1 for 2$", xrays, rig=[HERE])
+    refused("got 2 for 1", xrays[:1], rig=[HERE, side])
     both = [HERE, side]
     refused("^camera must be one for each X-ray, got 1 for 2", xrays, rig=both, camera=[None])
     refused("^rois must be one for each X-ray, got 3 for 2", xrays, rig=both, rois=[None] * 3)

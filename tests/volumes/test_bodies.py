@@ -64,6 +64,20 @@ def test_the_pelvis_is_known_by_the_names_of_data_sets(
     assert next(iter(found)) == "pelvis"
 
 
+def test_a_single_label_or_a_tensor_of_them_is_a_body() -> None:
+    asked: dict[str, Any] = {"a": 5, "b": torch.tensor([2, 1]), "c": (torch.tensor(6),), "rest": []}
+    found = labels_of_bodies(ct_with(DEEP_FLUORO), asked)
+    assert found == {"a": (5,), "b": (1, 2), "c": (6,)}
+
+
+def test_the_regions_of_the_preset_may_be_named() -> None:
+    found = labels_of_bodies(
+        ct_with(TOTAL_SEGMENTATOR),
+        {"pelvis": ("left-hemipelvis", "vertebrae"), "leg": "left-femur"},
+    )
+    assert found == {"pelvis": (27, 28, 77), "leg": (75,)}
+
+
 @pytest.mark.parametrize("names", [{}, {1: "femur_left", 2: "sacrum"}, {1: "skull"}])
 def test_auto_is_one_body_where_no_hip_is_named(names: dict[int, str]) -> None:
     ct = ct_with(names) if names else ct_with({4: ""})
@@ -117,12 +131,19 @@ def test_labels_alone_are_one_body() -> None:
         ("hips", "bodies must be None, auto, pelvis, or names with the labels .* got 'hips'"),
         ({}, r"bodies must be None, auto, pelvis, or names with the labels .* got \{\}"),
         ({"rest": ()}, "or names with the labels that move together, got"),
-        ({"rest": (1,)}, "or names with the labels that move together, got"),
+        ({"rest": (1,)}, "the body rest must be left to what no other body has, got labels"),
+        ({"a": (1,), "rest": 5}, "the body rest must be left to what no other body has"),
+        ({"Rest": (1,)}, "the body rest must be left to what no other body has"),
         (("pelvis",), "or names with the labels that move together, got"),
-        ({"a": ()}, r"body a must name labels of the CT \[1, 2, 3, 4, 5, 6\], got none"),
-        ({"a": (1, 9)}, r"body a must name labels of the CT \[.*\], got \['9'\]"),
-        ({"a": ("skull",)}, r"body a must name labels of the CT \[.*\], got \['skull'\]"),
-        ({"a": (0, 1)}, r"body a must name labels of the CT \[.*\], got \['0'\]"),
+        ({"a": ()}, "body a must name labels of the CT, got none"),
+        ({"a": (1, 9)}, r"body a must name labels of the CT \(1 left-hemi.*6 right-femur\), got 9"),
+        ({"a": ("skull",)}, r"body a must name labels of the CT \(.*\), got 'skull'"),
+        ({"a": (0, 1)}, r"body a must name labels of the CT \(.*\), got 0"),
+        ({"a": None}, r"body a must name labels of the CT \(.*\), got None"),
+        ({"a": ([1],)}, r"body a must name labels of the CT \(.*\), got \[1\]"),
+        ({"a": 1.5}, r"body a must name labels of the CT \(.*\), got 1.5"),
+        ({"Hip": (1,), "hip": (2,)}, "must differ in more than their case, got Hip and hip"),
+        ({"VIEW-1": (1,)}, "names of bodies must not begin with view-, got 'VIEW-1'"),
         ({"a": (1, 2), "b": (3, 2)}, "bodies must share no label, a and b both have 2"),
         ({"a": (1,), "rest": (2,)}, "the body rest must be left to what no other body has"),
         ({"a/b": (1,)}, "names of bodies must be made of letters, digits, - and _, got 'a/b'"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -132,22 +131,3 @@ def parse_view(text: str) -> str | CArmAngles:
     return CArmAngles(
         primary_rad=math.radians(primary_deg), secondary_rad=math.radians(secondary_deg)
     )
-
-
-def find_labels(volume: Volume, wanted: Sequence[str]) -> tuple[int, ...]:
-    """Return label values of the CT, from values or names."""
-    if wanted and volume.labels is None:
-        raise InputError("--render-labels needs the label map of the CT (--labels)")
-    values = {str(value): value for value in volume.label_values}
-    names = {
-        volume.label_names[value]: value for value in volume.label_names if str(value) in values
-    }
-    known = names | values
-    for label in wanted:
-        if label not in known:
-            close = difflib.get_close_matches(label, known, n=3) or list(values)
-            raise InputError(
-                f"--render-labels must name labels of the CT, got {label!r} "
-                f"(closest: {', '.join(close)})"
-            )
-    return tuple(known[label] for label in wanted)

@@ -98,11 +98,19 @@ def _by_file(options: Regions, path: Path, volume: Volume, xrays: Sequence[str])
     def find(name: str, radiograph: Radiograph) -> RoiTarget:
         file = path
         if path.is_dir():
-            file = (path if len(xrays) == 1 else path / name) / PROBABILITIES_FILE
+            file = (
+                path if len(xrays) == 1 else _folder(path, name, radiograph)
+            ) / PROBABILITIES_FILE
         rows, columns = radiograph.image.shape
         return read_rois(file, (rows, columns), volume, names)
 
     return find
+
+
+def _folder(path: Path, name: str, radiograph: Radiograph) -> Path:
+    """Return the folder of an X-ray: of its file's name, or of the view's that the result has."""
+    view = path / radiograph.name
+    return view if view.is_dir() and not (path / name).is_dir() else path / name
 
 
 def _by_model(

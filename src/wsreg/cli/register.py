@@ -19,24 +19,23 @@ from wsreg.cli.options import (
     OptionalFile,
     XrayDetails,
     Xrays,
-    find_labels,
     parse_view,
     read_ct,
 )
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import notes_of, result_lines
-from wsreg.cli.rigs import rig_of_xrays, xrays_reader
+from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
 from wsreg.vocabulary import Backend, InitName, Method
 
 if TYPE_CHECKING:
-    from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
-Solved = tuple[Sequence["Radiograph"], "RegistrationResult"]
+Solved = tuple["RegistrationResult", Sequence[str]]
+"""A result, and the notes on what it was made of."""
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
@@ -170,24 +169,21 @@ class Register:
                     rig=rig, view=view, bodies=asked.bodies, joints_mm=joints_mm,
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
-            return radiographs, result
+            return result, [*rig_notes(rig, job.xrays), *notes_of(radiographs)]
 
         return solve
 
     def _prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
         """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
-        labels = find_labels(volume, self.solver.render_labels)
 
-        from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
-        from wsreg.volumes.bodies import parts_of_bodies
+        from wsreg.rendering.prepared import prepare
+        from wsreg.volumes.region_names import find_labels
 
-        prepared = PreparedCt(volume=volume)
+        labels = find_labels(volume, self.solver.render_labels, "--render-labels")
         as_one = self.solver.method == "adam" and asked.bodies == "auto"
         bodies = None if as_one else asked.bodies
-        for part in parts_of_bodies(volume, bodies, labels).values():
-            prepared.levels(VOXEL_SIZES_MM, part)
-        return prepared, labels
+        return prepare(volume, labels=labels, bodies=bodies), labels
 
     def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
         """Register one X-ray after the other; one that fails is reported, and the rest go on."""
@@ -209,8 +205,7 @@ class Register:
     def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
 
-        radiographs, result = solve(job)
-        notes = notes_of(radiographs)
+        result, notes = solve(job)
         files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
         if not self.quiet:
             print("\n".join(result_lines(result, job.folder, files, notes)))

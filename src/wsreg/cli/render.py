@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from wsreg.cli.console import step
-from wsreg.cli.options import CtDetails, Labels, find_labels, parse_view, read_ct
+from wsreg.cli.options import CtDetails, Labels, parse_view, read_ct
 from wsreg.vocabulary import Backend
 
 
@@ -42,13 +42,14 @@ class Render:
         import wsreg
         from wsreg.geometry.plausibility import check_plausible_pose
         from wsreg.outputs.image_files import save_image
+        from wsreg.volumes.region_names import find_labels
 
         camera = wsreg.read_camera(self.camera)
         view = parse_view(self.view)
         pose = None if self.pose is None else wsreg.read_pose(self.pose)
         with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
             volume = read_ct(self.ct, self.ct_details)
-        labels = find_labels(volume, self.render_labels)
+        labels = find_labels(volume, self.render_labels, "--render-labels")
         if pose is None:
             pose = wsreg.view_pose(volume, camera, view)
         else:

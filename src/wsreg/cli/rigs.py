@@ -35,6 +35,13 @@ def rig_of_xrays(file: Path, xrays: Sequence[Path], geometry: Geometry) -> Rig:
     return rig
 
 
+def rig_notes(rig: Rig | None, xrays: Sequence[Path]) -> list[str]:
+    """Return a sentence on how several X-rays were matched with the views of a rig."""
+    from wsreg.geometry.rig_file import how_matched
+
+    return [how_matched(rig, [stem(path) for path in xrays])] if rig and len(xrays) > 1 else []
+
+
 def xrays_reader(
     details: XrayDetails, geometry: Geometry, rig: Rig | None
 ) -> Callable[[Sequence[Path]], list[Radiograph]]:

@@ -24,17 +24,27 @@ def read_json(path: str | Path) -> Any:
     """Read the content of a JSON file.
 
     Raises:
-        InputError: for a missing or unreadable file, or invalid JSON.
+        InputError: for a missing or unreadable file, invalid JSON, or a name twice in one object.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be valid JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, none of whose names repeats: the last one would win unseen."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{', '.join(repeated)} repeatedly in one object")
+    return content
 
 
 def read_json_object(

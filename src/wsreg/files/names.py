@@ -13,15 +13,18 @@ def stem(path: Path) -> str:
 
 
 def different(names: Iterable[str]) -> list[str]:
-    """Return the names with a number after those that came before: knee, knee-2, knee-3."""
-    found: list[str] = []
+    """Return the names with a number after those that came before: knee, knee-2, knee-3.
+
+    Case alone makes no difference, for on many a disk it makes none between files.
+    """
+    found: dict[str, str] = {}
     for name in names:
         own, number = name, 1
-        while own in found:
+        while own.casefold() in found:
             number += 1
             own = f"{name}-{number}"
-        found.append(own)
-    return found
+        found[own.casefold()] = own
+    return list(found.values())
 
 
 def file_name(name: str) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json_object
+from wsreg.geometry.arrays import as_float64, in_words
 
 RIGID_TOLERANCE = 1e-4
 """How far a rotation's columns may be from orthonormal: the rounding of six written digits."""
@@ -26,11 +27,7 @@ def read_pose(path: str | Path) -> Tensor:
     for name, expected in (("frame", "LPS"), ("units", "mm")):
         if fields[name] != expected:
             raise InputError(f"{path}: {name} must be {expected!r}, got {fields[name]!r}")
-    try:
-        matrix = torch.tensor(fields["camera_from_ct"], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise InputError(f"{path}: camera_from_ct must be a 4x4 list of numbers") from None
-    return check_rigid(matrix, f"{path}: camera_from_ct")
+    return check_rigid(fields["camera_from_ct"], f"{path}: camera_from_ct")
 
 
 def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
@@ -42,22 +39,26 @@ def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
     }
 
 
-def check_rigid(matrix: Tensor, name: str) -> Tensor:
-    """Return the matrix in float64 with its rotation made exact, if it is rigid.
+def check_rigid(matrix: Any, name: str) -> Tensor:
+    """Return a matrix (a tensor, an array, rows of numbers) in float64, if it is rigid.
+
+    Its rotation is made exact.
 
     Raises:
-        InputError: for a wrong shape, NaN or inf, a last row other than 0 0 0 1, or a rotation
-            part that is not a rotation (its determinant is named).
+        InputError: for what is no matrix of numbers, a wrong shape, NaN or inf, a last row other
+            than 0 0 0 1, or a rotation part that is not a rotation (its determinant is named).
     """
-    if matrix.shape != (4, 4):
-        raise InputError(f"{name} must be a 4x4 matrix, got {list(matrix.shape)}")
-    matrix = matrix.detach().to("cpu", torch.float64)
-    if not bool(torch.isfinite(matrix).all()):
+    found = as_float64(matrix)
+    if found is None:
+        raise InputError(f"{name} must be a 4x4 matrix of numbers, got {in_words(matrix)}")
+    if found.shape != (4, 4):
+        raise InputError(f"{name} must be a 4x4 matrix, got {list(found.shape)}")
+    if not bool(torch.isfinite(found).all()):
         raise InputError(f"{name} must be finite, it holds NaN or infinity")
-    last = matrix[3].tolist()
+    last = found[3].tolist()
     if any(abs(a - b) > 1e-9 for a, b in zip(last, (0.0, 0.0, 0.0, 1.0), strict=True)):
         raise InputError(f"{name} must have the last row 0 0 0 1, got {last}")
-    rotation = matrix[:3, :3]
+    rotation = found[:3, :3]
     determinant = float(torch.linalg.det(rotation))
     error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
     if determinant <= 0 or float(error) > RIGID_TOLERANCE:
@@ -66,7 +67,7 @@ def check_rigid(matrix: Tensor, name: str) -> Tensor:
             f"(determinant {determinant:.6g}, columns off orthonormal by {float(error):.2g})"
         )
     u, _, vh = torch.linalg.svd(rotation)
-    exact = matrix.clone()
+    exact = found.clone()
     exact[:3, :3] = u @ vh
     exact[3] = torch.tensor((0.0, 0.0, 0.0, 1.0))
     return exact

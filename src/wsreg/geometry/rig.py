@@ -33,7 +33,8 @@ class RigView:
     Args:
         name: of the view, unique in its rig.
         camera: its geometry, or None where the X-ray itself carries it.
-        camera_from_rig: [4,4] rigid, rig mm -> camera mm; kept in float64.
+        camera_from_rig: [4,4] rigid, rig mm -> camera mm, a tensor, an array or rows of numbers;
+            kept as a float64 tensor.
 
     Raises:
         InputError: for an empty name or a matrix that is not rigid.
@@ -55,7 +56,7 @@ class Rig:
     """Cameras in one common frame, the rig's, which may lie anywhere.
 
     Args:
-        views: at least one; their names differ.
+        views: at least one; their names differ, and not in case alone.
 
     Raises:
         InputError: for no view, names that repeat, translations that look like metres, or axes
@@ -68,8 +69,8 @@ class Rig:
         object.__setattr__(self, "views", tuple(self.views))
         if not self.views:
             raise InputError("rig must have at least one view, got none")
-        names = [view.name for view in self.views]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        names = [view.name.casefold() for view in self.views]
+        repeated = sorted({v.name for v in self.views if names.count(v.name.casefold()) > 1})
         if repeated:
             raise InputError(
                 f"rig views must have names of their own, got {', '.join(repeated)} repeatedly"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +13,17 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import check_fields, read_json_object
+from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record, camera_record
 from wsreg.geometry.conventions import camera_from_opencv
-from wsreg.geometry.rig import Rig, RigView
-from wsreg.geometry.rigid import rigid
+from wsreg.geometry.rig import Rig, RigView, nearest_point_to_axes
+from wsreg.geometry.rigid import rigid, transform_points
+from wsreg.geometry.views import ISOCENTRE_FRACTION, middle_ray
 
 NOMINAL_DISTANCE_MM = 1000.0
-"""Source-to-detector distance where neither that nor the pixel spacing is known: the projection is
-the same for any."""
+"""Source-to-detector distance, at least, where neither that nor the pixel spacing is known: the
+projection is the same for any, but the patient must lie before the detector."""
 
 SKEW_TOLERANCE = 1e-4
 """Skew over focal length that is taken for zero: a tenth of a pixel, a thousand pixels away."""
@@ -29,7 +32,8 @@ SPACING_TOLERANCE = 1e-2
 """How far the two distances may differ that the focal lengths and the pixel spacing give."""
 
 _OPENCV = ("rows", "columns")
-_OPENCV_OPTIONAL = ("name", "pixel_spacing_mm", "source_to_detector_mm")
+_OPENCV_SIZE = ("pixel_spacing_mm", "source_to_detector_mm")
+_OPENCV_OPTIONAL = ("name", *_OPENCV_SIZE)
 
 
 def read_rig(path: str | Path) -> Rig:
@@ -38,7 +42,8 @@ def read_rig(path: str | Path) -> Rig:
     Each view is a ``camera_from_rig`` with a ``camera``, which may be left out where the X-ray
     carries it; or OpenCV's ``K``, ``R``, ``t``; or a 3x4 matrix ``P`` ~ K [R|t], of any scale and
     sign.  R and t map rig points to the camera: x_camera = R x + t.  K fixes the distance over
-    the pixel spacing only; if neither is given, the distance is taken to be 1000 mm, which makes
+    the pixel spacing only; if neither is given, the distance is taken to be 1000 mm, or what puts
+    the point where the views' axes meet at 0.7 of it in the view where that is farthest: it makes
     no difference to the projection.  Views without a name are view-1, view-2, ...
 
     Raises:
@@ -53,7 +58,9 @@ def read_rig(path: str | Path) -> Rig:
     if not isinstance(entries, list):
         raise InputError(f"{path}: views must be a list, got {type(entries).__name__}")
     try:
-        return Rig(views=tuple(_view(entry, i) for i, entry in enumerate(entries, start=1)))
+        rig = Rig(views=tuple(_view(entry, i) for i, entry in enumerate(entries, start=1)))
+        nominal = [_is_nominal(entry) for entry in entries]
+        return _with_patient_before_detectors(rig, nominal) if any(nominal) else rig
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -72,7 +79,8 @@ def rig_record(rig: Rig) -> dict[str, Any]:
 def for_xrays(rig: Rig, names: Sequence[str]) -> Rig:
     """Return the rig with its views in the order of X-rays.
 
-    By name if every X-ray has a view's name, else the first X-ray is the first view's and so on.
+    By name, in any case, if every X-ray has a view's name, else the first X-ray is the first view's
+    and so on.
 
     Args:
         rig: the views, in any order.
@@ -84,19 +92,39 @@ def for_xrays(rig: Rig, names: Sequence[str]) -> Rig:
     """
     if len(names) != len(rig.views):
         raise InputError(
-            f"rig must have one view for each X-ray, got {len(rig.views)} views and "
-            f"{len(names)} X-rays"
+            "rig must have one view for each X-ray, got "
+            f"{_count(len(rig.views), 'view')} and {_count(len(names), 'X-ray')}"
         )
-    views = {view.name: view for view in rig.views}
-    if set(names) == set(views):
-        return Rig(views=tuple(views[name] for name in names))
-    for name, view in zip(names, rig.views, strict=True):
-        if name in views and name != view.name:
+    views = {view.name.casefold(): view for view in rig.views}
+    found = [views.get(name.casefold()) for name in names]
+    matched = [view for view in found if view is not None]
+    if {id(view) for view in matched} == {id(view) for view in rig.views}:
+        return Rig(views=tuple(matched))
+    for name, named, view in zip(names, found, rig.views, strict=True):
+        if named not in (None, view):
             raise InputError(
                 f"X-rays must be named as the rig's views or come in their order, got {name!r} in "
                 f"the place of view {view.name!r}"
             )
     return rig
+
+
+def how_matched(rig: Rig, names: Sequence[str]) -> str:
+    """Return a sentence on how X-rays are the views of a rig that is in their order.
+
+    Args:
+        rig: as :func:`for_xrays` returns it.
+        names: of the X-rays.
+    """
+    *most, last = [view.name for view in rig.views]
+    views = f"views {', '.join(most)} and {last}" if most else f"view {last}"
+    same = all(a.casefold() == b.name.casefold() for a, b in zip(names, rig.views, strict=True))
+    how = "by name" if same else "in their order, for their files have other names"
+    return f"X-rays are the rig's {views}, {how}."
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def decompose_projection(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,6 +176,40 @@ def _view(entry: Any, number: int) -> RigView:
     return RigView(name=name, camera=camera, camera_from_rig=pose)
 
 
+def _is_nominal(entry: dict[str, Any]) -> bool:
+    """Return whether a view's matrices leave its distance open."""
+    return not entry.keys().isdisjoint(("K", "P")) and entry.keys().isdisjoint(_OPENCV_SIZE)
+
+
+def _with_patient_before_detectors(rig: Rig, nominal: Sequence[bool]) -> Rig:
+    """Return the rig with its nominal distances beyond the point where the axes meet."""
+    poses = [view.camera_from_rig for view in rig.views]
+    forward = torch.tensor((0.0, 0.0, 1.0), dtype=torch.float64)
+    axes = [forward if view.camera is None else middle_ray(view.camera) for view in rig.views]
+    point = nearest_point_to_axes(poses, axes)
+    if point is None:
+        return rig
+    depth_mm = max(float(transform_points(pose, point[None])[0, 2]) for pose in poses)
+    scale = max(1.0, round(depth_mm / ISOCENTRE_FRACTION) / NOMINAL_DISTANCE_MM)
+    return Rig(
+        views=tuple(
+            dataclasses.replace(view, camera=_scaled(view.camera, scale)) if is_nominal else view
+            for view, is_nominal in zip(rig.views, nominal, strict=True)
+        )
+    )
+
+
+def _scaled(camera: Camera | None, scale: float) -> Camera:
+    """Return a camera of the same projection whose detector is further away."""
+    assert camera is not None  # K or P gave one
+    rows_mm, columns_mm = camera.pixel_spacing_mm
+    return dataclasses.replace(
+        camera,
+        source_to_detector_mm=scale * camera.source_to_detector_mm,
+        pixel_spacing_mm=(scale * rows_mm, scale * columns_mm),
+    )
+
+
 def _decomposed(matrix: Tensor, where: str) -> tuple[Tensor, Tensor]:
     try:
         return decompose_projection(matrix)
@@ -157,7 +219,7 @@ def _decomposed(matrix: Tensor, where: str) -> tuple[Tensor, Tensor]:
 
 def _opencv_camera(intrinsic: Tensor, fields: dict[str, Any], where: str) -> Camera:
     """Return the camera of K; the projection is K's to the last digit, whatever the spacing."""
-    if {"pixel_spacing_mm", "source_to_detector_mm"} <= fields.keys():
+    if set(_OPENCV_SIZE) <= fields.keys():
         raise InputError(
             f"{where} must have pixel_spacing_mm or source_to_detector_mm, not both: K gives the "
             "other"
@@ -202,12 +264,4 @@ def _distance_mm(intrinsic: Tensor, fields: dict[str, Any]) -> float:
 
 
 def _numbers(fields: dict[str, Any], name: str, where: str, *shapes: tuple[int, ...]) -> Tensor:
-    """Return a field as a float64 tensor of one of the shapes, all finite."""
-    try:
-        matrix = torch.tensor(fields[name], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        matrix = torch.tensor(torch.nan)
-    if tuple(matrix.shape) not in shapes or not bool(torch.isfinite(matrix).all()):
-        size = " x ".join(map(str, shapes[0]))
-        raise InputError(f"{where} {name} must be {size} finite numbers, got {fields[name]!r}")
-    return matrix
+    return finite_numbers(fields[name], f"{where} {name}", *shapes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ ONE_BODY_ONE_VIEW = "1"
 _OF_BODY = ("camera_from_ct", "pivot_mm", "standard_deviation", "verdict")
 _OF_VIEW = ("camera", "similarity")
 """What a result of that schema says of its body and of its view."""
+_OF_OLDER = (*_OF_BODY, *_OF_VIEW)
+_OF_RESULT = (*_OF_OLDER, "bodies", "views")
+"""What is read of a result, and so must be there."""
+_KINDS: Mapping[str, type] = {
+    "bodies": dict, "views": list, "verdict": dict, "config": dict, "inputs": dict, "files": list,
+}  # fmt: skip
+"""What these fields are, in a result that has them."""
 
 AXIS_NAMES = {
     "tx": "across, along the image's columns (tx)",
@@ -100,25 +108,36 @@ def in_todays_form(content: Any, name: str) -> dict[str, Any]:
         name: of the file, for messages.
 
     Raises:
-        InputError: it is of no schema that is known.
+        InputError: it is of no schema that is known, or lacks what its schema has.
     """
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version == SCHEMA_VERSION:
-        known: dict[str, Any] = content
-        return known
-    if version != ONE_BODY_ONE_VIEW:
+    if version not in (SCHEMA_VERSION, ONE_BODY_ONE_VIEW):
         raise InputError(
             f'{name} must have schema_version "{SCHEMA_VERSION}" or "{ONE_BODY_ONE_VIEW}", '
             f"got {version!r}"
         )
-    missing = [field for field in (*_OF_BODY, *_OF_VIEW) if field not in content]
+    today = version == SCHEMA_VERSION
+    missing = [field for field in (_OF_RESULT if today else _OF_OLDER) if field not in content]
     if missing:
         raise InputError(f"{name} lacks {', '.join(missing)}")
+    for field, kind in _KINDS.items():
+        if not isinstance(content.get(field, kind()), kind):
+            raise InputError(
+                f"{name} must have {'a list' if kind is list else 'an object'} as {field}, "
+                f"got {reprlib.repr(content[field])}"
+            )
+    known: dict[str, Any] = content
+    return known if today else _from_one_body_in_one_view(content)
+
+
+def _from_one_body_in_one_view(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result of schema 1 as today's has it."""
     labels = content.get("config", {}).get("render_labels", [])
     body = {"labels": labels, **{field: content[field] for field in _OF_BODY}, "shown": None}
-    xray = content.get("inputs", {}).get("xray", {}).get("name", "xray")
+    xray = content.get("inputs", {}).get("xray", {})
+    file = xray.get("name", "xray") if isinstance(xray, Mapping) else "xray"
     view = {
-        "xray": stem(Path(xray)),
+        "xray": stem(Path(str(file))),
         **{field: content[field] for field in _OF_VIEW},
         "camera_from_rig": torch.eye(4).tolist(),
         "orientation": "none",

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.geometry.arrays import finite_numbers, in_words
+from wsreg.geometry.rigid import inverse_affine, transform_points
 from wsreg.registration.joints import Joint, find_joint
 from wsreg.registration.ties import Tie, TieConfig
 from wsreg.rendering.prepared import PreparedCt, PreparedVolume
 from wsreg.volumes.bodies import WHOLE, Bodies, parts_of_bodies
 from wsreg.volumes.parts import WHOLE_CT, CtPart
+from wsreg.volumes.volume import Volume
+
+MOST_OUTSIDE_MM = 100.0
+"""How far outside the CT a joint may lie: of a bone that it shows in part."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +63,7 @@ def make_bodies(
     *,
     render_labels: Sequence[int] = (),
     pivot_mm: Tensor,
-    joints_mm: Mapping[str, Tensor],
+    joints_mm: Mapping[str, Tensor | Sequence[float]],
     ties: TieConfig,
 ) -> tuple[Body, ...]:
     """Return the bodies of a CT, the first one being what the others hold on to.
@@ -74,23 +81,41 @@ def make_bodies(
         InputError: bodies that cannot be.
     """
     parts = parts_of_bodies(ct.volume, bodies, tuple(render_labels))
-    _check_joints(joints_mm, parts)
+    centres = _checked_joints(joints_mm, parts, ct.volume)
     (name, part), *others = parts.items()
     first = Body(name=name, part=part, labels=_labels(part), pivot_mm=pivot_mm)
-    held = [_held(ct, name, part, first, joints_mm.get(name), ties) for name, part in others]
+    held = [_held(ct, name, part, first, centres.get(name), ties) for name, part in others]
     return first, *held
 
 
-def _check_joints(joints_mm: Mapping[str, Tensor], parts: Mapping[str, CtPart]) -> None:
-    held = list(parts)[1:]
-    for name, centre in joints_mm.items():
-        if name not in held or parts[name].kind != "bones":
-            bones = [other for other in held if parts[other].kind == "bones"]
+def _checked_joints(
+    joints_mm: Mapping[str, Any], parts: Mapping[str, CtPart], volume: Volume
+) -> dict[str, Tensor]:
+    """Return [3] float64 the centres of joints, all of them in or near the CT."""
+    bones = [name for name, part in list(parts.items())[1:] if part.kind == "bones"]
+    if not isinstance(joints_mm, Mapping):
+        raise InputError(f"joints_mm must name a body for each centre, got {in_words(joints_mm)}")
+    centres = {}
+    for name, given in joints_mm.items():
+        if name not in bones:
             raise InputError(f"joints_mm must be of bodies {bones}, got one of {name!r}")
-        if centre.shape != (3,) or not bool(torch.isfinite(centre).all()):
+        centre = finite_numbers(given, f"joints_mm of {name}", (3,))
+        away_mm = _distance_mm(centre, volume)
+        if away_mm > MOST_OUTSIDE_MM:
             raise InputError(
-                f"joints_mm of {name} must be three finite numbers, got {centre.tolist()}"
+                f"joints_mm of {name} must lie within {MOST_OUTSIDE_MM:.0f} mm of the CT, in its "
+                f"LPS millimetres, got {in_words(centre)}, which is {away_mm:.0f} mm away"
             )
+        centres[name] = centre
+    return centres
+
+
+def _distance_mm(point_mm: Tensor, volume: Volume) -> float:
+    """Return how far a point [3] (LPS mm) lies outside a CT, along the axis where it is most."""
+    index = transform_points(inverse_affine(volume.ct_from_voxel), point_mm[None])[0]
+    size = torch.tensor(volume.hu.shape[::-1], dtype=torch.float64)
+    outside = torch.maximum(-0.5 - index, index - (size - 0.5)).clamp_min(0.0)
+    return float((outside * torch.tensor(volume.spacing_mm, dtype=torch.float64)).max())
 
 
 def _labels(part: CtPart) -> tuple[int, ...]:
@@ -108,9 +133,8 @@ def _held(
         ("joint", labels, first.labels), lambda: (find_joint(ct.volume, labels, first.labels),)
     )[0]
     if joint_mm is not None:
-        joint = Joint(
-            centre_mm=joint_mm.double(), radius_mm=None if joint is None else joint.radius_mm
-        )
+        radius_mm = None if joint is None else joint.radius_mm
+        joint = Joint(centre_mm=joint_mm, radius_mm=radius_mm, given=True)
         tie = ties.ball
     else:
         tie = ties.ball if joint is not None and joint.radius_mm is not None else ties.loose

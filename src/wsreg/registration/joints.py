@@ -33,11 +33,13 @@ class Joint:
 
     Args:
         centre_mm: [3] float64 centre of the ball, or of where they meet (CT, LPS mm).
-        radius_mm: of the ball; None where it is no ball-and-socket joint.
+        radius_mm: of the ball; None where it is no ball-and-socket joint, as far as labels tell.
+        given: whether the centre is known otherwise than from the labels.
     """
 
     centre_mm: Tensor
     radius_mm: float | None
+    given: bool = False
 
 
 def find_joint(volume: Volume, bone: Sequence[int], parent: Sequence[int]) -> Joint | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ from wsreg.volumes.volume import Volume
 
 PAIRS = ("hemipelvis", "femur")
 """Bones of which there is a left and a right one."""
-MOST_HIGHER_MM = 60.0
-"""How much higher in the body one bone of a pair may lie than the other."""
+MOST_HIGHER_MM, MOST_HIGHER = 60.0, 0.8
+"""How much higher one bone of a pair may lie than the other, and how much for each millimetre that
+they are apart from left to right: patients lie turned in the CT, by up to 39 degrees."""
 MOST_LARGER = {"hemipelvis": 1.5, "femur": 3.0}
 """How much larger one bone of a pair may be; a CT may end within one femur."""
 
@@ -33,12 +34,13 @@ def label_doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
     """Return what looks wrong about the labels of several bodies, a sentence each.
 
     Left and right bones must lie on their sides, be as high and as large as each other, and femurs
-    must have a round head in the pelvis.  It takes no notice of labels with other names.
+    must have a round head in the pelvis, unless it is given where they turn.  It takes no notice of
+    labels with other names, nor of those that no body has.
     """
     if len(bodies) == 1:
         return ()
     coarse = ct.levels(VOXEL_SIZES_MM)[0].volume
-    bones = _bones(coarse)
+    bones = _bones(coarse, {label for body in bodies for label in body.labels})
     doubts = []
     for kind in PAIRS:
         names = f"left-{kind}", f"right-{kind}"
@@ -47,7 +49,8 @@ def label_doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
             doubts += _of_pair(kind, left, right)
     for body in bodies[1:]:
         is_femur = body.name.endswith("-femur") and body.part.kind == "bones"
-        if is_femur and (body.joint is None or body.joint.radius_mm is None):
+        joint = body.joint
+        if is_femur and (joint is None or (joint.radius_mm is None and not joint.given)):
             doubts.append(
                 f"The labels of {body.name} show no round head in the {bodies[0].name}: "
                 "where it turns is not known."
@@ -55,11 +58,11 @@ def label_doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
     return tuple(doubts)
 
 
-def _bones(volume: Volume) -> dict[str, _Bone]:
-    """Return the bones that labels are parts of, by the regions' names."""
+def _bones(volume: Volume, labels: Collection[int]) -> dict[str, _Bone]:
+    """Return the bones that some labels are parts of, by the regions' names."""
     assert volume.labels is not None
     points: dict[str, list[Tensor]] = {}
-    for label in volume.label_values:
+    for label in sorted(set(labels) & set(volume.label_values)):
         zyx = (volume.labels == label).nonzero()
         name = region_name(volume.label_names.get(label, ""))
         points.setdefault(name, []).append(zyx.flip(-1).double())
@@ -75,8 +78,8 @@ def _of_pair(kind: str, left: _Bone, right: _Bone) -> list[str]:
     if left.middle_mm[0] <= right.middle_mm[0]:
         return [f"{both} look exchanged: the left one lies on the patient's right."]
     doubts = []
-    higher = abs(float(left.middle_mm[2] - right.middle_mm[2]))
-    if higher > MOST_HIGHER_MM:
+    across, _, higher = (left.middle_mm - right.middle_mm).abs().tolist()
+    if higher > max(MOST_HIGHER_MM, MOST_HIGHER * across):
         doubts.append(f"{both} look wrong: one lies {higher:.0f} mm higher than the other.")
     larger = max(left.voxels, right.voxels) / min(left.voxels, right.voxels)
     if larger > MOST_LARGER[kind]:

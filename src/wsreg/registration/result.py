@@ -79,7 +79,7 @@ class ViewResult:
         camera: its geometry at full resolution.
         camera_from_rig: [4,4] float64 where its camera stands.
         similarity_start, similarity_end: at the finest level.
-        orientation: what was done to the image to fit it.
+        orientation: what the registration did to the image to fit it: nothing, so far.
         comparison: images for pictures.
     """
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_apart
-from wsreg.volumes.region_names import region_name
+from wsreg.volumes.region_names import find_labels, region_name
 from wsreg.volumes.volume import Volume
 
 WHOLE, REST = "ct", "rest"
@@ -26,8 +27,10 @@ PELVIS_PRESET: Mapping[str, tuple[str, ...]] = {
 HIPS = ("left-hemipelvis", "right-hemipelvis")
 """A CT without either of them has no pelvis to be taken apart."""
 
-Bodies = Mapping[str, Iterable[int | str]] | str | None
+Bodies = Mapping[str, Iterable[int | str] | int] | str | None
 """Names with label values or names; a preset; ``auto``; or None, for one body.
+
+A name means all labels that have it (:func:`wsreg.volumes.region_names.find_labels`).
 
 ``auto`` is the preset ``pelvis`` for a CT with labels of hip bones, and one body for others.
 """
@@ -37,7 +40,8 @@ def labels_of_bodies(volume: Volume, bodies: Bodies) -> dict[str, tuple[int, ...
     """Return the labels of each body that has some, in the order asked for; none of one body.
 
     Raises:
-        InputError: bodies that name no label, one that the CT lacks, or one twice.
+        InputError: bodies that name no label, one that the CT lacks, or one twice, or names that
+            are no names of files.
     """
     if bodies is None:
         return {}
@@ -45,16 +49,8 @@ def labels_of_bodies(volume: Volume, bodies: Bodies) -> dict[str, tuple[int, ...
         return _labels_of_preset(volume, bodies)
     if volume.labels is None:
         raise InputError("bodies need the label map of the CT, it has none")
-    if not isinstance(bodies, Mapping) or not set(bodies) - {REST}:
-        raise InputError(
-            "bodies must be None, auto, pelvis, or names with the labels that move together, "
-            f"got {bodies!r}"
-        )
-    groups = {
-        _checked_name(name): _checked_labels(volume, name, labels)
-        for name, labels in bodies.items()
-        if name != REST or tuple(labels)
-    }
+    asked = _asked(bodies)
+    groups = {name: _checked_labels(volume, name, labels) for name, labels in asked.items()}
     _check_shared(groups)
     return groups
 
@@ -105,30 +101,54 @@ def _labels_of_preset(volume: Volume, preset: str) -> dict[str, tuple[int, ...]]
     return {name: labels for name, labels in found.items() if labels}
 
 
-def _checked_name(name: str) -> str:
-    """Return the name of a body, which also becomes part of the names of files."""
+def _asked(bodies: Any) -> dict[str, list[Any]]:
+    """Return the labels that are asked for by the names of bodies; the rest must not have some."""
+    groups = {}
+    if isinstance(bodies, Mapping):
+        listed = {name: _as_list(labels) for name, labels in bodies.items()}
+        groups = {name: labels for name, labels in listed.items() if name != REST or labels}
+    if not groups:
+        raise InputError(
+            "bodies must be None, auto, pelvis, or names with the labels that move together, "
+            f"got {bodies!r}"
+        )
+    spelled: dict[str, str] = {}
+    for name in groups:
+        _check_name(name)
+        other = spelled.setdefault(name.casefold(), name)
+        if other != name:
+            raise InputError(
+                f"names of bodies must differ in more than their case, got {other} and {name}"
+            )
+    return groups
+
+
+def _as_list(labels: Any) -> list[Any]:
+    """Return the labels of a body, which may be a single one."""
+    if isinstance(labels, str):
+        return [labels]
+    try:
+        return list(labels)
+    except TypeError:
+        return [labels]
+
+
+def _check_name(name: object) -> None:
+    """Refuse what cannot be part of the names of files, or would be taken for other files there."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise InputError(f"names of bodies must be made of letters, digits, - and _, got {name!r}")
-    if name == REST:
+    if name.casefold() == REST:
         raise InputError(f"the body {REST} must be left to what no other body has, got labels")
-    if name.startswith(VIEW_PREFIX):  # the poses in other views have files of such names
+    if name.casefold().startswith(VIEW_PREFIX):  # poses in other views have files of such names
         raise InputError(f"names of bodies must not begin with {VIEW_PREFIX}, got {name!r}")
-    return name
 
 
 def _checked_labels(volume: Volume, name: str, labels: Iterable[int | str]) -> tuple[int, ...]:
-    """Return the values of a body's labels, which may be given by name."""
-    if isinstance(labels, str | int):
-        labels = (labels,)
-    values: dict[int | str, int] = {name: value for value, name in volume.label_names.items()}
-    known = set(volume.label_values)
-    found: set[int | str] = {values.get(label, label) for label in labels}
-    if not found or not found <= known:
-        raise InputError(
-            f"body {name} must name labels of the CT {sorted(known)}, "
-            f"got {sorted(map(str, found - known)) or 'none'}"
-        )
-    return tuple(sorted(int(label) for label in found))
+    """Return the values of a body's labels, in ascending order."""
+    found = find_labels(volume, labels, f"body {name}")
+    if not found:
+        raise InputError(f"body {name} must name labels of the CT, got none")
+    return tuple(sorted(found))
 
 
 def _check_shared(groups: Mapping[str, tuple[int, ...]]) -> None:
