@@ -112,8 +112,10 @@ def test_views_of_one_direction_are_told_and_others_are_compared(
     one, same = (concluded(without_rois(pair, n), true_state[:1]) for n in (1, 2))
     apart = dataclasses.replace(plain, views=(plain.views[0], pair.views[1]))
     both = concluded(apart, true_state[:1])
-    evidence = [found.config["evidence"] for found in (one, same, both)]
-    assert [each["parallel"] for each in evidence] == [False, True, False]
+    three = dataclasses.replace(plain, views=(*plain.views, *apart.views))
+    among = concluded(three, true_state[:1])
+    evidence = [found.config["evidence"] for found in (one, same, both, among)]
+    assert [each["parallel"] for each in evidence] == [False, True, False, False]
     assert evidence[0]["contradiction_mm"] == 0.0
     assert evidence[0]["contradicting"] == ""
     assert evidence[1]["contradicting"] == plain.views[0].radiograph.name
