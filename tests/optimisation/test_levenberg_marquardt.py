@@ -243,3 +243,7 @@ def test_a_refused_step_that_promised_much_is_tried_shorter() -> None:
     found = minimise(valley, torch.add, start, longest, CONFIG)
     assert found.converged.tolist() == [True]
     assert float(found.states[0, 0]) == pytest.approx(0.025, abs=5e-3)
+    # Also where the first one short enough promises next to nothing: those refused promised much.
+    lenient = LevenbergMarquardtConfig(tolerance=5e-3)
+    found = minimise(valley, torch.add, start, longest, lenient)
+    assert float(found.states[0, 0]) > 0.01

@@ -47,7 +47,7 @@ def test_a_pelvis_with_its_femurs(ct: PreparedCt) -> None:
     assert rest.pivot_mm is PIVOT
     assert rest.joint is None
     assert pelvis.joint is None
-    assert left.part == CtPart(kind="bones", groups=(LEFT,))
+    assert left.part == CtPart(kind="bones", groups=(LEFT, PELVIS, RIGHT))
     assert rest.part == CtPart(kind="rest", groups=(PELVIS, LEFT, RIGHT))
     # The middles of the heads, as the phantom is made, of 24 mm.
     for femur, centre in ((left, (84.0, 5.0, -98.0)), (right, (-79.8, 5.0, -103.0))):
@@ -118,7 +118,7 @@ def test_a_joint_is_looked_for_once(ct: PreparedCt, monkeypatch: pytest.MonkeyPa
     assert first[1].joint is not None
     assert torch.equal(again[1].joint.centre_mm, first[1].joint.centre_mm)
     with pytest.raises(AssertionError):
-        made(ct, {"femur": (9,), "hips": (8,)})  # the other way round it is another joint
+        made(ct, {"hip": (8,), "left-femur": (9,)})  # with another bone it is another joint
 
 
 def test_one_body_has_every_label_and_bones_their_own(ct: PreparedCt) -> None:

@@ -47,12 +47,12 @@ def conclude(
     clock: Clock,
     polarity: str,
     *,
-    views_asked: bool = False,
+    alone: str | None = None,
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together.
 
-    Where several views do not agree each is asked alone, unless they were; if what they find leads
-    to a better answer of all, that is the one.
+    Where several views do not agree each is asked alone, unless they were and ``alone`` is what
+    follows; if what they find leads to a better answer of all, that is the one.
     """
     finest, trust = levels[-1], problem.settings.trust
     start = evaluate(finest, problem.start, derivatives=False)
@@ -68,13 +68,15 @@ def conclude(
     evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
     if len(problem.views) > 1:
         evidence = _with_views_compared(problem, levels, state, evidence)
+    evidence = dataclasses.replace(evidence, alone=alone or "")
     verdict = judge(evidence, trust)
     by_descent = problem.settings.method == "gauss-newton"
-    if verdict.status == "fail" and len(problem.views) > 1 and by_descent and not views_asked:
+    if verdict.status == "fail" and len(problem.views) > 1 and by_descent and alone is None:
         found = found_alone(problem, levels, clock)
-        better = joined(problem, levels, found.states, end.loss, clock)
+        before = dataclasses.replace(answer, state=state)
+        better = joined(problem, levels, found.states, before, clock)
         if better is not None:
-            return conclude(problem, levels, better, clock, polarity, views_asked=True)
+            return conclude(problem, levels, better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
     bodies = _bodies(problem, state, shown, uncertainty, verdict)

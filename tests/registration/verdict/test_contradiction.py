@@ -143,6 +143,19 @@ def test_a_camera_that_stands_elsewhere_moves_the_body_back(
         assert moves[1 - wrong] < 0.3
 
 
+def test_the_last_two_levels_decide(pair: Problem, levels: list[Level], true_state: Tensor) -> None:
+    (level,) = levels
+    nudged = dataclasses.replace(
+        level, views=(shifted(level.views[0], 0.0, 8.0, 0.0), level.views[1])
+    )
+    nothing = dataclasses.replace(level, views=())
+    points, _ = body_points(pair, pair.bodies[0])
+    right = distances([nothing, nudged, level], true_state, LONGEST, points)
+    assert max(right) < 0.5
+    wrong = distances([nothing, level, nudged], true_state, LONGEST, points)
+    assert wrong[0] == pytest.approx(8.0, abs=0.5)
+
+
 def test_the_answer_is_left_as_it_is(
     pair: Problem, levels: list[Level], true_state: Tensor
 ) -> None:
