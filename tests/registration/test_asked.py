@@ -28,6 +28,8 @@ def step(*values: float) -> Tensor:
 
 SIDE = rigid(exp_so3(step(0.0, math.pi / 2, 0.0)), step(-700.0, 0.0, 700.0))
 """A camera a quarter around the point 700 mm in front of the first."""
+OTHER_SIDE = rigid(exp_so3(step(0.0, -math.pi / 2, 0.0)), step(700.0, 0.0, 700.0))
+"""From the other side."""
 FRAME = rigid(exp_so3(step(0.3, -0.2, 0.9)), step(100.0, 20.0, -3000.0))
 
 
@@ -73,6 +75,12 @@ def test_a_camera_that_is_given_stands_before_the_rigs_and_that_before_the_xrays
     assert seen(given) == [given, given]
 
 
+def test_xrays_of_one_name_are_told_apart() -> None:
+    camera = detector(1000.0)
+    views = asked_views([xray(camera)] * 3, [HERE, SIDE, OTHER_SIDE], None, None)
+    assert [view.radiograph.name for view in views] == ["ap", "ap-2", "ap-3"]
+
+
 def test_regions_belong_to_their_xrays() -> None:
     camera = detector(1000.0)
     target = RoiTarget(names=("a",), masks=torch.ones(1, 28, 32), labels=((1,),))
@@ -114,7 +122,7 @@ def test_the_angles_are_those_of_the_first_xray(coarse: Volume) -> None:
     pose, kind = asked_start(views, coarse, "dicom", "PA")
     assert kind == "dicom"
     torch.testing.assert_close(pose[:3, :3], view_pose(coarse, camera, angles)[:3, :3])
-    with pytest.raises(InputError, match="needs C-arm angles in the header of ap, it has none"):
+    with pytest.raises(InputError, match="needs C-arm angles in the header of ap-2, it has none"):
         asked_start(views[1:], coarse, "dicom", "PA")
 
 
@@ -126,5 +134,17 @@ def test_a_pose_is_that_in_the_first_xray(coarse: Volume) -> None:
     assert kind == "pose"
     assert torch.equal(pose, given)
     behind = inverse_rigid(given)
-    with pytest.raises(InputError, match=r"^pose camera_from_ct must place the CT"):
+    with pytest.raises(InputError, match=r"^in view ap: pose camera_from_ct must place the CT"):
         asked_start(views, coarse, behind, "PA")
+    with pytest.raises(InputError, match=r"^pose camera_from_ct must place the CT"):
+        asked_start(views[:1], coarse, behind, "PA")
+
+
+def test_a_pose_that_only_the_second_xray_cannot_show_names_it(coarse: Volume) -> None:
+    """Its source is 20 mm from the middle of the CT."""
+    camera = detector(1000.0)
+    near = SIDE.clone()
+    near[2, 3] += 20.0 - transform_points(SIDE, step(0.0, 0.0, 700.0)[None])[0, 2]
+    views = asked_views([xray(camera), xray(camera)], [HERE, near], None, None)
+    with pytest.raises(InputError, match=r"^in view ap-2: .* it reaches behind the source"):
+        asked_start(views, coarse, view_pose(coarse, camera), "PA")

@@ -47,7 +47,7 @@ def test_a_pelvis_with_its_femurs(ct: PreparedCt) -> None:
     assert rest.pivot_mm is PIVOT
     assert rest.joint is None
     assert pelvis.joint is None
-    assert left.part == CtPart(kind="bones", groups=(LEFT,))
+    assert left.part == CtPart(kind="bones", groups=(LEFT, PELVIS, RIGHT))
     assert rest.part == CtPart(kind="rest", groups=(PELVIS, LEFT, RIGHT))
     # The middles of the heads, as the phantom is made, of 24 mm.
     for femur, centre in ((left, (84.0, 5.0, -98.0)), (right, (-79.8, 5.0, -103.0))):

@@ -163,7 +163,7 @@ def _apart(pair: Problem) -> Problem:
 def test_bodies_move_together_where_a_level_says_so(apart: Problem) -> None:
     coarse, fine = make_levels(apart)
     (whole,) = coarse.bodies
-    assert whole.volume is apart.ct.levels((16.0,))[0]
+    assert whole.volume is apart.ct.levels((16.0, 8.0))[0]
     assert whole.pivot_mm is apart.bodies[0].pivot_mm
     assert coarse.ties is None
     assert [body.tie for body in fine.bodies] == [body.tie for body in apart.bodies]

@@ -241,7 +241,7 @@ def test_xrays_may_differ_in_size_polarity_and_mask(
         bodies=None, rig=[HERE, side], config=case.config,
     )  # fmt: skip
     assert found.verdict.status == "pass", found.verdict
-    assert found.config["polarity"] == "opposite, which fits the CT better"
+    assert found.config["polarity"] == "lateral: opposite, which fits the CT better"
     error = case.error(found).abs()
     assert float(error[:3].max()) < 3e-3
     assert float(error[3:].max()) < 0.3

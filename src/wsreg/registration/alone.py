@@ -13,7 +13,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.states import mean_distance_mm
-from wsreg.registration.strategy import Answer, descended, is_lost, solve
+from wsreg.registration.strategy import RIVAL_RATIO, Answer, descended, is_lost, solve
 from wsreg.registration.verdict.contradiction import alone
 
 APART_MM = 5.0
@@ -68,12 +68,31 @@ def _sentence(problem: Problem, states: Tensor, fitting: list[str], others: list
 
 
 def joined(
-    problem: Problem, levels: Sequence[Level], states: Tensor, loss: float, clock: Clock
+    problem: Problem, levels: Sequence[Level], states: Tensor, before: Answer, clock: Clock
 ) -> Answer | None:
-    """Return the best joint answer from what single views found, if it fits better than a loss."""
+    """Return the best joint answer from what single views found, if it fits better than another.
+
+    Args:
+        problem: of all views.
+        levels: of all views, coarse to fine; the last two are descended on.
+        states: [N,K,4,4] of single views.
+        before: the answer to be bettered; it and its rivals are rivals of the one returned, where
+            they fit nearly as well, and their steps and starts count.
+        clock: of the registration.
+    """
     if not len(states):
         return None
     answer = descended(problem, levels[-2:], states, clock)
+    others = torch.cat((before.state[None], before.rivals))
     with torch.no_grad():
-        better = float(levels[-1].loss(answer.state[None])[0]) < loss
-    return answer if better else None
+        own, *losses = levels[-1].loss(torch.cat((answer.state[None], others))).tolist()
+    if not own < losses[0]:
+        return None
+    near = torch.tensor([loss < RIVAL_RATIO * own for loss in losses])
+    return dataclasses.replace(
+        answer,
+        iterations=before.iterations + answer.iterations,
+        renders=before.renders + answer.renders,
+        rivals=torch.cat((answer.rivals, others[near])),
+        starts=before.starts + 1 + answer.starts,
+    )

@@ -150,9 +150,9 @@ def test_the_last_two_levels_decide(pair: Problem, levels: list[Level], true_sta
     )
     nothing = dataclasses.replace(level, views=())
     points, _ = body_points(pair, pair.bodies[0])
-    right = moves_alone_mm([nothing, nudged, level], true_state, LONGEST, points)
+    right = distances([nothing, nudged, level], true_state, LONGEST, points)
     assert max(right) < 0.5
-    wrong = moves_alone_mm([nothing, level, nudged], true_state, LONGEST, points)
+    wrong = distances([nothing, level, nudged], true_state, LONGEST, points)
     assert wrong[0] == pytest.approx(8.0, abs=0.5)
 
 

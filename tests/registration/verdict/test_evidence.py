@@ -48,5 +48,5 @@ def test_a_record_of_one_view_and_one_body_lacks_what_there_was_not() -> None:
     for name in ("contradiction_mm", "contradicting", "doubts", "parallel", "shown", "alone"):
         del record[name]
     found = evidence_from_record(record)
-    assert (found.contradiction_mm, found.contradicting, found.doubts) == (0.0, "", ())
+    assert (found.contradiction_mm, found.contradicting, found.doubts) == (None, "", ())
     assert (found.parallel, found.shown, found.alone) == (False, 1.0, "")

@@ -222,13 +222,16 @@ def test_a_view_that_contradicts_the_others_is_named(contradiction_mm: float, st
     if status != "pass":
         assert verdict.reasons == (
             f"View lateral contradicts the others: alone it lies {contradiction_mm:.1f} mm "
-            "elsewhere (the rig does not hold, or the patient has moved).",
+            "elsewhere (the rig does not hold, the patient has moved, or the start was too far "
+            "off).",
         )
 
 
 def test_views_that_could_not_be_compared_are_to_be_checked() -> None:
     """Nothing is claimed of what was not looked at."""
-    verdict = judge(dataclasses.replace(TWO, contradicting="", contradiction_mm=0.0), TrustConfig())
+    verdict = judge(
+        dataclasses.replace(TWO, contradicting="", contradiction_mm=None), TrustConfig()
+    )
     assert verdict.status == "check"
     assert verdict.reasons == (
         "Whether the views contradict each other cannot be told with this measure.",
@@ -268,5 +271,5 @@ def test_a_body_that_no_xray_shows_fails(shown: float, status: str) -> None:
     assert verdict.status == status
     if status == "fail":
         assert verdict.reasons == (
-            f"The X-rays show only {shown:.0%} of the body that is registered.",
+            f"No X-ray shows more than {shown:.0%} of the body that is registered.",
         )

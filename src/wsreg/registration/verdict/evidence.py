@@ -48,7 +48,7 @@ class Evidence:
         doubts: what looks wrong about the labels, a sentence each.
         parallel: whether all of several views look in one direction.
         shown: fraction of the first body that the views show, in the view that shows most.
-        alone: what the views find, each alone, where together they found nothing; a sentence.
+        alone: what the views find, each alone, where they were asked; a sentence.
         roi_dice: of each region that took part, by name; None if no regions were given.
     """
 
