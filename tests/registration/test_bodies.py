@@ -93,8 +93,8 @@ def test_a_joint_that_is_given_is_a_ball_there(ct: PreparedCt) -> None:
         ("femur", [0.0, 0.0, 0.0], r"^joints_mm must be of bodies \['left-femur', 'right-femur'\]"),
         ("pelvis", [0.0, 0.0, 0.0], "got one of 'pelvis'"),
         ("rest", [0.0, 0.0, 0.0], "got one of 'rest'"),
-        ("left-femur", [0.0, 0.0], r"^joints_mm of left-femur must be three finite numbers, got"),
-        ("left-femur", [0.0, 0.0, float("nan")], "must be three finite numbers, got"),
+        ("left-femur", [0.0, 0.0], r"^joints_mm of left-femur must be 3 finite numbers, got"),
+        ("left-femur", [0.0, 0.0, float("nan")], "must be 3 finite numbers, got"),
     ],
 )
 def test_joints_that_cannot_be_are_refused(

@@ -49,7 +49,7 @@ def bodies(radius_mm: float | None = 24.0, *, joint: bool = True) -> tuple[Body,
     found = Joint(centre_mm=CENTRE, radius_mm=radius_mm) if joint else None
     femur = CtPart(kind="bones", groups=((3,),))
     return (
-        Body(name="pelvis", pivot_mm=CENTRE),
+        Body(name="pelvis", pivot_mm=CENTRE, labels=(1, 2, 4, 5)),
         Body(name="left-femur", pivot_mm=CENTRE, part=femur, labels=(3,), joint=found),
     )
 
@@ -74,11 +74,11 @@ def test_left_and_right_exchanged(kind: str, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("higher", "doubted"), [(10, False), (11, True), (-11, True)])
+@pytest.mark.parametrize(("higher", "doubted"), [(15, False), (17, True), (-17, True)])
 def test_one_much_higher_than_the_other(higher: int, doubted: bool) -> None:
-    """60 mm are ten voxels."""
+    """They are 120 mm apart: a patient who lies turned by 0.8 of that is not doubted."""
     wrong = {**GOOD, "hip_left": box(25, 30 + higher)}
-    said = "The labels of left-hemipelvis and right-hemipelvis look wrong: one lies 66 mm higher"
+    said = "The labels of left-hemipelvis and right-hemipelvis look wrong: one lies 102 mm higher"
     assert label_doubts(ct_of(**wrong), bodies()) == (
         (f"{said} than the other.",) if doubted else ()
     )

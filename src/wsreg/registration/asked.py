@@ -85,9 +85,7 @@ def _as_rig(rig: Rigs, count: int) -> Rig:
             )
         )
     if len(rig.views) != count:
-        raise InputError(
-            f"rig must have one view for each X-ray, got {len(rig.views)} for {count}"
-        )
+        raise InputError(f"rig must have one view for each X-ray, got {len(rig.views)} for {count}")
     return rig
 
 

@@ -55,32 +55,28 @@ def conclude(
     follows; if what they find leads to a better answer of all, that is the one.
     """
     finest, trust = levels[-1], problem.settings.trust
-    start = evaluate(finest, problem.start, derivatives=False)
-    end, state = evaluate(finest, answer.state, derivatives=True), answer.state
-    if not end.loss < start.loss:
-        state = problem.start
-        end = evaluate(finest, state, derivatives=True)
+    answer, start, end = _better(problem, finest, answer)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
-    rise = steepness(middle(levels), state)
+    rise = steepness(middle(levels), answer.state)
     shown = [
-        shown_fraction(problem, finest, *each) for each in zip(problem.bodies, state, strict=True)
+        shown_fraction(problem, finest, body, pose)
+        for body, pose in zip(problem.bodies, answer.state, strict=True)
     ]
     evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
     if len(problem.views) > 1:
-        evidence = _with_views_compared(problem, levels, state, evidence)
-    evidence = dataclasses.replace(evidence, alone=alone or "")
+        evidence = dataclasses.replace(evidence, alone=alone or "")
+        evidence = _with_views_compared(problem, levels, answer.state, evidence)
     verdict = judge(evidence, trust)
     by_descent = problem.settings.method == "gauss-newton"
     if verdict.status == "fail" and len(problem.views) > 1 and by_descent and alone is None:
         found = found_alone(problem, levels, clock)
-        before = dataclasses.replace(answer, state=state)
-        better = joined(problem, levels, found.states, before, clock)
+        better = joined(problem, levels, found.states, answer, clock)
         if better is not None:
             return conclude(problem, levels, better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
-    bodies = _bodies(problem, state, shown, uncertainty, verdict)
-    views = _views(problem, finest, state, start, end)
+    bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
+    views = _views(problem, finest, answer.state, start, end)
     clock.lap("verdict")
     first = next(iter(bodies.values()))
     return RegistrationResult(
@@ -106,6 +102,18 @@ def conclude(
             "evidence": dataclasses.asdict(evidence),
         },
     )
+
+
+def _better(
+    problem: Problem, finest: Level, answer: Answer
+) -> tuple[Answer, Evaluation, Evaluation]:
+    """Return the answer, or the start if that is no worse, and what is seen at start and answer."""
+    start = evaluate(finest, problem.start, derivatives=False)
+    end = evaluate(finest, answer.state, derivatives=True)
+    if end.loss < start.loss:
+        return answer, start, end
+    kept = dataclasses.replace(answer, state=problem.start)
+    return kept, start, evaluate(finest, kept.state, derivatives=True)
 
 
 def _evidence(

@@ -13,7 +13,7 @@ from wsreg.registration.verdict.calibration import CalibrationTolerance
 from wsreg.registration.verdict.deviation import covariance
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.uncertainty import (
-    MOVED_ANATOMY,
+    MOVED_REST,
     Uncertainty,
     together,
     uncertainty_of,
@@ -44,7 +44,7 @@ def test_every_cause_has_its_share_of_the_depth(pair_level: Level, true_state: T
         "image", "anatomy", "source-to-detector distance", "pixel spacing", "principal point",
     ]  # fmt: skip
     assert together((depths["image"], depths["anatomy"])) == (
-        pytest.approx(MOVED_ANATOMY * depths["image"])
+        pytest.approx(MOVED_REST * depths["image"])
     )
     assert depths["source-to-detector distance"] > 5.0 > depths["image"]
     assert depths["pixel spacing"] == pytest.approx(0.5 * depths["source-to-detector distance"])
