@@ -22,7 +22,7 @@ Box = tuple[slice, slice, slice]
 
 def ct_of(**boxes: Box) -> PreparedCt:
     """A CT of 6 mm voxels (x to the left, z upwards) with boxes [z,y,x] by the name of a label."""
-    labels = torch.zeros((50, 20, 40), dtype=torch.uint8)
+    labels = torch.zeros((60, 20, 40), dtype=torch.uint8)
     values = {name: value for value, name in NAMES.items()}
     for name, box in boxes.items():
         labels[box] = values[name]
