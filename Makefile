@@ -45,6 +45,10 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/simulator.py --write
 	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --search --write
+	$(BIN)/python benchmarks/two_views.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/two_views.py --cohort benchmarks/output/cohort-small.h5 --pairs 2 --timing --write
+	$(BIN)/python benchmarks/label_errors.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/roi_march.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-small.h5 --hold-out 17-1882 --out benchmarks/output/unet/17-1882
 	$(BIN)/python benchmarks/segmentation.py --cohort benchmarks/output/cohort-small.h5 --models benchmarks/output/unet/17-1882 --write
