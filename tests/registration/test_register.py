@@ -359,7 +359,7 @@ def test_what_is_not_finite_is_refused(
     image[3, 4] = torch.nan
     with pytest.raises(InputError, match="must be finite where its mask is true"):
         register(dataclasses.replace(radiograph, image=image), phantom, camera, truth)
-    with pytest.raises(InputError, match="pivot_mm must be three finite numbers"):
+    with pytest.raises(InputError, match="pivot_mm must be 3 finite numbers"):
         register(radiograph, phantom, camera, truth, pivot_mm=torch.zeros(2))
     with pytest.raises(InputError, match="volume hu must be finite"):
         dataclasses.replace(phantom, hu=torch.full(phantom.hu.shape, torch.nan))

@@ -11,8 +11,6 @@ from wsreg.errors import InputError
 from wsreg.files.json_files import check_fields, read_json
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from wsreg.volumes.bodies import Bodies
 
 Point = tuple[float, float, float]
@@ -31,14 +29,6 @@ class AskedBodies:
 
     bodies: Bodies
     joints_mm: Mapping[str, Point] = field(default_factory=dict)
-
-    def joint_tensors(self) -> dict[str, Tensor]:
-        """Return the centres as [3] float64."""
-        import torch
-
-        return {
-            name: torch.tensor(point, dtype=torch.float64) for name, point in self.joints_mm.items()
-        }
 
 
 def parse_bodies(words: Sequence[str]) -> AskedBodies:

@@ -156,7 +156,6 @@ class Register:
             config = registration_config(solver)
             _load_solver(config.backend)
             ct, labels = ready.result()
-        joints_mm = asked.joint_tensors()
         find_rois = roi_finder(self.regions, ct.volume, names)
 
         def solve(job: _Job) -> Solved:
@@ -166,7 +165,7 @@ class Register:
             with progress_bar(f"Registering {what}", quiet=self.quiet) as progress:
                 result = wsreg.register(
                     radiographs, ct, [radiograph.camera for radiograph in radiographs], start,
-                    rig=rig, view=view, bodies=asked.bodies, joints_mm=joints_mm,
+                    rig=rig, view=view, bodies=asked.bodies, joints_mm=asked.joints_mm,
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
             return result, [*rig_notes(rig, job.xrays), *notes_of(radiographs)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.names import different
+from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
@@ -78,6 +79,8 @@ def _as_rig(rig: Rigs, count: int) -> Rig:
     if rig is None:
         rig = [torch.eye(4, dtype=torch.float64)]
     if not isinstance(rig, Rig):
+        if not isinstance(rig, Iterable):
+            raise InputError(f"rig must be a rig or a camera_from_rig for each X-ray, got {rig!r}")
         rig = Rig(
             views=tuple(
                 RigView(name=f"view-{number}", camera_from_rig=pose)
@@ -116,9 +119,7 @@ def asked_pivot(volume: Volume, pivot_mm: Tensor | None) -> Tensor:
     """Return [3] float64 the centre of rotation, checked; by default the volume's."""
     if pivot_mm is None:
         return volume.centre_mm
-    if pivot_mm.shape != (3,) or not bool(torch.isfinite(pivot_mm).all()):
-        raise InputError(f"pivot_mm must be three finite numbers, got {pivot_mm.tolist()}")
-    return pivot_mm.to(torch.float64)
+    return finite_numbers(pivot_mm, "pivot_mm", (3,))
 
 
 def checked_rois(

@@ -42,7 +42,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     rig: Rigs = None,
     view: str | CArmAngles = "PA",
     bodies: Bodies = "auto",
-    joints_mm: Mapping[str, Tensor] | None = None,
+    joints_mm: Mapping[str, Tensor | Sequence[float]] | None = None,
     render_labels: Iterable[int] = (),
     rois: RoiTarget | Sequence[RoiTarget | None] | None = None,
     pivot_mm: Tensor | None = None,
