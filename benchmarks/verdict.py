@@ -110,15 +110,6 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _with_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {key: _with_nan(one) for key, one in value.items()}
-        return {**kept, "roi_dice": value["roi_dice"]} if "roi_dice" in value else kept
-    if isinstance(value, list):
-        return [_with_nan(one) for one in value]
-    return math.nan if value is None else value
-
-
 def run_missing(half: Half, *, nothing: bool = False) -> list[Row]:
     """Run what has not been run, or nothing, and give back every row."""
     journal: RowJournal = open_row_journal(
@@ -143,7 +134,7 @@ def kind(row: Row) -> str:
 
 def judged(row: Row) -> str:
     """Return the verdict on a trial's evidence by the present limits."""
-    return judge(evidence_from_record(_with_nan(row["evidence"])), TrustConfig()).status
+    return judge(evidence_from_record(row["evidence"]), TrustConfig()).status
 
 
 def counts(rows: Iterable[Row], of: str) -> list[int]:
