@@ -31,6 +31,9 @@ class TrustConfig:
             choosing half have at most 0.71, 0.73 if the weights are those of all other CTs; 4 % of
             the right ones have less than the limit.
         weights: of the signs.
+        steepness: lowest rise of the loss beside the answer.  Of the right answers of the choosing
+            half one in 190 has less.  It was set when two strangers in ``confirming`` had passed,
+            of 157 wrong answers there: virtual people who are very alike.
         disagreement_mm: largest mean 3D distance between this answer and descents from other
             starts that reach the same loss; right answers of the choosing half have none.
         depth_deviation_mm: largest standard deviation of the depth as far as the images know it;
@@ -53,6 +56,7 @@ class TrustConfig:
 
     rightness: tuple[float, float] = (0.8, 0.2)
     weights: RightnessWeights = field(default_factory=RightnessWeights)
+    steepness: float = 1e-3
     disagreement_mm: tuple[float, float] = (1.0, 5.0)
     depth_deviation_mm: tuple[float, float] = (5.0, 20.0)
     masked: tuple[float, float] = (0.9, 0.97)

@@ -125,6 +125,9 @@ def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
     if not e.steepness >= 0.0:
         found.append(("check", "A pose beside the answer fits better: the loss falls by "
                       f"{-e.steepness:.4f} there."))  # fmt: skip
+    elif e.steepness < config.steepness:
+        found.append(("check", "The answer lies on a plain: beside it the loss rises by only "
+                      f"{e.steepness:.4f}."))  # fmt: skip
     return found
 
 
