@@ -182,14 +182,15 @@ def calibration_lines(rows: Sequence[Row]) -> list[str]:
 
 
 HISTORY = (
-    "How often each set was looked at before the limits became what they are.  Reporting: three times. "
-    "With limits from one body it had 0 of 152 wrong answers pass, 1.3 % of the right ones `fail` and "
-    "4.7 % `check`; when several bodies became the default 2 wrong ones passed, weights and limits were "
-    "refitted on the choosing half knowing these two, and the limit of the depth went back from 1.5 to "
-    "5 mm after a look.  Confirming: once.  Two strangers passed of 157 wrong answers (0.6 % `fail`, "
-    "2.4 % `check`), after which the rise of the loss got a limit of its own, by the right answers of "
-    "the choosing half.  Reporting and choosing were registered before the edges of bones moved along "
-    "with them, confirming after; all are judged by the present limits."
+    "How often each set was looked at before the limits became what they are.  Reporting: "
+    "three times. With limits from one body it had 0 of 152 wrong answers pass, 1.3 % of the "
+    "right ones `fail` and 4.7 % `check`; when several bodies became the default 2 wrong ones"
+    " passed, weights and limits were refitted on the choosing half knowing these two, and "
+    "the limit of the depth went back from 1.5 to 5 mm after a look.  Confirming: once.  Two "
+    "strangers passed of 157 wrong answers (0.6 % `fail`, 2.4 % `check`), after which the "
+    "rise of the loss got a limit of its own, by the right answers of the choosing half.  "
+    "Reporting and choosing were registered before the edges of bones moved along with them, "
+    "confirming after; all are judged by the present limits."
 )
 
 
