@@ -62,45 +62,6 @@ def test_a_weighted_sum_over_the_last_batch_axis() -> None:
         torch.testing.assert_close(getattr(total, name), 0.5 * each[:, 0] + 2.0 * each[:, 2])
 
 
-def test_other_parameters_by_hand() -> None:
-    """Both old parameters move by the one new one, the second of them twice as far."""
-    model = QuadraticModel(
-        value=torch.tensor(3.0),
-        gradient=torch.tensor([1.0, 10.0]),
-        normal_matrix=torch.tensor([[2.0, 1.0], [1.0, 4.0]]),
-    )
-    one = model.reparameterised(torch.tensor([[1.0], [2.0]]))
-    assert float(one.value) == 3.0
-    assert one.gradient.tolist() == [21.0]
-    assert one.normal_matrix.tolist() == [[2.0 + 2.0 * 2.0 + 4.0 * 4.0]]
-
-
-def test_other_parameters_are_those_of_the_function_in_them() -> None:
-    """Against derivatives of f(matrix @ q), also where each state has a matrix of its own."""
-    model = random_model(2, parameters=4)
-    generator = torch.Generator().manual_seed(5)
-    matrices = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
-    found = model.reparameterised(matrices)
-    for number in range(2):
-
-        def loss(q: Tensor, number: int = number) -> Tensor:
-            here, p = model[number], matrices[number] @ q
-            return here.value + here.gradient @ p + 0.5 * p @ here.normal_matrix @ p
-
-        steps = 1e-4 * torch.eye(3, dtype=torch.float64)
-        slope = torch.stack([(loss(s) - loss(-s)) / 2e-4 for s in steps])
-        torch.testing.assert_close(found.gradient[number], slope, rtol=1e-8, atol=1e-9)
-        rows = [
-            [loss(a + b) - loss(a - b) - loss(b - a) + loss(-a - b) for b in steps] for a in steps
-        ]
-        curvature = torch.tensor(rows, dtype=torch.float64)
-        torch.testing.assert_close(
-            found.normal_matrix[number], curvature / 4e-8, rtol=1e-5, atol=1e-6
-        )
-    same = model.reparameterised(matrices[0])
-    torch.testing.assert_close(same.gradient[0], found.gradient[0])
-
-
 def test_entries_are_put_at_their_places() -> None:
     batch, some = random_model(4), random_model(2, seed=4)
     mixed = batch.with_entries(torch.tensor([3, 1]), some)

@@ -8,6 +8,7 @@ import torch
 
 from wsreg.registration.bodies import make_bodies
 from wsreg.registration.label_doubts import label_doubts
+from wsreg.registration.register import _doubts
 from wsreg.registration.ties import TieConfig
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.volumes.bodies import Bodies
@@ -93,3 +94,19 @@ def test_a_femur_without_a_head_is_named_unless_it_is_given_where_it_turns() -> 
 def test_one_body_has_no_doubts() -> None:
     exchanged = {"left-hemipelvis": (10, 10), "right-hemipelvis": (40, 10)}
     assert doubts(exchanged, None) == ()
+
+
+def test_a_registration_does_not_take_doubts_for_those_of_other_joints() -> None:
+    """They are kept with the CT: with and without a joint that is given, in either order."""
+    places = {**HIPS, "left-femur": (51, 10)}  # it meets the hip, with a flat side
+    bodies = {"pelvis": tuple(HIPS), "left-femur": ("left-femur",)}
+    labels_alone: dict[str, tuple[float, float, float]] = {}
+    given = {"left-femur": (276.0, 18.0, 60.0)}
+    for order in ((labels_alone, given), (given, labels_alone)):
+        ct, said = ct_with(places, size=11), {}
+        for joints_mm in order:
+            found = make_bodies(
+                ct, bodies, pivot_mm=ct.volume.centre_mm, joints_mm=joints_mm, ties=TieConfig()
+            )
+            said[bool(joints_mm)] = _doubts(ct, found)
+        assert said == {False: (NO_HEAD.format("left-femur"),), True: ()}

@@ -294,6 +294,15 @@ def test_rivals_are_refined_before_they_count(monkeypatch: pytest.MonkeyPatch) -
     assert rival == pytest.approx(40.0 + 3.0 * (0.4 / 1.4) ** 2)
 
 
+def test_a_rival_that_ends_lower_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.2005 after a step and 0.1991 after another, against 0.2 of what had converged."""
+    descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
+    settings = dataclasses.replace(problem_of().settings, descent=descent)
+    found = solved(monkeypatch, [Slope(two_valleys(0.199))], 10.0, 43.0, settings=settings)
+    assert float(found.state[0, 0, 3]) == pytest.approx(40.0 + 3.0 * (0.4 / 1.4) ** 2)
+    assert found.rivals[:, 0, 0, 3].tolist() == [10.0]
+
+
 def test_a_rival_far_behind_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
     """1.25 times the best loss is the limit."""
     descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)

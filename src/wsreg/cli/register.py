@@ -176,12 +176,12 @@ class Register:
         """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
 
+        from wsreg.registration.bodies import bodies_for
         from wsreg.rendering.prepared import prepare
         from wsreg.volumes.region_names import find_labels
 
         labels = find_labels(volume, self.solver.render_labels, "--render-labels")
-        as_one = self.solver.method == "adam" and asked.bodies == "auto"
-        bodies = None if as_one else asked.bodies
+        bodies = bodies_for(self.solver.method, asked.bodies)
         return prepare(volume, labels=labels, bodies=bodies), labels
 
     def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:

@@ -47,20 +47,6 @@ class QuadraticModel:
             normal_matrix=weight * self.normal_matrix,
         )
 
-    def reparameterised(self, matrix: Tensor) -> QuadraticModel:
-        """Return the model in parameters q that move the present ones by p = matrix @ q.
-
-        Args:
-            matrix: [...,P,Q], for instance from a view's axes to the rig's, or from a body's
-                parameters to its parent's.
-        """
-        matrix = matrix.to(self.gradient)
-        return QuadraticModel(
-            value=self.value,
-            gradient=(matrix.mT @ self.gradient[..., None])[..., 0],
-            normal_matrix=matrix.mT @ self.normal_matrix @ matrix,
-        )
-
     def weighted_sum(self, weights: Tensor) -> QuadraticModel:
         """Return the sum over R of a batch [...,R], each times its weight [...,R] of at least 0."""
         weights = weights.double()

@@ -15,6 +15,7 @@ from wsreg.geometry.rigid import inverse_affine, transform_points
 from wsreg.registration.joints import Joint, find_joint
 from wsreg.registration.ties import Tie, TieConfig
 from wsreg.rendering.prepared import PreparedCt, PreparedVolume
+from wsreg.vocabulary import Method
 from wsreg.volumes.bodies import WHOLE, Bodies, parts_of_bodies
 from wsreg.volumes.parts import WHOLE_CT, CtPart
 from wsreg.volumes.volume import Volume
@@ -54,7 +55,11 @@ class LevelBody:
 
     volume: PreparedVolume
     pivot_mm: Tensor
-    tie: Tie | None = None
+
+
+def bodies_for(method: Method, bodies: Bodies) -> Bodies:
+    """Return the bodies that are meant: the paper's loop, Adam, moves the CT as one by default."""
+    return None if method == "adam" and bodies == "auto" else bodies
 
 
 def make_bodies(
@@ -130,8 +135,8 @@ def _held(
         return Body(name=name, part=part, pivot_mm=first.pivot_mm, tie=ties.rest)
     labels = _labels(part)
     joint = ct.keep(
-        ("joint", labels, first.labels), lambda: (find_joint(ct.volume, labels, first.labels),)
-    )[0]
+        ("joint", labels, first.labels), lambda: find_joint(ct.volume, labels, first.labels)
+    )
     if joint_mm is not None:
         radius_mm = None if joint is None else joint.radius_mm
         joint = Joint(centre_mm=joint_mm, radius_mm=radius_mm, given=True)
@@ -155,7 +160,6 @@ def level_bodies(
         LevelBody(
             volume=ct.levels(voxel_sizes_mm, body.part)[number],
             pivot_mm=body.pivot_mm,
-            tie=body.tie,
         )
         for body in bodies
     )

@@ -22,7 +22,9 @@ HEAD_ROUGHNESS_MM = 1.5
 """Root mean square distance of a head's surface from the sphere through it, at most."""
 LEAST_POINTS = 30
 LOOK = 4
+"""Where a bone lies is looked up at every so many voxels."""
 TRIM_ROUNDS, TRIM = 4, 2.5
+"""Points more than so many median misfits off the sphere are left out, and it is fitted again."""
 
 Points = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from wsreg.registration.asked import (
     asked_views,
     checked_rois,
 )
-from wsreg.registration.bodies import Body, make_bodies, whole_ct
+from wsreg.registration.bodies import Body, bodies_for, make_bodies, whole_ct
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import RegistrationConfig
@@ -96,11 +96,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         views = asked_views(radiographs, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
         start, kind = asked_start(views, ct.volume, init, view)
-        if bodies == "auto" and settings.method == "adam":
-            bodies = None  # the paper's loop moves the CT as one
         parts = make_bodies(
             ct,
-            bodies,
+            bodies_for(settings.method, bodies),
             render_labels=labels,
             pivot_mm=asked_pivot(ct.volume, pivot_mm),
             joints_mm=joints_mm or {},
@@ -128,15 +126,15 @@ def registered(
     for body in (*problem.bodies, *whole_ct(problem.bodies)):
         problem.ct.levels(problem.voxel_sizes_mm, body.part)
     clock.lap("prepare_ct")
-    with one_openmp_thread():
-        problem, polarity = with_polarity_settled(problem)
-        levels = make_levels(problem)
-        clock.lap("prepare_xray")
-        answer = solve(problem, levels, clock, progress)
-        return conclude(problem, levels, answer, clock, polarity)
+    problem, polarity = with_polarity_settled(problem)
+    levels = make_levels(problem)
+    clock.lap("prepare_xray")
+    answer = solve(problem, levels, clock, progress)
+    return conclude(problem, levels, answer, clock, polarity)
 
 
 def _doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
     """Return what looks wrong about the labels, looked at once for the same bodies."""
-    key = tuple((body.name, body.part, body.joint is None) for body in bodies)
+    joints = [body.joint and (body.joint.radius_mm, body.joint.given) for body in bodies]
+    key = tuple((body.name, body.part, joint) for body, joint in zip(bodies, joints, strict=True))
     return ct.keep(("doubts", key), lambda: label_doubts(ct, bodies))

@@ -150,43 +150,49 @@ def descended(
         progress("register", number, len(levels))
         starts = with_bodies(starts, len(level.bodies))
         descents = _descents(problem, level, starts)
+        states, losses = descents.states, descents.values
         iterations += descents.iterations
         renders += descents.evaluations
-        order = descents.values.argsort()
-        starts, losses = descents.states[order], descents.values[order]
+        if number == len(levels) - 1:
+            states, losses, more = _others_finished(problem, level, descents)
+            iterations, renders = iterations + more, renders + more
+        order = losses.argsort()
+        starts, losses = states[order], losses[order]
         if number < len(levels) - 1:
             count = search.kept if number + 2 < len(levels) else search.finished
             promising = starts[losses <= PRUNE_RATIO * losses[0]]  # losses are at least 0
             voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
             starts = distinct(promising, count, 2.0 * voxel_mm, points)
         clock.lap(f"level_{number + 1}")
-    rivals, more = _rivals(problem, levels[-1], descents)
     progress("register", len(levels), len(levels))
     return Answer(
         state=starts[0],
-        iterations=iterations + more,
-        renders=renders + more,
-        rivals=rivals,
+        iterations=iterations,
+        renders=renders,
+        rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
         starts=len(starts) - 1,
     )
 
 
-def _rivals(problem: Problem, level: Level, descents: Descents) -> tuple[Tensor, int]:
-    """Return the other answers with a loss nearly as low as the best, once they have converged.
+def _others_finished(
+    problem: Problem, level: Level, descents: Descents
+) -> tuple[Tensor, Tensor, int]:
+    """Return states and losses [B], with what could rival or better the best one converged.
 
-    The second value is how many steps that took.
+    The last value is how many steps that took.
     """
-    order = descents.values.argsort()
-    limit = RIVAL_RATIO * descents.values[order[0]]
-    near = order[1:][descents.values[order[1:]] < PRUNE_RATIO * descents.values[order[0]]]
-    states, losses = descents.states[near], descents.values[near]
-    unfinished = (~descents.converged[near]).nonzero()[:, 0]
+    states, losses = descents.states, descents.values
+    near = (losses < PRUNE_RATIO * losses.min()) & ~descents.converged
+    near[losses.argmin()] = False
+    unfinished = near.nonzero()[:, 0]
     if not len(unfinished):
-        return states[losses < limit], 0
+        return states, losses, 0
     finished = _descents(problem, level, states[unfinished])
-    states = states.index_copy(0, unfinished, finished.states)
-    losses = losses.index_copy(0, unfinished, finished.values)
-    return states[losses < limit], finished.evaluations
+    return (
+        states.index_copy(0, unfinished, finished.states),
+        losses.index_copy(0, unfinished, finished.values),
+        finished.evaluations,
+    )
 
 
 def _solve_adam(

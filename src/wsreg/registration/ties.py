@@ -43,6 +43,10 @@ class Tie:
                 f"got {self.rotation_rad} and {self.shift_mm}"
             )
 
+    def deviations(self) -> Tensor:
+        """Return [6] float64 standard deviations in the order of the pose parameters (rad, mm)."""
+        return torch.tensor([self.rotation_rad] * 3 + [self.shift_mm] * 3, dtype=torch.float64)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TieConfig:
@@ -123,8 +127,7 @@ class Ties:
     def _precision(self, number: int) -> Tensor:
         tie = self.ties[number]
         assert tie is not None
-        deviation = torch.tensor([tie.rotation_rad] * 3 + [tie.shift_mm] * 3, dtype=torch.float64)
-        return deviation.square().reciprocal()
+        return tie.deviations().square().reciprocal()
 
     def _apart(self, states: Tensor, number: int) -> Tensor:
         """Return [B,6] how a body has moved against the first, about its own pivot."""

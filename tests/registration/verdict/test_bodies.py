@@ -28,7 +28,6 @@ from wsreg.volumes.parts import CtPart
 GOOD = BodyEvidence(
     shown=0.9,
     rotation_deviation_deg=0.4,
-    shift_deviation_mm=0.2,
     turned_deg=7.04,
     moved_mm=0.36,
     strain=0.8,
@@ -116,7 +115,6 @@ def test_the_evidence_known_by_hand() -> None:
     evidence = BodyEvidence.of(body, first, pose, deviation, 0.75)
     assert evidence.shown == 0.75
     assert evidence.rotation_deviation_deg == pytest.approx(math.degrees(0.03))
-    assert evidence.shift_deviation_mm == pytest.approx(0.4)  # across, not along the rays
     assert evidence.turned_deg == pytest.approx(math.degrees(0.2))
     assert evidence.moved_mm == pytest.approx(3.0)
     assert evidence.strain == pytest.approx(2.0)

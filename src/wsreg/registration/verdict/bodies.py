@@ -26,8 +26,7 @@ class BodyEvidence:
 
     Args:
         shown: fraction of the body that the view which shows most of it shows.
-        rotation_deviation_deg, shift_deviation_mm: standard deviations, the largest of those about
-            the camera's axes, and across the image.
+        rotation_deviation_deg: standard deviation, the largest of those about the camera's axes.
         turned_deg, moved_mm: against the first body, since the CT.
         strain: largest of these six movements over what the tie expects.
         joint: whether it was found where the body turns.
@@ -35,7 +34,6 @@ class BodyEvidence:
 
     shown: float
     rotation_deviation_deg: float
-    shift_deviation_mm: float
     turned_deg: float
     moved_mm: float
     strain: float
@@ -47,19 +45,12 @@ class BodyEvidence:
     ) -> BodyEvidence:
         """Return the evidence on a body at a pose [4,4], of the first's and its deviations [6]."""
         apart = twist_between(first, pose, body.pivot_mm)
-        tie = body.tie
-        expected = (
-            torch.full((6,), torch.inf, dtype=torch.float64)
-            if tie is None
-            else torch.tensor([tie.rotation_rad] * 3 + [tie.shift_mm] * 3, dtype=torch.float64)
-        )
         return BodyEvidence(
             shown=shown,
             rotation_deviation_deg=math.degrees(float(deviation[:3].max())),
-            shift_deviation_mm=float(deviation[3:5].max()),
             turned_deg=math.degrees(float(apart[:3].norm())),
             moved_mm=float(apart[3:].norm()),
-            strain=float((apart.abs() / expected).max()),
+            strain=0.0 if body.tie is None else float((apart.abs() / body.tie.deviations()).max()),
             joint=body.part.kind != "bones" or body.joint is not None,
         )
 

@@ -46,9 +46,10 @@ class TrustConfig:
             of the loss, before the answer counts as not converged (check only).
         roi_dice: lowest mean Dice of the regions of interest, where there are any; by judgement.
         calibration: how well the cameras are known.
-        contradiction_mm: how far a view may move across its image, if it is alone.  Views of one
-            pose have at most 0.5 (24 pairs), those of a patient who moved 1.5 deg and 10 mm between
-            them at least 0.6.
+        contradiction_mm: how far a view may move across its image, if it is alone, beyond its
+            noise.  Of 12 pairs kept for choosing, views of one pose moved by at most 0.45, noise
+            included, and those of a patient who had moved 1.5 deg and 10 mm between them by at
+            least 0.59.
         shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
         body_rotation_deg: largest standard deviation of a body's rotations.
         strain: largest movement of a body against the first one, over what its tie expects.
