@@ -168,7 +168,8 @@ class Register:
                     rig=rig, view=view, bodies=asked.bodies, joints_mm=asked.joints_mm,
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
-            return result, [*rig_notes(rig, job.xrays), *notes_of(radiographs)]
+            notes = (*ct.volume.notes, *rig_notes(rig, job.xrays), *notes_of(radiographs))
+            return result, list(notes)
 
         return solve
 

@@ -59,5 +59,6 @@ class Render:
             image = wsreg.render(shown, camera, pose, step_mm=self.step_mm, backend=self.backend)
         kept = save_image(image[0, 0], self.out, pixel_spacing_mm=camera.pixel_spacing_mm)
         if not self.quiet:
+            print("".join(f"note: {note}\n" for note in volume.notes), end="")
             print(f"{self.out}: {camera.rows} rows x {camera.columns} columns, {kept}")
         return 0

@@ -82,6 +82,7 @@ def ct_lines(path: Path, volume: Volume) -> list[str]:
         f"{INDENT}orientation  {_orientation(volume)}",
         f"{INDENT}values       {float(volume.hu.min()):g} to {float(volume.hu.max()):g} HU",
         f"{INDENT}labels       {_labels(volume)}",
+        *_indented(f"note: {note}" for note in volume.notes),
     ]
 
 

@@ -68,6 +68,7 @@ def read_volume(
         ct_from_voxel=torch.from_numpy(image.ct_from_voxel),
         labels=None if label_map is None else torch.from_numpy(label_map),
         label_names=names,
+        notes=image.notes,
     )
 
 

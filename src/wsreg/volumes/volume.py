@@ -30,6 +30,7 @@ class Volume:
         labels: [D,H,W] uint8 or int16 label of each voxel (0 is background), or None.
         label_names: name of each label value.
         air_hu: voxels at or below this attenuate nothing.
+        notes: sentences on what was found, assumed or left out when it was read.
     """
 
     hu: Tensor
@@ -37,6 +38,7 @@ class Volume:
     labels: Tensor | None = None
     label_names: Mapping[int, str] = field(default_factory=dict)
     air_hu: float = AIR_HU
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or 0 in self.hu.shape:

@@ -19,10 +19,12 @@ class VoxelImage(NamedTuple):
     Args:
         voxels: [D,H,W] = (z,y,x) numbers, C-contiguous.
         ct_from_voxel: [4,4] float64 affine, voxel index (x,y,z) -> LPS patient millimetres.
+        notes: sentences on what was assumed or left out.
     """
 
     voxels: NDArray[Any]
     ct_from_voxel: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
 
 def check_is_3d(size_xyz: tuple[int, ...], source: object) -> None:
