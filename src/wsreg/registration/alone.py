@@ -12,8 +12,9 @@ from torch import Tensor
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
+from wsreg.registration.solver import solve
 from wsreg.registration.states import mean_distance_mm
-from wsreg.registration.strategy import RIVAL_RATIO, Answer, descended, is_lost, solve
+from wsreg.registration.strategy import RIVAL_RATIO, Answer, descended, is_lost
 from wsreg.registration.verdict.contradiction import alone
 
 APART_MM = 5.0
@@ -38,10 +39,13 @@ def found_alone(problem: Problem, levels: Sequence[Level], clock: Clock) -> Foun
     states: list[Tensor] = []
     fitting: list[str] = []
     others: list[str] = []
+    # A rig says how its images lie; a mirrored one would be in no common frame with the others.
+    search = dataclasses.replace(problem.settings.search, mirrored=False)
+    settings = dataclasses.replace(problem.settings, search=search)
     for number, view in enumerate(problem.views):
-        asked = dataclasses.replace(problem, views=(view,), init="search")
+        asked = dataclasses.replace(problem, views=(view,), init="search", settings=settings)
         own = [alone(level, number) for level in levels]
-        state = solve(asked, own, clock, lambda stage, done, total: None).state
+        state = solve(asked, own, clock, lambda stage, done, total: None).answer.state
         lost = is_lost(asked, own, state)
         (others if lost else fitting).append(view.radiograph.name)
         states += [] if lost else [state]

@@ -16,13 +16,16 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
+from wsreg.registration.readings import seen_from
 from wsreg.registration.result import (
     BodyResult,
     Comparison,
+    Orientation,
     RegistrationResult,
     Verdict,
     ViewResult,
 )
+from wsreg.registration.solver import Solved
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
 from wsreg.registration.verdict.bodies import (
@@ -39,23 +42,20 @@ from wsreg.registration.verdict.judge import judge
 from wsreg.registration.verdict.steepness import middle, steepness
 from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 
+OPPOSITE_VIEWS = {"PA": "AP", "AP": "PA", "LAT": "RLAT", "RLAT": "LAT"}
+
 
 def conclude(
-    problem: Problem,
-    levels: Sequence[Level],
-    answer: Answer,
-    clock: Clock,
-    polarity: str,
-    *,
-    alone: str | None = None,
+    solved: Solved, clock: Clock, polarity: str, *, alone: str | None = None
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together.
 
     Where several views do not agree each is asked alone, unless they were and ``alone`` is what
     follows; if what they find leads to a better answer of all, that is the one.
     """
+    problem, levels = solved.problem, solved.levels
     finest, trust = levels[-1], problem.settings.trust
-    answer, start, end = _better(problem, finest, answer)
+    answer, start, end = _better(problem, finest, solved.answer)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), answer.state)
     shown = [
@@ -63,6 +63,7 @@ def conclude(
         for body, pose in zip(problem.bodies, answer.state, strict=True)
     ]
     evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
+    evidence = _with_orientation(solved, answer.state, evidence)
     if len(problem.views) > 1:
         evidence = dataclasses.replace(evidence, alone=alone or "")
         evidence = _with_views_compared(problem, levels, answer.state, evidence)
@@ -72,11 +73,12 @@ def conclude(
         found = found_alone(problem, levels, clock)
         better = joined(problem, levels, found.states, answer, clock)
         if better is not None:
-            return conclude(problem, levels, better, clock, polarity, alone=found.sentence)
+            joint = dataclasses.replace(solved, answer=better)
+            return conclude(joint, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
     bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
-    views = _views(problem, finest, answer.state, start, end)
+    views = _views(problem, finest, answer.state, start, end, evidence.orientation)
     clock.lap("verdict")
     first = next(iter(bodies.values()))
     return RegistrationResult(
@@ -147,6 +149,24 @@ def _evidence(
     )
 
 
+def _with_orientation(solved: Solved, state: Tensor, evidence: Evidence) -> Evidence:
+    """Return the evidence with how a single X-ray lies against the view asked for."""
+    problem = solved.problem
+    if len(problem.views) > 1:
+        return evidence
+    seen = seen_from(problem.start[0], state[0], mirrored=solved.mirrored)
+    name = (
+        problem.view.upper() if isinstance(problem.view, str) and problem.init == "search" else ""
+    )
+    opposite = OPPOSITE_VIEWS.get(name, "the other side")
+    return dataclasses.replace(
+        evidence,
+        orientation=seen.orientation,
+        opposite_view=opposite if seen.opposite else "",
+        other_reading=solved.other_reading,
+    )
+
+
 def _with_views_compared(
     problem: Problem, levels: Sequence[Level], state: Tensor, evidence: Evidence
 ) -> Evidence:
@@ -210,7 +230,12 @@ def _bodies(
 
 
 def _views(
-    problem: Problem, finest: Level, state: Tensor, start: Evaluation, end: Evaluation
+    problem: Problem,
+    finest: Level,
+    state: Tensor,
+    start: Evaluation,
+    end: Evaluation,
+    orientation: Orientation,
 ) -> tuple[ViewResult, ...]:
     results = []
     for number, (view, small) in enumerate(zip(problem.views, finest.views, strict=True)):
@@ -224,6 +249,7 @@ def _views(
                 camera_from_rig=view.camera_from_rig,
                 similarity_start=before,
                 similarity_end=after,
+                orientation=orientation,
                 comparison=Comparison(
                     camera=small.camera,
                     fixed=small.fixed,

@@ -24,7 +24,8 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.label_doubts import label_doubts
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.strategy import Progress, solve, with_polarity_settled
+from wsreg.registration.solver import solve
+from wsreg.registration.strategy import Progress, with_polarity_settled
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.rois import RoiTarget
@@ -129,8 +130,8 @@ def registered(
     problem, polarity = with_polarity_settled(problem)
     levels = make_levels(problem)
     clock.lap("prepare_xray")
-    answer = solve(problem, levels, clock, progress)
-    return conclude(problem, levels, answer, clock, polarity)
+    solved = solve(problem, levels, clock, progress)
+    return conclude(solved, clock, polarity)
 
 
 def _doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import inverse_rigid
 
 VerdictStatus = Literal["pass", "check", "fail"]
-Orientation = Literal["none", "half turn", "mirrored"]
+Orientation = Literal[
+    "none", "half turn", "quarter turn",
+    "mirrored", "mirrored, half turn", "mirrored, quarter turn",
+]  # fmt: skip
 
 POSE_AXES = ("rx", "ry", "rz", "tx", "ty", "tz")
 """Order of the six pose parameters: rotations (rad) about, then translations (mm) along, the
@@ -79,7 +82,9 @@ class ViewResult:
         camera: its geometry at full resolution.
         camera_from_rig: [4,4] float64 where its camera stands.
         similarity_start, similarity_end: at the finest level.
-        orientation: what the registration did to the image to fit it: nothing, so far.
+        orientation: how the X-ray lies against the view or the start that was asked for.  Turns are
+            part of the pose, which is that of the X-ray as it came; of a mirrored X-ray it is that
+            of the image mirrored back, left and right exchanged, and so is the camera.
         comparison: images for pictures.
     """
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from wsreg.optimisation.adam import minimise_adam
 from wsreg.optimisation.levenberg_marquardt import Descents, minimise
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.readings import readings_of
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.verdict.evaluation import evaluate
@@ -50,11 +50,6 @@ class Answer:
     starts: int
 
 
-def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Answer:
-    """Return the state found on the levels, coarse to fine."""
-    return _SOLVERS[problem.settings.method](problem, levels, clock, progress)
-
-
 def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
     """Return the problem with every X-ray in the polarity that fits the CT, and what was done."""
     texts = []
@@ -86,45 +81,29 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
 
 
 def _least_coarse_loss(problem: Problem) -> float:
-    """Return the lowest loss that starts reach, or have, where the terms are no least squares."""
-    level = make_levels(problem, 1)[0]
-    starts = STARTS[problem.init](problem, level)[:POLARITY_STARTS]
-    if level.least_squares:
-        return float(_descents(problem, level, starts).values.min())
-    with torch.no_grad():
-        return float(level.loss(starts).min())
+    """Return the lowest loss that starts reach, or have, in either reading of the X-ray.
+
+    They have it only where the terms are no least squares.
+    """
+    losses = []
+    for reading in readings_of(problem, make_levels(problem, 1)):
+        level = reading.levels[0]
+        starts = STARTS[problem.init](reading.problem, level)[:POLARITY_STARTS]
+        if level.least_squares:
+            losses.append(float(descents_from(reading.problem, level, starts).values.min()))
+        else:
+            with torch.no_grad():
+                losses.append(float(level.loss(starts).min()))
+    return min(losses)
 
 
-def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
+def descents_from(problem: Problem, level: Level, starts: Tensor) -> Descents:
+    """Return the descents from starts [N,K,4,4] at one level, all in one batch."""
     settings = problem.settings
     longest = settings.longest_step.vector(len(level.bodies))
     looseness = torch.full_like(longest, TIED_LOOSENESS)
     looseness[:6] = 1.0
     return minimise(level.linearize, level.move, starts, longest, settings.descent, looseness)
-
-
-def _solve_gauss_newton(
-    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
-) -> Answer:
-    """Descend from the starts, and from a search where a given start ends at nothing alike."""
-    settings = problem.settings
-    starts = STARTS[problem.init](problem, levels[0])
-    clock.lap("start")
-    answer = descended(problem, levels, starts, clock, progress)
-    tried = settings.search.poses if problem.init == "search" else 0
-    if problem.init != "search" and is_lost(problem, levels, answer.state):
-        starts = STARTS["search"](problem, levels[0])
-        clock.lap("start")
-        wider = descended(problem, levels, starts, clock, progress)
-        with torch.no_grad():
-            losses = levels[-1].loss(torch.stack((answer.state, wider.state)))
-        tried = settings.search.poses + 2
-        answer = dataclasses.replace(
-            wider if bool(losses[1] < losses[0]) else answer,
-            iterations=answer.iterations + wider.iterations,
-            renders=answer.renders + wider.renders,
-        )
-    return dataclasses.replace(answer, renders=answer.renders + tried)
 
 
 def is_lost(problem: Problem, levels: Sequence[Level], state: Tensor) -> bool:
@@ -142,14 +121,19 @@ def descended(
     starts: Tensor,
     clock: Clock,
     progress: Progress = lambda stage, done, total: None,
+    *,
+    first: int = 0,
 ) -> Answer:
-    """Descend from starts [N,K,4,4] level by level; fewer and fewer different states go on."""
-    search, points = problem.settings.search, problem.volume.corners_mm
+    """Descend from starts [N,K,4,4] level by level; fewer and fewer different states go on.
+
+    Descents at the levels before the ``first`` one are done already, and ``starts`` their end.
+    """
+    search = problem.settings.search
     iterations = renders = 0
-    for number, level in enumerate(levels):
+    for number, level in list(enumerate(levels))[first:]:
         progress("register", number, len(levels))
         starts = with_bodies(starts, len(level.bodies))
-        descents = _descents(problem, level, starts)
+        descents = descents_from(problem, level, starts)
         states, losses = descents.states, descents.values
         iterations += descents.iterations
         renders += descents.evaluations
@@ -160,9 +144,7 @@ def descended(
         starts, losses = states[order], losses[order]
         if number < len(levels) - 1:
             count = search.kept if number + 2 < len(levels) else search.finished
-            promising = starts[losses <= PRUNE_RATIO * losses[0]]  # losses are at least 0
-            voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
-            starts = distinct(promising, count, 2.0 * voxel_mm, points)
+            starts = promising(problem, level, starts, losses, count)
         clock.lap(f"level_{number + 1}")
     progress("register", len(levels), len(levels))
     return Answer(
@@ -172,6 +154,18 @@ def descended(
         rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
         starts=len(starts) - 1,
     )
+
+
+def promising(problem: Problem, level: Level, states: Tensor, losses: Tensor, count: int) -> Tensor:
+    """Return at most ``count`` of states [N,K,4,4] that are worth refining, the best first.
+
+    They differ, and their losses [N], at a level, are near the lowest.
+    """
+    order = losses.argsort()
+    states, losses = states[order], losses[order]
+    near = states[losses <= PRUNE_RATIO * losses[0]]  # losses are at least 0
+    voxel_mm = max(level.bodies[0].volume.volume.spacing_mm)
+    return distinct(near, count, 2.0 * voxel_mm, problem.volume.corners_mm)
 
 
 def _others_finished(
@@ -187,42 +181,9 @@ def _others_finished(
     unfinished = near.nonzero()[:, 0]
     if not len(unfinished):
         return states, losses, 0
-    finished = _descents(problem, level, states[unfinished])
+    finished = descents_from(problem, level, states[unfinished])
     return (
         states.index_copy(0, unfinished, finished.states),
         losses.index_copy(0, unfinished, finished.values),
         finished.evaluations,
     )
-
-
-def _solve_adam(
-    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
-) -> Answer:
-    """Run the paper's loop at the finest level, from the start or the best state of a search."""
-    settings = problem.settings
-    start = with_bodies(STARTS[problem.init](problem, levels[0])[0], len(problem.bodies))
-    renders = settings.search.poses if problem.init == "search" else 0
-    clock.lap("start")
-
-    def report(done: int, total: int) -> None:
-        progress("register", done, total)
-
-    def loss(state: Tensor) -> Tensor:
-        return levels[-1].loss(state[None])[0]
-
-    rates = settings.adam_rates.vector(len(problem.bodies))
-    descent = minimise_adam(loss, levels[-1].move, start, rates, settings.adam, report)
-    clock.lap("adam")
-    return Answer(
-        state=descent.state,
-        iterations=descent.iterations,
-        renders=renders + descent.iterations + 1,
-        rivals=start[None][:0],
-        starts=0,
-    )
-
-
-_SOLVERS: Mapping[str, Callable[[Problem, Sequence[Level], Clock, Progress], Answer]] = {
-    "gauss-newton": _solve_gauss_newton,
-    "adam": _solve_adam,
-}

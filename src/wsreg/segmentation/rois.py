@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,11 @@ class RoiTarget:
                 None if segmenter is None else lambda images: segmenter(images)[:, chosen]
             ),
         )
+
+    def mirrored(self) -> RoiTarget:
+        """Return the regions of the mirrored X-ray."""
+        known = None if self.known is None else self.known.flip(-1)
+        return dataclasses.replace(self, masks=self.masks.flip(-1), known=known)
 
     def known_where(self, valid: Tensor) -> Tensor:
         """Return [R,H,W] bool, the pixels of ``valid`` [H,W] of which masks tell something."""

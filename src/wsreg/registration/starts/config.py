@@ -14,10 +14,12 @@ class SearchConfig:
     Args:
         rotation_deg: half range of each rotation, about the camera's x, y, z axes.
         shift_mm, depth_mm: half range in the image plane (at the pivot) and along the rays.
-        poses: how many poses are tried.
-        refined: how many of them are refined at the coarsest level.
+        poses: how many poses are tried, in each orientation.
+        refined: how many of them are refined at the coarsest level, in each reading of the X-ray.
         kept: how many different ones are refined at the next level.
         finished: how many go on to the finest.
+        half_turned: whether the image is also looked for upside down.
+        mirrored: whether it is also read with left and right exchanged.
 
     Raises:
         InputError: a number under 1.
@@ -26,10 +28,12 @@ class SearchConfig:
     rotation_deg: float = 20.0
     shift_mm: float = 60.0
     depth_mm: float = 100.0
-    poses: int = 512
-    refined: int = 24
+    poses: int = 128
+    refined: int = 12
     kept: int = 5
     finished: int = 2
+    half_turned: bool = True
+    mirrored: bool = True
 
     def __post_init__(self) -> None:
         if min(self.poses, self.refined, self.kept, self.finished) < 1:

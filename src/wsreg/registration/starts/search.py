@@ -13,9 +13,12 @@ from wsreg.registration.problem import Problem
 from wsreg.registration.starts.rois import brought_near
 from wsreg.registration.states import spread_around, with_bodies
 
+HALF_TURN = torch.diag(torch.tensor((-1.0, -1.0, 1.0, 1.0), dtype=torch.float64))
+"""Of the camera about its optical axis."""
+
 
 def search(problem: Problem, level: Level) -> Tensor:
-    """Return the best of many states around the view, best first.
+    """Return the best of many states around the view, upright or upside down, best first.
 
     Where regions of interest are known they bring the states near.
     """
@@ -28,6 +31,8 @@ def search(problem: Problem, level: Level) -> Tensor:
     pivot_mm, seed = problem.bodies[0].pivot_mm, problem.settings.seed
     start = with_bodies(problem.start, len(level.bodies))
     tried = spread_around(start, pivot_mm, reach.vector(1), config.poses, seed)
+    if config.half_turned:
+        tried = torch.cat((tried, HALF_TURN @ tried))
     best = ranked(level, tried)[: config.refined]
     nearest = brought_near(problem, level, best)
     return best if nearest is None else nearest

@@ -52,6 +52,7 @@ class TrustConfig:
             least 0.59.
         shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
         body_rotation_deg: largest standard deviation of a body's rotations.
+        other_reading: lowest loss of the X-ray with left and right exchanged, over the answer's.
         strain: largest movement of a body against the first one, over what its tie expects.
     """
 
@@ -68,4 +69,5 @@ class TrustConfig:
     contradiction_mm: tuple[float, float] = (0.55, 1.5)
     shown: float = 0.05
     body_rotation_deg: float = 3.0
+    other_reading: float = 1.1
     strain: float = 4.0

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wsreg.registration.result import Orientation
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewEvidence:
@@ -50,6 +52,10 @@ class Evidence:
         shown: fraction of the first body that the views show, in the view that shows most.
         alone: what the views find, each alone, where they were asked; a sentence.
         roi_dice: of each region that took part, by name; None if no regions were given.
+        orientation: how a single X-ray lies against the view asked for.
+        opposite_view: the view that it shows, if that is the opposite of the one asked for.
+        other_reading: the lowest loss with left and right exchanged over the answer's; None if that
+            was not tried.
     """
 
     views: tuple[ViewEvidence, ...]
@@ -70,6 +76,9 @@ class Evidence:
     shown: float = 1.0
     alone: str = ""
     roi_dice: Mapping[str, float] | None = None
+    orientation: Orientation = "none"
+    opposite_view: str = ""
+    other_reading: float | None = None
 
     @property
     def mean_roi_dice(self) -> float | None:
@@ -91,7 +100,7 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     return Evidence(**{**fields, "views": views, "doubts": doubts})
 
 
-_MAY_BE_NONE = ("contradiction_mm", "roi_dice")
+_MAY_BE_NONE = ("contradiction_mm", "roi_dice", "other_reading")
 
 
 def _with_nan(value: Any) -> Any:

@@ -24,6 +24,7 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_views(evidence, config),
         *_of_numbers(evidence, config),
         *_of_solver(evidence, config),
+        *_of_orientation(evidence, config),
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
@@ -131,6 +132,24 @@ def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
     return found
 
 
+def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
+    """Judge in which orientation the X-ray fits; one that is only turned is as good as upright."""
+    found: list[Finding] = []
+    mirrored, view = "mirrored" in e.orientation, e.opposite_view
+    if mirrored:
+        options = f"--mirror --view {view}" if view else "--mirror"
+        found.append(("check", "The X-ray fits the CT with left and right exchanged, and the pose "
+                      f"is of the mirrored image; if it is stored so, say {options}."))  # fmt: skip
+    elif view:
+        found.append(("check", f"The X-ray shows the opposite of the view asked for, {view}."))
+    if e.other_reading is not None and e.other_reading < config.other_reading:
+        way = "As it is stored" if mirrored else "Mirrored"
+        found.append(("check", f"{way} the X-ray fits nearly as well (its loss is "
+                      f"{e.other_reading:.2f} times this one's): which of the two it is cannot be "
+                      "told."))  # fmt: skip
+    return found
+
+
 def _of_regions(e: Evidence, config: TrustConfig) -> list[Finding]:
     if e.mean_roi_dice is not None:
         return _beyond(
@@ -145,6 +164,8 @@ def _of_regions(e: Evidence, config: TrustConfig) -> list[Finding]:
 
 def _good_reasons(e: Evidence) -> tuple[str, ...]:
     reasons = [f"The similarity went from {e.similarity_start:.3f} to {e.similarity_end:.3f}."]
+    if e.orientation != "none":
+        reasons.append(f"The X-ray lies turned by a {e.orientation} against the view asked for.")
     if e.starts:
         reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
     if e.mean_roi_dice is not None:
