@@ -16,6 +16,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
+from wsreg.registration.regions import weightless
 from wsreg.registration.result import (
     BodyResult,
     Comparison,
@@ -54,7 +55,10 @@ def conclude(
     Where several views do not agree each is asked alone, unless they were and ``alone`` is what
     follows; if what they find leads to a better answer of all, that is the one.
     """
-    finest, trust = levels[-1], problem.settings.trust
+    asked, trust = levels, problem.settings.trust
+    if problem.settings.method == "gauss-newton":
+        levels = weightless(levels)
+    finest = levels[-1]
     answer, start, end = _better(problem, finest, answer)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), answer.state)
@@ -69,10 +73,10 @@ def conclude(
     verdict = judge(evidence, trust)
     by_descent = problem.settings.method == "gauss-newton"
     if verdict.status == "fail" and len(problem.views) > 1 and by_descent and alone is None:
-        found = found_alone(problem, levels, clock)
+        found = found_alone(problem, asked, clock)
         better = joined(problem, levels, found.states, answer, clock)
         if better is not None:
-            return conclude(problem, levels, better, clock, polarity, alone=found.sentence)
+            return conclude(problem, asked, better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
     bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)

@@ -14,6 +14,7 @@ from wsreg.optimisation.levenberg_marquardt import Descents, minimise
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.regions import by_image, have_regions
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.verdict.evaluation import evaluate
@@ -87,8 +88,10 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
 
 def _least_coarse_loss(problem: Problem) -> float:
     """Return the lowest loss that starts reach, or have, where the terms are no least squares."""
-    level = make_levels(problem, 1)[0]
-    starts = STARTS[problem.init](problem, level)[:POLARITY_STARTS]
+    led = make_levels(problem, 1)
+    (level,) = by_image(led)
+    ways = (level, *led) if level is not led[0] else (level,)
+    starts = torch.cat([STARTS[problem.init](problem, way)[:POLARITY_STARTS] for way in ways])
     if level.least_squares:
         return float(_descents(problem, level, starts).values.min())
     with torch.no_grad():
@@ -106,25 +109,56 @@ def _descents(problem: Problem, level: Level, starts: Tensor) -> Descents:
 def _solve_gauss_newton(
     problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
 ) -> Answer:
-    """Descend from the starts, and from a search where a given start ends at nothing alike."""
-    settings = problem.settings
-    starts = STARTS[problem.init](problem, levels[0])
-    clock.lap("start")
-    answer = descended(problem, levels, starts, clock, progress)
-    tried = settings.search.poses if problem.init == "search" else 0
-    if problem.init != "search" and is_lost(problem, levels, answer.state):
-        starts = STARTS["search"](problem, levels[0])
-        clock.lap("start")
-        wider = descended(problem, levels, starts, clock, progress)
-        with torch.no_grad():
-            losses = levels[-1].loss(torch.stack((answer.state, wider.state)))
-        tried = settings.search.poses + 2
-        answer = dataclasses.replace(
-            wider if bool(losses[1] < losses[0]) else answer,
-            iterations=answer.iterations + wider.iterations,
-            renders=answer.renders + wider.renders,
-        )
-    return dataclasses.replace(answer, renders=answer.renders + tried)
+    """Descend from the starts, and go on as long as what is found is like nothing in the X-rays.
+
+    The image is asked alone first, then led by regions of interest, where there are some; then a
+    search does the same.  The image judges which is better.
+    """
+    plain = by_image(levels)
+    ways = [plain, levels] if have_regions(levels) else [plain]
+    best: Answer | None = None
+    for init in dict.fromkeys((problem.init, "search")):
+        for way in ways:
+            if best is not None and not is_lost(problem, plain, best.state):
+                return best
+            starts = STARTS[init](problem, way[0])
+            clock.lap("start")
+            found = descended(problem, way, starts, clock, progress)
+            if way is not plain:
+                found = _followed(found, _by_image_alone(problem, plain, found, clock))
+            tried = problem.settings.search.poses if init == "search" else 0
+            found = dataclasses.replace(found, renders=found.renders + tried)
+            best = found if best is None else _better(plain[-1], best, found)
+    assert best is not None
+    return best
+
+
+def _by_image_alone(
+    problem: Problem, plain: Sequence[Level], led: Answer, clock: Clock
+) -> Answer:
+    """Return where the image alone goes from what regions led to."""
+    return descended(problem, plain[-2:], torch.cat((led.state[None], led.rivals)), clock)
+
+
+def _followed(before: Answer, after: Answer) -> Answer:
+    """Return an answer that another one led to, with the work of both."""
+    return dataclasses.replace(
+        after,
+        iterations=before.iterations + after.iterations,
+        renders=before.renders + after.renders,
+        starts=max(before.starts, after.starts),
+    )
+
+
+def _better(finest: Level, one: Answer, other: Answer) -> Answer:
+    """Return the answer that fits better, with the work of both."""
+    with torch.no_grad():
+        losses = finest.loss(torch.stack((one.state, other.state)))
+    return dataclasses.replace(
+        other if bool(losses[1] < losses[0]) else one,
+        iterations=one.iterations + other.iterations,
+        renders=one.renders + other.renders + 2,
+    )
 
 
 def is_lost(problem: Problem, levels: Sequence[Level], state: Tensor) -> bool:

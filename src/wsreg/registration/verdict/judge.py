@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
@@ -132,15 +132,26 @@ def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
 
 
 def _of_regions(e: Evidence, config: TrustConfig) -> list[Finding]:
-    if e.mean_roi_dice is not None:
-        return _beyond(
-            e.mean_roi_dice, config.roi_dice,
-            f"The regions of interest have a mean Dice of only {e.mean_roi_dice:.2f}.", lowest=True,
-        )  # fmt: skip
-    if e.roi_dice is not None:
+    """Judge regions: they may be wrong, so they never say that an answer is."""
+    if e.roi_dice is None:
+        return []
+    if e.mean_roi_dice is None:
         return [("check", "No region of interest took part: the masks show none that the CT's "
                  "labels and the X-ray's usable area hold.")]  # fmt: skip
+    against = [name for name, dice in e.roi_dice.items() if not dice >= config.roi_contradiction]
+    if against:
+        text = "Region {} contradicts" if len(against) == 1 else "Regions {} contradict"
+        return [("check", f"{text.format(listed(against))} the image.")]
+    if not e.mean_roi_dice >= config.roi_dice:
+        return [("check", "The regions of interest have a mean Dice of only "
+                 f"{e.mean_roi_dice:.2f}.")]  # fmt: skip
     return []
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: a, b and c."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _good_reasons(e: Evidence) -> tuple[str, ...]:
