@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -93,19 +94,59 @@ def test_the_result_says_what_the_regions_were_and_how_they_agree(
     assert found.comparison.rois_end.shape[0] == len(NAMES)
 
 
-def test_a_good_start_survives_bad_masks(
+def exchanged(rois: RoiTarget) -> Tensor:
+    return rois.masks[[1, 0, 2, 4, 3]]
+
+
+def shifted(rois: RoiTarget) -> Tensor:
+    return rois.masks.roll(40, dims=-1)
+
+
+def anything(rois: RoiTarget) -> Tensor:
+    coarse = torch.rand(5, 1, 7, 8, generator=torch.Generator().manual_seed(0))
+    fine = torch.nn.functional.interpolate(coarse, rois.masks.shape[1:], mode="bilinear")
+    return (fine[:, 0] > 0.6).float()
+
+
+@pytest.mark.parametrize("wrong", [exchanged, shifted, anything])
+@pytest.mark.parametrize("init", ["pose", "search"])
+def test_bad_masks_change_nothing_where_the_image_is_good(
     radiograph: Radiograph,
     phantom: Volume,
     truth: Tensor,
     rois: RoiTarget,
     camera: Camera,
     config: RegistrationConfig,
+    wrong: Callable[[RoiTarget], Tensor],
+    init: str,
 ) -> None:
-    wrong = dataclasses.replace(rois, masks=rois.masks.roll(40, dims=-1))
-    result = register(radiograph, phantom, init=truth, rois=wrong, config=config)
-    assert error_mm(phantom, result.camera_from_ct, truth, camera) < 3.0
-    assert result.verdict.status == "fail"
-    assert any("mean Dice of only" in reason for reason in result.verdict.reasons)
+    """The answer is to the last bit that without regions, and the regions are named."""
+    beside = torch.tensor([0.04, -0.03, 0.05, 6.0, -4.0, 10.0], dtype=torch.float64)
+    start = perturb(truth, beside, phantom.centre_mm) if init == "pose" else init
+    bad = dataclasses.replace(rois, masks=wrong(rois))
+    alone = register(radiograph, phantom, init=start, config=config)
+    result = register(radiograph, phantom, init=start, rois=bad, config=config)
+    assert error_mm(phantom, alone.camera_from_ct, truth, camera) < 0.5
+    assert torch.equal(result.camera_from_ct, alone.camera_from_ct)
+    assert alone.verdict.status == "pass"
+    assert result.verdict.status == "check"
+    (reason,) = result.verdict.reasons
+    assert reason.startswith("Regions ")
+    assert reason.endswith(" contradict the image.")
+
+
+def test_a_region_that_is_wrong_is_named_and_the_others_are_not(
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    rois: RoiTarget,
+    config: RegistrationConfig,
+) -> None:
+    masks = rois.masks.clone()
+    masks[3] = masks[3].roll(40, dims=-1)
+    bad = dataclasses.replace(rois, masks=masks)
+    result = register(radiograph, phantom, init=truth, rois=bad, config=config)
+    assert result.verdict.reasons == ("Region femur_left contradicts the image.",)
 
 
 def test_masks_of_nothing_drop_out_and_the_verdict_says_so(

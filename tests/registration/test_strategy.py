@@ -52,7 +52,7 @@ class Landscape:
         volume = SimpleNamespace(volume=SimpleNamespace(spacing_mm=(voxel_mm,) * 3))
         self.bodies: tuple[SimpleNamespace, ...] = (SimpleNamespace(volume=volume),)
         measure = GlobalNcc().prepare(PATTERN, MASK)
-        self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK, measure=measure),)
+        self.views = (SimpleNamespace(fixed=PATTERN, mask=MASK, measure=measure, roi_term=None),)
 
     def loss(self, states: Tensor) -> Tensor:
         return self.loss_of(states[:, 0, 0, 3])

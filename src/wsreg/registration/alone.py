@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from wsreg.registration.clock import Clock
-from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
+from wsreg.registration.readings import Reading
 from wsreg.registration.solver import solve
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import RIVAL_RATIO, Answer, descended, is_lost
@@ -34,8 +33,9 @@ class FoundAlone:
     sentence: str
 
 
-def found_alone(problem: Problem, levels: Sequence[Level], clock: Clock) -> FoundAlone:
+def found_alone(reading: Reading, clock: Clock) -> FoundAlone:
     """Return what each X-ray finds alone; it takes as long as a search for each."""
+    problem, levels = reading.problem, reading.levels
     states: list[Tensor] = []
     fitting: list[str] = []
     others: list[str] = []
@@ -45,8 +45,8 @@ def found_alone(problem: Problem, levels: Sequence[Level], clock: Clock) -> Foun
     for number, view in enumerate(problem.views):
         asked = dataclasses.replace(problem, views=(view,), init="search", settings=settings)
         own = [alone(level, number) for level in levels]
-        state = solve(asked, own, clock, lambda stage, done, total: None).answer.state
-        lost = is_lost(asked, own, state)
+        answer = solve(asked, own, clock, lambda stage, done, total: None)
+        state, lost = answer.state, is_lost(answer.reading, answer.state)
         (others if lost else fitting).append(view.radiograph.name)
         states += [] if lost else [state]
     found = torch.stack(states) if states else problem.start[None][:0]
@@ -71,25 +71,23 @@ def _sentence(problem: Problem, states: Tensor, fitting: list[str], others: list
     )
 
 
-def joined(
-    problem: Problem, levels: Sequence[Level], states: Tensor, before: Answer, clock: Clock
-) -> Answer | None:
+def joined(states: Tensor, before: Answer, clock: Clock) -> Answer | None:
     """Return the best joint answer from what single views found, if it fits better than another.
 
     Args:
-        problem: of all views.
-        levels: of all views, coarse to fine; the last two are descended on.
         states: [N,K,4,4] of single views.
-        before: the answer to be bettered; it and its rivals are rivals of the one returned, where
-            they fit nearly as well, and their steps and starts count.
+        before: the answer of all views to be bettered; it and its rivals are rivals of the one
+            returned, where they fit nearly as well, and their steps and starts count.
         clock: of the registration.
     """
     if not len(states):
         return None
-    answer = descended(problem, levels[-2:], states, clock)
+    last = len(before.reading.levels) - 1
+    answer = descended(before.reading, states, clock, first=max(0, last - 1))
     others = torch.cat((before.state[None], before.rivals))
     with torch.no_grad():
-        own, *losses = levels[-1].loss(torch.cat((answer.state[None], others))).tolist()
+        finest = before.reading.plain[-1]
+        own, *losses = finest.loss(torch.cat((answer.state[None], others))).tolist()
     if not own < losses[0]:
         return None
     near = torch.tensor([loss < RIVAL_RATIO * own for loss in losses])

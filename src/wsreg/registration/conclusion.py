@@ -17,6 +17,7 @@ from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
 from wsreg.registration.readings import seen_from
+from wsreg.registration.regions import weightless
 from wsreg.registration.result import (
     BodyResult,
     Comparison,
@@ -25,7 +26,6 @@ from wsreg.registration.result import (
     Verdict,
     ViewResult,
 )
-from wsreg.registration.solver import Solved
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
 from wsreg.registration.verdict.bodies import (
@@ -46,16 +46,19 @@ OPPOSITE_VIEWS = {"PA": "AP", "AP": "PA", "LAT": "RLAT", "RLAT": "LAT"}
 
 
 def conclude(
-    solved: Solved, clock: Clock, polarity: str, *, alone: str | None = None
+    answer: Answer, clock: Clock, polarity: str, *, alone: str | None = None
 ) -> RegistrationResult:
     """Keep the better of start and answer, weigh the evidence, and put the result together.
 
     Where several views do not agree each is asked alone, unless they were and ``alone`` is what
     follows; if what they find leads to a better answer of all, that is the one.
     """
-    problem, levels = solved.problem, solved.levels
-    finest, trust = levels[-1], problem.settings.trust
-    answer, start, end = _better(problem, finest, solved.answer)
+    reading = answer.reading
+    problem, trust = reading.problem, reading.problem.settings.trust
+    by_descent = problem.settings.method == "gauss-newton"
+    levels = weightless(reading.levels) if by_descent else reading.levels
+    finest = levels[-1]
+    answer, start, end = _better(problem, finest, answer)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), answer.state)
     shown = [
@@ -63,18 +66,16 @@ def conclude(
         for body, pose in zip(problem.bodies, answer.state, strict=True)
     ]
     evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
-    evidence = _with_orientation(solved, answer.state, evidence)
+    evidence = _with_orientation(answer, evidence)
     if len(problem.views) > 1:
         evidence = dataclasses.replace(evidence, alone=alone or "")
         evidence = _with_views_compared(problem, levels, answer.state, evidence)
     verdict = judge(evidence, trust)
-    by_descent = problem.settings.method == "gauss-newton"
     if verdict.status == "fail" and len(problem.views) > 1 and by_descent and alone is None:
-        found = found_alone(problem, levels, clock)
-        better = joined(problem, levels, found.states, answer, clock)
+        found = found_alone(reading, clock)
+        better = joined(found.states, answer, clock)
         if better is not None:
-            joint = dataclasses.replace(solved, answer=better)
-            return conclude(joint, clock, polarity, alone=found.sentence)
+            return conclude(better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
     bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
@@ -149,12 +150,12 @@ def _evidence(
     )
 
 
-def _with_orientation(solved: Solved, state: Tensor, evidence: Evidence) -> Evidence:
+def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
     """Return the evidence with how a single X-ray lies against the view asked for."""
-    problem = solved.problem
+    problem, mirrored = answer.reading.problem, answer.reading.mirrored
     if len(problem.views) > 1:
         return evidence
-    seen = seen_from(problem.start[0], state[0], mirrored=solved.mirrored)
+    seen = seen_from(problem.start[0], answer.state[0], mirrored=mirrored)
     name = (
         problem.view.upper() if isinstance(problem.view, str) and problem.init == "search" else ""
     )
@@ -163,7 +164,7 @@ def _with_orientation(solved: Solved, state: Tensor, evidence: Evidence) -> Evid
         evidence,
         orientation=seen.orientation,
         opposite_view=opposite if seen.opposite else "",
-        other_reading=solved.other_reading,
+        other_reading=answer.other_reading,
     )
 
 
@@ -194,7 +195,8 @@ def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...
             name=view.radiograph.name,
             similarity=similarity,
             gradient_agreement=agreement,
-            overlap=overlap,
+            overlap=overlap * view.coverage,
+            coverage=view.coverage,
             masked=1.0 - float(view.radiograph.mask.float().mean()),
         )
         for view, similarity, agreement, overlap in zip(

@@ -163,7 +163,7 @@ def _with_network_rois(
     plain: LevelView, view: View, rois: RoiTarget, problem: Problem
 ) -> LevelView:
     size = (plain.camera.rows, plain.camera.columns)
-    found = masks_on_grid(rois, view.radiograph.mask, size, [True] * len(rois.names))
+    found = masks_on_grid(rois, view.usable.mask, size, [True] * len(rois.names))
     if found is None:
         return plain
     (regions, chosen), segmenter = found, rois.moving_segmenter
@@ -187,7 +187,7 @@ def _with_rendered_rois(
     assert camera is not None
     groups = labels_of_bodies(rois.labels, at.parts, at.bodies)
     known = [any(of_body[r] for of_body in groups) for r in range(len(rois.names))]
-    found = masks_on_grid(rois, view.radiograph.mask, (camera.rows, camera.columns), known)
+    found = masks_on_grid(rois, view.usable.mask, (camera.rows, camera.columns), known)
     if found is None:
         return plain
     regions, chosen = found

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from wsreg.geometry.rigid import rigid, transform_points
 from wsreg.radiographs.mirror import mirrored_camera, mirrored_radiograph
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.regions import by_image
 from wsreg.registration.result import Orientation
 from wsreg.registration.views import View
 
@@ -38,6 +40,15 @@ class Reading:
     problem: Problem
     levels: Sequence[Level]
     mirrored: bool = False
+
+    @cached_property
+    def plain(self) -> Sequence[Level]:
+        """Return the levels with the images alone, without regions of interest."""
+        return by_image(self.levels)
+
+    def ways(self, *, led: bool) -> Sequence[Level]:
+        """Return the levels on which regions lead, or those of the images alone."""
+        return self.levels if led else self.plain
 
 
 def readings_of(problem: Problem, levels: Sequence[Level]) -> tuple[Reading, ...]:
@@ -70,6 +81,7 @@ def _mirrored_view(view: View) -> View:
         radiograph=mirrored_radiograph(view.radiograph),
         camera=mirrored_camera(view.camera),
         rois=None if view.rois is None else view.rois.mirrored(),
+        covered=None if view.covered is None else view.covered.flip(-1),
     )
 
 

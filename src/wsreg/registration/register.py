@@ -130,8 +130,8 @@ def registered(
     problem, polarity = with_polarity_settled(problem)
     levels = make_levels(problem)
     clock.lap("prepare_xray")
-    solved = solve(problem, levels, clock, progress)
-    return conclude(solved, clock, polarity)
+    answer = solve(problem, levels, clock, progress)
+    return conclude(answer, clock, polarity)
 
 
 def _doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from wsreg.optimisation.adam import minimise_adam
 from wsreg.registration.clock import Clock
+from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading, near_matches, readings_of
+from wsreg.registration.regions import have_regions
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import with_bodies
 from wsreg.registration.strategy import (
@@ -32,29 +36,58 @@ QUARTER = torch.tensor(
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Solved:
-    """An answer, and the reading of the X-ray that it is of.
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One way to find an answer.
 
     Args:
-        problem: in that reading.
-        levels: of it, coarse to fine.
-        answer: the state found.
-        mirrored: whether the X-ray is mirrored in that reading.
-        other_reading: the lowest loss in the other reading over the answer's, at the finest level
-            or, if it was not worth refining there, at the coarsest; None if only one was tried.
+        init: the name of the start.
+        led: whether regions of interest lead.
+        quarter: whether the image is looked at turned by a quarter.
     """
 
-    problem: Problem
-    levels: Sequence[Level]
-    answer: Answer
-    mirrored: bool = False
-    other_reading: float | None = None
+    init: str
+    led: bool = False
+    quarter: bool = False
+
+
+def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Answer:
+    """Return the state found on the levels, coarse to fine, and the reading that it is of."""
+    return _SOLVERS[problem.settings.method](problem, levels, clock, progress)
+
+
+def _solve_gauss_newton(
+    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
+) -> Answer:
+    """Make one attempt after the other, as long as what is found is like nothing in the X-rays.
+
+    The image is asked alone first, then led by regions of interest, where there are some; then a
+    search does the same.  The image judges which is better.
+    """
+    readings = readings_of(problem, levels)
+    best: Answer | None = None
+    for attempt in attempts(problem.init, regions=have_regions(levels)):
+        if best is not None and not is_lost(best.reading, best.state):
+            break
+        asked = readings[:1] if attempt.init == "pose" else readings
+        found = _attempted(attempt, asked, clock, progress)
+        best = found if best is None else _best((best, found))
+    assert best is not None
+    return best
+
+
+def attempts(init: str, *, regions: bool) -> list[Attempt]:
+    """Return what is tried, in this order, from a start by its name."""
+    ways = itertools.product(
+        dict.fromkeys((init, "search")), (False, True) if regions else (False,)
+    )
+    tried = [Attempt(init=name, led=led) for name, led in ways]
+    return [*tried, Attempt(init="search", quarter=True)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Coarse:
-    """What the coarsest level says of one reading: states [N,1,4,4] and losses [N] of descents."""
+    """What the coarsest level says of one reading: states [N,K,4,4] and losses [N] of descents."""
 
     reading: Reading
     states: Tensor
@@ -66,75 +99,34 @@ class _Coarse:
     def lowest(self) -> float:
         return float(self.losses.min())
 
-    def with_more(self, starts: Tensor) -> _Coarse:
-        """Return the same with descents from more starts."""
-        more = _descended_coarse(self.reading, starts)
-        return dataclasses.replace(
-            self,
-            states=torch.cat((self.states, more.states)),
-            losses=torch.cat((self.losses, more.losses)),
-            iterations=self.iterations + more.iterations,
-            renders=self.renders + more.renders,
-        )
 
-
-def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Solved:
-    """Return the state found on the levels, coarse to fine, and the reading that it is of."""
-    return _SOLVERS[problem.settings.method](problem, levels, clock, progress)
-
-
-def _solve_gauss_newton(
-    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
-) -> Solved:
-    """Descend from the starts, and by wider and wider searches while they end at nothing alike."""
-    if problem.init == "pose":
-        starts = STARTS["pose"](problem, levels[0])
-        clock.lap("start")
-        answer = descended(problem, levels, starts, clock, progress)
-        found = Solved(problem=problem, levels=levels, answer=answer)
-    else:
-        found = _found_both_ways(problem, levels, problem.init, clock, progress)
-    for turn in (UPRIGHT, QUARTER):
-        if turn is UPRIGHT and problem.init == "search":
-            continue
-        if is_lost(found.problem, found.levels, found.answer.state):
-            found = _best(
-                [found, _found_both_ways(problem, levels, "search", clock, progress, turn)]
-            )
-    return found
-
-
-def _found_both_ways(
-    problem: Problem,
-    levels: Sequence[Level],
-    init: str,
-    clock: Clock,
-    progress: Progress,
-    turn: Tensor = UPRIGHT,
-) -> Solved:
-    """Descend from starts in every reading of the X-ray; those that fit nearly as well go on.
-
-    The starts are those of the image turned by ``turn`` [4,4] about the optical axis.
-    """
+def _attempted(
+    attempt: Attempt, readings: Sequence[Reading], clock: Clock, progress: Progress
+) -> Answer:
+    """Descend from starts in each reading of the X-ray; those that fit nearly as well go on."""
+    turn = QUARTER if attempt.quarter else UPRIGHT
     found = []
-    for reading in readings_of(problem, levels):
+    for reading in readings:
         turned = dataclasses.replace(reading.problem, start=turn @ reading.problem.start)
-        found.append(_descended_coarse(reading, STARTS[init](turned, reading.levels[0])))
+        starts = STARTS[attempt.init](turned, reading.ways(led=attempt.led)[0])
+        # where a search begins says nothing of what the CT covers
+        begun = reading if attempt.init == "search" else covered(reading, starts[0])
+        found.append(_descended_coarse(begun, starts, led=attempt.led))
     clock.lap("start")
-    if len(problem.views) == 1:
-        found = _with_near_matches(found)
+    if attempt.init != "pose" and len(readings[0].problem.views) == 1:
+        found = _with_near_matches(found, led=attempt.led)
+    found = [_by_what_is_covered(one, led=attempt.led) for one in found]
     clock.lap("level_1")
     lowest = min(one.lowest for one in found)
     near = [one for one in found if one.lowest <= PRUNE_RATIO * lowest]
-    best = _best([_refined(one, clock, progress) for one in near])
+    best = _best([_refined(one, clock, progress, led=attempt.led) for one in near])
     if len(near) < len(found):
-        other = max(one.lowest for one in found) / lowest
-        best = dataclasses.replace(best, other_reading=other)
+        best = dataclasses.replace(best, other_reading=max(one.lowest for one in found) / lowest)
     return best
 
 
-def _descended_coarse(reading: Reading, starts: Tensor) -> _Coarse:
-    level = reading.levels[0]
+def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool) -> _Coarse:
+    level = reading.ways(led=led)[0]
     descents = descents_from(reading.problem, level, with_bodies(starts, len(level.bodies)))
     return _Coarse(
         reading=reading,
@@ -145,7 +137,7 @@ def _descended_coarse(reading: Reading, starts: Tensor) -> _Coarse:
     )
 
 
-def _with_near_matches(found: Sequence[_Coarse]) -> list[_Coarse]:
+def _with_near_matches(found: Sequence[_Coarse], *, led: bool) -> list[_Coarse]:
     """Return what was found with descents from what shows nearly the same as the best of each."""
     pivot_mm = found[0].reading.problem.bodies[0].pivot_mm
     more: list[list[Tensor]] = [[] for _ in found]
@@ -154,51 +146,99 @@ def _with_near_matches(found: Sequence[_Coarse]) -> list[_Coarse]:
         more[number].append(same)
         if len(found) > 1:
             more[1 - number].append(other)
-    return [one.with_more(torch.cat(starts)) for one, starts in zip(found, more, strict=True)]
+    return [
+        _joined(one, _descended_coarse(one.reading, torch.cat(starts), led=led))
+        for one, starts in zip(found, more, strict=True)
+    ]
 
 
-def _refined(found: _Coarse, clock: Clock, progress: Progress) -> Solved:
-    """Descend on the finer levels from the best of what the coarsest one says of a reading."""
-    problem, levels = found.reading.problem, found.reading.levels
-    count = problem.settings.search.kept
-    starts = promising(problem, levels[0], found.states, found.losses, count)
-    first = min(1, len(levels) - 1)
-    answer = descended(problem, levels, starts, clock, progress, first=first)
-    answer = dataclasses.replace(
-        answer,
-        iterations=answer.iterations + found.iterations,
-        renders=answer.renders + found.renders,
+def _by_what_is_covered(found: _Coarse, *, led: bool) -> _Coarse:
+    """Return what was found, where the CT is cut off, with each state by the pixels it covers.
+
+    The reading is then that of the best state.
+    """
+    reading = found.reading
+    level, count = reading.ways(led=led)[0], reading.problem.settings.search.kept
+    states = promising(reading.problem, level, found.states, found.losses, count)
+    begun = [covered(reading, state) for state in states]
+    if all(one is reading for one in begun):
+        return found
+    each = [
+        _descended_coarse(one, state[None], led=led)
+        for one, state in zip(begun, states, strict=True)
+    ]
+    best = min(each, key=lambda one: one.lowest)
+    joined = functools.reduce(_joined, each)
+    return dataclasses.replace(
+        joined,
+        reading=best.reading,
+        iterations=joined.iterations + found.iterations,
+        renders=joined.renders + found.renders,
     )
-    return Solved(problem=problem, levels=levels, answer=answer, mirrored=found.reading.mirrored)
 
 
-def _best(solved: Sequence[Solved]) -> Solved:
-    """Return the answer with the lowest loss, and how near the other reading comes to it."""
+def _joined(one: _Coarse, other: _Coarse) -> _Coarse:
+    """Return what two batches of descents found in one reading."""
+    return dataclasses.replace(
+        one,
+        states=torch.cat((one.states, other.states)),
+        losses=torch.cat((one.losses, other.losses)),
+        iterations=one.iterations + other.iterations,
+        renders=one.renders + other.renders,
+    )
+
+
+def _refined(found: _Coarse, clock: Clock, progress: Progress, *, led: bool) -> Answer:
+    """Descend on the finer levels from the best of what the coarsest one says of a reading.
+
+    Where regions led, the image alone has the last word.
+    """
+    reading = found.reading
+    level, count = reading.ways(led=led)[0], reading.problem.settings.search.kept
+    starts = promising(reading.problem, level, found.states, found.losses, count)
+    last = len(reading.levels) - 1
+    answer = descended(reading, starts, clock, progress, led=led, first=min(1, last))
+    answer = _with_work(answer, found.iterations, found.renders)
+    if not led:
+        return answer
+    states = torch.cat((answer.state[None], answer.rivals))
+    alone = descended(answer.reading, states, clock, first=max(0, last - 1))
+    alone = dataclasses.replace(alone, starts=max(alone.starts, answer.starts))
+    return _with_work(alone, answer.iterations, answer.renders)
+
+
+def _with_work(answer: Answer, iterations: int, renders: int) -> Answer:
+    """Return an answer with the work of what led to it."""
+    return dataclasses.replace(
+        answer, iterations=answer.iterations + iterations, renders=answer.renders + renders
+    )
+
+
+def _best(answers: Sequence[Answer]) -> Answer:
+    """Return the answer that fits best by the image, with the work of all.
+
+    It knows how near the other reading comes to it.
+    """
     with torch.no_grad():
-        losses = [float(one.levels[-1].loss(one.answer.state[None])) for one in solved]
-    lowest = min(losses)
-    best = solved[losses.index(lowest)]
+        losses = [float(one.reading.plain[-1].loss(one.state[None])) for one in answers]
+    best = answers[losses.index(min(losses))]
     ratios = [
-        loss / lowest
-        for loss, one in zip(losses, solved, strict=True)
-        if one.mirrored != best.mirrored
+        loss / min(losses)
+        for loss, one in zip(losses, answers, strict=True)
+        if one.reading.mirrored != best.reading.mirrored
     ]
-    ratios += [
-        one.other_reading
-        for one in solved
-        if one.mirrored == best.mirrored and one.other_reading is not None
-    ]
-    total = dataclasses.replace(
-        best.answer,
-        iterations=sum(one.answer.iterations for one in solved),
-        renders=sum(one.answer.renders for one in solved),
+    ratios += [] if best.other_reading is None else [best.other_reading]
+    return dataclasses.replace(
+        best,
+        iterations=sum(one.iterations for one in answers),
+        renders=sum(one.renders for one in answers),
+        other_reading=min(ratios, default=None),
     )
-    return dataclasses.replace(best, answer=total, other_reading=min(ratios, default=None))
 
 
 def _solve_adam(
     problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
-) -> Solved:
+) -> Answer:
     """Run the paper's loop at the finest level, from the start or the best state of a search."""
     settings = problem.settings
     readings = readings_of(problem, levels)[: 1 if problem.init == "pose" else None]
@@ -209,8 +249,8 @@ def _solve_adam(
             for one, start in zip(readings, starts, strict=True)
         ]
     number = losses.index(min(losses))
-    reading, start = readings[number], with_bodies(starts[number], len(problem.bodies))
-    finest = reading.levels[-1]
+    reading = covered(readings[number], starts[number])
+    start, finest = with_bodies(starts[number], len(problem.bodies)), reading.levels[-1]
     clock.lap("start")
 
     def report(done: int, total: int) -> None:
@@ -222,23 +262,18 @@ def _solve_adam(
     rates = settings.adam_rates.vector(len(problem.bodies))
     descent = minimise_adam(loss, finest.move, start, rates, settings.adam, report)
     clock.lap("adam")
-    answer = Answer(
+    return Answer(
+        reading=reading,
         state=descent.state,
         iterations=descent.iterations,
         renders=descent.iterations + 1,
         rivals=start[None][:0],
         starts=0,
-    )
-    return Solved(
-        problem=reading.problem,
-        levels=reading.levels,
-        answer=answer,
-        mirrored=reading.mirrored,
         other_reading=max(losses) / min(losses) if len(losses) > 1 else None,
     )
 
 
-_SOLVERS: Mapping[str, Callable[[Problem, Sequence[Level], Clock, Progress], Solved]] = {
+_SOLVERS: Mapping[str, Callable[[Problem, Sequence[Level], Clock, Progress], Answer]] = {
     "gauss-newton": _solve_gauss_newton,
     "adam": _solve_adam,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from wsreg.optimisation.levenberg_marquardt import Descents, minimise
 from wsreg.registration.clock import Clock
+from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
-from wsreg.registration.readings import readings_of
+from wsreg.registration.readings import Reading, readings_of
+from wsreg.registration.regions import have_regions
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.verdict.evaluation import evaluate
@@ -37,17 +39,23 @@ class Answer:
     """What a solver hands to the verdict.
 
     Args:
+        reading: of the X-ray, in which the answer was found.
         state: [K,4,4] the best one.
         iterations, renders: steps tried, and images rendered.
         rivals: [N,K,4,4] other states with a loss nearly as low.
         starts: how many other descents reached the finest level.
+        other_reading: the lowest loss with left and right exchanged over the answer's, at the
+            finest level or, if it was not worth refining there, at the coarsest; None if only one
+            reading was tried.
     """
 
+    reading: Reading
     state: Tensor
     iterations: int
     renders: int
     rivals: Tensor
     starts: int
+    other_reading: float | None = None
 
 
 def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
@@ -81,19 +89,21 @@ def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
 
 
 def _least_coarse_loss(problem: Problem) -> float:
-    """Return the lowest loss that starts reach, or have, in either reading of the X-ray.
+    """Return the lowest loss that starts reach, or have, by the images of either reading.
 
-    They have it only where the terms are no least squares.
+    They have it only where the terms are no least squares.  Regions may lead to the starts.
     """
     losses = []
     for reading in readings_of(problem, make_levels(problem, 1)):
-        level = reading.levels[0]
-        starts = STARTS[problem.init](reading.problem, level)[:POLARITY_STARTS]
+        (level,) = reading.plain
+        ways = (level, *reading.levels) if have_regions(reading.levels) else (level,)
+        starts = [STARTS[problem.init](reading.problem, way)[:POLARITY_STARTS] for way in ways]
         if level.least_squares:
-            losses.append(float(descents_from(reading.problem, level, starts).values.min()))
+            found = descents_from(reading.problem, level, torch.cat(starts)).values
         else:
             with torch.no_grad():
-                losses.append(float(level.loss(starts).min()))
+                found = level.loss(torch.cat(starts))
+        losses.append(float(found.min()))
     return min(losses)
 
 
@@ -106,8 +116,9 @@ def descents_from(problem: Problem, level: Level, starts: Tensor) -> Descents:
     return minimise(level.linearize, level.move, starts, longest, settings.descent, looseness)
 
 
-def is_lost(problem: Problem, levels: Sequence[Level], state: Tensor) -> bool:
+def is_lost(reading: Reading, state: Tensor) -> bool:
     """Return whether a state [K,4,4] looks so little like the X-rays that it is worth a search."""
+    problem, levels = reading.problem, reading.plain
     agreements = evaluate(levels[-1], state, derivatives=False).gradient_agreements
     trust = problem.settings.trust
     if not looks_wrong(agreements, 0.0, trust):  # right even if it lay on a plain
@@ -116,38 +127,47 @@ def is_lost(problem: Problem, levels: Sequence[Level], state: Tensor) -> bool:
 
 
 def descended(
-    problem: Problem,
-    levels: Sequence[Level],
+    reading: Reading,
     starts: Tensor,
     clock: Clock,
     progress: Progress = lambda stage, done, total: None,
     *,
+    led: bool = False,
     first: int = 0,
 ) -> Answer:
     """Descend from starts [N,K,4,4] level by level; fewer and fewer different states go on.
 
-    Descents at the levels before the ``first`` one are done already, and ``starts`` their end.
+    Args:
+        reading: of the X-ray.
+        starts: the best one first, by which is told which pixels the CT covers.
+        clock, progress: of the registration.
+        led: whether regions of interest lead.
+        first: number of the level to begin with.
     """
+    problem, count_of_levels = reading.problem, len(reading.levels)
     search = problem.settings.search
     iterations = renders = 0
-    for number, level in list(enumerate(levels))[first:]:
-        progress("register", number, len(levels))
+    for number in range(first, count_of_levels):
+        progress("register", number, count_of_levels)
+        reading = covered(reading, starts[0])
+        problem, level = reading.problem, reading.ways(led=led)[number]
         starts = with_bodies(starts, len(level.bodies))
         descents = descents_from(problem, level, starts)
         states, losses = descents.states, descents.values
         iterations += descents.iterations
         renders += descents.evaluations
-        if number == len(levels) - 1:
+        if number == count_of_levels - 1:
             states, losses, more = _others_finished(problem, level, descents)
             iterations, renders = iterations + more, renders + more
         order = losses.argsort()
         starts, losses = states[order], losses[order]
-        if number < len(levels) - 1:
-            count = search.kept if number + 2 < len(levels) else search.finished
+        if number < count_of_levels - 1:
+            count = search.kept if number + 2 < count_of_levels else search.finished
             starts = promising(problem, level, starts, losses, count)
         clock.lap(f"level_{number + 1}")
-    progress("register", len(levels), len(levels))
+    progress("register", count_of_levels, count_of_levels)
     return Answer(
+        reading=reading,
         state=starts[0],
         iterations=iterations,
         renders=renders,

@@ -35,12 +35,27 @@ class View:
         camera: its geometry.
         camera_from_rig: [4,4] float64 where the camera stands; the identity for a single X-ray.
         rois: regions of the X-ray, if any are known.
+        covered: [H,W] bool, the pixels of which the CT shows all; None if it does everywhere.
     """
 
     radiograph: Radiograph
     camera: Camera
     camera_from_rig: Tensor
     rois: RoiTarget | None = None
+    covered: Tensor | None = None
+
+    @property
+    def usable(self) -> Radiograph:
+        """Return the X-ray, whose mask leaves out what the CT does not cover."""
+        if self.covered is None:
+            return self.radiograph
+        return dataclasses.replace(self.radiograph, mask=self.radiograph.mask & self.covered)
+
+    @property
+    def coverage(self) -> float:
+        """Return the fraction of the X-ray's valid pixels that the CT covers."""
+        valid = float(self.radiograph.mask.sum())
+        return float(self.usable.mask.sum()) / valid if valid else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,4 +119,4 @@ def shrunk(view: View, longer_side_px: int) -> Radiograph:
     scale = min(1.0, longer_side_px / max(camera.rows, camera.columns))
     rows = max(SMALLEST_SIDE_PX, round(camera.rows * scale))
     columns = max(SMALLEST_SIDE_PX, round(camera.columns * scale))
-    return resize_radiograph(view.radiograph, camera, rows, columns)
+    return resize_radiograph(view.usable, camera, rows, columns)

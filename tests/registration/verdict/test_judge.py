@@ -115,7 +115,12 @@ def test_a_calibration_that_is_hardly_known_is_told_and_not_judged() -> None:
         (with_view(masked=0.92), "check", "92% of the image is masked"),
         (with_view(masked=0.98), "fail", "98% of the image is masked"),
         ({"roi_dice": {"a": 0.9, "b": 0.5}}, "check", "mean Dice of only 0.70"),
-        ({"roi_dice": {"a": 0.4}}, "fail", "mean Dice of only 0.40"),
+        ({"roi_dice": {"a": 0.9, "b": 0.4}}, "check", "Region b contradicts the image."),
+        (
+            {"roi_dice": {"a": 0.1, "b": 0.9, "c": 0.0, "d": math.nan}},
+            "check",
+            "Regions a, c and d contradict the image.",
+        ),
         ({"roi_dice": {}}, "check", "No region of interest took part"),
         ({"roi_dice": {"a": 0.9}, "loss_end": 0.4}, "fail", "fits worse than its start"),
     ],

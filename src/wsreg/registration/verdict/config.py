@@ -44,7 +44,9 @@ class TrustConfig:
         overlap: lowest fraction of the valid image that the CT's projection covers; by judgement.
         gain: lowest improvement of the loss that any remaining gradient may promise, as a fraction
             of the loss, before the answer counts as not converged (check only).
-        roi_dice: lowest mean Dice of the regions of interest, where there are any; by judgement.
+        roi_dice: lowest mean Dice of the regions of interest, where there are any (check only);
+            by judgement.
+        roi_contradiction: lowest Dice of a region that does not contradict the image (check only).
         calibration: how well the cameras are known.
         contradiction_mm: how far a view may move across its image, if it is alone, beyond its
             noise.  Of 12 pairs kept for choosing, views of one pose moved by at most 0.45, noise
@@ -64,7 +66,8 @@ class TrustConfig:
     masked: tuple[float, float] = (0.9, 0.97)
     overlap: tuple[float, float] = (0.3, 0.1)
     gain: float = 0.01
-    roi_dice: tuple[float, float] = (0.75, 0.5)
+    roi_dice: float = 0.75
+    roi_contradiction: float = 0.5
     calibration: CalibrationTolerance = field(default_factory=CalibrationTolerance)
     contradiction_mm: tuple[float, float] = (0.55, 1.5)
     shown: float = 0.05

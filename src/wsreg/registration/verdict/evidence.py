@@ -20,6 +20,8 @@ class ViewEvidence:
         gradient_agreement: correlation of image gradients where it is best, from -1 to 1.
         overlap: fraction of the valid image that the CT covers.
         masked: fraction of the image that is masked.
+        coverage: fraction of the valid image whose rays do not leave the CT where that is cut off;
+            no other takes part.
     """
 
     name: str
@@ -27,6 +29,7 @@ class ViewEvidence:
     gradient_agreement: float
     overlap: float
     masked: float
+    coverage: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
@@ -12,6 +12,8 @@ from wsreg.registration.verdict.rightness import rightness
 from wsreg.registration.verdict.uncertainty import ANATOMY, IMAGE, together
 
 Finding = tuple[VerdictStatus, str]
+NEARLY_ALL = 0.98
+"""A CT that covers more of an image is not worth a word."""
 _CAUSES = {
     IMAGE: "what one view shows of it",
     ANATOMY: "anatomy that may have moved since the CT",
@@ -28,13 +30,14 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
+    facts = tuple(_of_coverage(evidence))
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
-        return Verdict(status="fail", reasons=(*failed, *alone))
+        return Verdict(status="fail", reasons=(*failed, *alone, *facts))
     if found:
-        return Verdict(status="check", reasons=tuple(text for _, text in found))
-    return Verdict(status="pass", reasons=_good_reasons(evidence))
+        return Verdict(status="check", reasons=(*(text for _, text in found), *facts))
+    return Verdict(status="pass", reasons=(*_good_reasons(evidence), *facts))
 
 
 def looks_wrong(
@@ -68,6 +71,17 @@ def _of_views(e: Evidence, config: TrustConfig) -> list[Finding]:
         ]  # fmt: skip
         found += [(status, f"{where}{text}") for status, text in findings]
     return found
+
+
+def _of_coverage(e: Evidence) -> list[str]:
+    """Name how much of each X-ray the CT covers, where it ends within it."""
+    several = len(e.views) > 1
+    return [
+        f"{f'View {view.name}: the' if several else 'The'} CT is cut off and covers "
+        f"{view.coverage:.0%} of the image, which alone counts."
+        for view in e.views
+        if view.coverage < NEARLY_ALL
+    ]
 
 
 def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> list[Finding]:
@@ -151,15 +165,26 @@ def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
 
 
 def _of_regions(e: Evidence, config: TrustConfig) -> list[Finding]:
-    if e.mean_roi_dice is not None:
-        return _beyond(
-            e.mean_roi_dice, config.roi_dice,
-            f"The regions of interest have a mean Dice of only {e.mean_roi_dice:.2f}.", lowest=True,
-        )  # fmt: skip
-    if e.roi_dice is not None:
+    """Judge regions: they may be wrong, so they never say that an answer is."""
+    if e.roi_dice is None:
+        return []
+    if e.mean_roi_dice is None:
         return [("check", "No region of interest took part: the masks show none that the CT's "
                  "labels and the X-ray's usable area hold.")]  # fmt: skip
+    against = [name for name, dice in e.roi_dice.items() if not dice >= config.roi_contradiction]
+    if against:
+        text = "Region {} contradicts" if len(against) == 1 else "Regions {} contradict"
+        return [("check", f"{text.format(listed(against))} the image.")]
+    if not e.mean_roi_dice >= config.roi_dice:
+        return [("check", "The regions of interest have a mean Dice of only "
+                 f"{e.mean_roi_dice:.2f}.")]  # fmt: skip
     return []
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: a, b and c."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _good_reasons(e: Evidence) -> tuple[str, ...]:
