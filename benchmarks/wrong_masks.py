@@ -94,7 +94,8 @@ def blobs(m: Masks) -> Tensor:
     shape = tuple(m.masks.shape[1:])
     sigma = BLOB_FRACTION * max(shape) / 2
     fields = [
-        gaussian_filter(generator.normal(size=shape), sigma, mode="wrap") for _ in range(len(m.masks))
+        gaussian_filter(generator.normal(size=shape), sigma, mode="wrap")
+        for _ in range(len(m.masks))
     ]
     return torch.from_numpy(np.stack([f > np.quantile(f, 0.9) for f in fields]))
 

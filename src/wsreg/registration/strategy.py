@@ -42,6 +42,7 @@ class Answer:
         iterations, renders: steps tried, and images rendered.
         rivals: [N,K,4,4] other states with a loss nearly as low.
         starts: how many other descents reached the finest level.
+        start_kept: why the start is the answer, where it is not the best state; a sentence.
     """
 
     state: Tensor
@@ -49,6 +50,7 @@ class Answer:
     renders: int
     rivals: Tensor
     starts: int
+    start_kept: str = ""
 
 
 def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Answer:
@@ -117,7 +119,9 @@ def _solve_gauss_newton(
     plain = by_image(levels)
     ways = [plain, levels] if have_regions(levels) else [plain]
     best: Answer | None = None
-    for init in dict.fromkeys((problem.init, "search")):
+    # A single bone is looked for near a given start only.
+    wider = not (problem.render_labels and problem.init == "pose")
+    for init in dict.fromkeys((problem.init, "search") if wider else (problem.init,)):
         for way in ways:
             if best is not None and not is_lost(problem, plain, best.state):
                 return best
@@ -125,7 +129,7 @@ def _solve_gauss_newton(
             clock.lap("start")
             found = descended(problem, way, starts, clock, progress)
             if way is not plain:
-                found = _followed(found, _by_image_alone(problem, plain, found, clock))
+                found = followed(found, _by_image_alone(problem, plain, found, clock))
             tried = problem.settings.search.poses if init == "search" else 0
             found = dataclasses.replace(found, renders=found.renders + tried)
             best = found if best is None else _better(plain[-1], best, found)
@@ -133,14 +137,12 @@ def _solve_gauss_newton(
     return best
 
 
-def _by_image_alone(
-    problem: Problem, plain: Sequence[Level], led: Answer, clock: Clock
-) -> Answer:
+def _by_image_alone(problem: Problem, plain: Sequence[Level], led: Answer, clock: Clock) -> Answer:
     """Return where the image alone goes from what regions led to."""
     return descended(problem, plain[-2:], torch.cat((led.state[None], led.rivals)), clock)
 
 
-def _followed(before: Answer, after: Answer) -> Answer:
+def followed(before: Answer, after: Answer) -> Answer:
     """Return an answer that another one led to, with the work of both."""
     return dataclasses.replace(
         after,
