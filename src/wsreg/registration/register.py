@@ -24,6 +24,7 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.label_doubts import label_doubts
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
+from wsreg.registration.single_bone import near_its_start
 from wsreg.registration.solver import solve
 from wsreg.registration.strategy import Progress, with_polarity_settled
 from wsreg.rendering.prepared import PreparedCt
@@ -101,8 +102,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             ct,
             bodies_for(settings.method, bodies),
             render_labels=labels,
-            pivot_mm=asked_pivot(ct.volume, pivot_mm),
+            pivot_mm=None if pivot_mm is None else asked_pivot(ct.volume, pivot_mm),
             joints_mm=joints_mm or {},
+            method=settings.method,
             ties=settings.ties,
         )
         problem = Problem(
@@ -115,6 +117,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             settings=settings,
             backend=backend,
             doubts=_doubts(ct, parts),
+            render_labels=labels,
         )
         return registered(problem, progress, clock)
 
@@ -131,6 +134,7 @@ def registered(
     levels = make_levels(problem)
     clock.lap("prepare_xray")
     answer = solve(problem, levels, clock, progress)
+    answer = near_its_start(answer, clock)
     return conclude(answer, clock, polarity)
 
 
