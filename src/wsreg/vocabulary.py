@@ -14,6 +14,9 @@ CollimatorShape = Literal["none", "circle", "rectangle"]
 ExampleName = Literal["chest", "pelvis"]
 """A real CT that can be fetched to try things on."""
 
+CtIntensity = Literal["hu", "cbct"]
+"""What the voxels of a CT are: Hounsfield units, or grey values of a cone-beam CT."""
+
 DemoSource = Literal["specimen", ExampleName, "phantom"]
 """Where the CT of a demo comes from."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from tyro.conf import Positional, arg
 
 from wsreg.errors import InputError
-from wsreg.vocabulary import Intensity, ViewName
+from wsreg.vocabulary import CtIntensity, Intensity, ViewName
 
 if TYPE_CHECKING:
     from wsreg.geometry.camera import Camera
@@ -34,11 +34,16 @@ class CtDetails:
     """What belongs to the CT."""
 
     labels: OptionalFile = None
-    """Label map (segmentation) of the CT, on any grid."""
+    """Label map (segmentation) of the CT, on any grid, or a folder with a mask for each structure."""
     label_names: OptionalFile = None
-    """Names of the label values: .json or .csv."""
+    """Names of the label values, if not those in the label map: .json, .csv, or a colour table."""
     series_uid: Annotated[str | None, arg(metavar="UID")] = None
     """Which series, where a DICOM folder holds several."""
+    ct_intensity: CtIntensity = "hu"
+    """What the voxels are: Hounsfield units, or grey values of a cone-beam CT (cbct), which are
+    scaled by the peaks of air and soft tissue."""
+    ct_scale: Annotated[tuple[float, float] | None, arg(metavar="AIR WATER")] = None
+    """For cbct: the grey values of air and water, if the peaks do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,14 @@ def read_ct(path: Path, details: CtDetails) -> Volume:
     """Read the CT with its labels."""
     from wsreg.volumes.reading import read_volume
 
-    return read_volume(path, details.labels, details.label_names, series_uid=details.series_uid)
+    return read_volume(
+        path,
+        details.labels,
+        details.label_names,
+        series_uid=details.series_uid,
+        intensity=details.ct_intensity,
+        scale=details.ct_scale,
+    )
 
 
 def xray_reader(

@@ -126,7 +126,8 @@ def _read_raw(path: Path, frame: int | None) -> RawXray:
         raise InputError(f"X-ray {path} cannot be read: {error.strerror}") from error
     if frame is not None:
         raise InputError(f"frame applies to multi-frame DICOM only, got {frame} with {path}")
-    return RawXray(pixels=read_raster(path))
+    raster = read_raster(path)
+    return RawXray(pixels=raster.pixels, notes=raster.notes)
 
 
 def _check_pixels(pixels: np.ndarray, path: Path) -> None:
