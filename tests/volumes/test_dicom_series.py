@@ -17,7 +17,8 @@ from pydicom.uid import (
 )
 
 from wsreg.errors import InputError
-from wsreg.volumes.dicom_series import is_dicom, read_dicom_series
+from wsreg.dicom.files import is_dicom
+from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.reading import read_volume
 
 ROW_SPACING, COLUMN_SPACING, GAP = 0.9, 0.7, 2.5
