@@ -230,12 +230,9 @@ def _compressed_frame(dataset: Any, form: PixelFormat, index: int, path: Path) -
         extended = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
     try:
         with quietly():
-            return get_frame(
-                _pixel_bytes(dataset),
-                index,
-                number_of_frames=form.frames,
-                extended_offsets=extended,
-            )
+            data = _pixel_bytes(dataset)
+            frames = form.frames
+            return bytes(get_frame(data, index, number_of_frames=frames, extended_offsets=extended))
     except parsing_errors() as error:
         raise InputError(
             f"{path} has no readable pixels: frame {index} is not there whole ({first_line(error)})"

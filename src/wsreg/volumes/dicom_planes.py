@@ -21,6 +21,9 @@ CT_STORAGE = (
     "1.2.840.10008.5.1.4.1.1.2.2",  # enhanced CT made of classic slices
 )
 
+ORTHONORMAL = 0.02
+"""How far directions with few decimals may be from unit vectors at right angles."""
+
 PLANE_TAGS = (
     "Columns",
     "ImageOrientationPatient",
@@ -152,13 +155,24 @@ def _plane(path: Path, header: Header, *, frame: int, many: bool) -> Plane:
     where = path.parent / f"frame {frame} of {path.name}" if many else path
     rows, columns = (_numbers(where, header, tag, 1)[0] for tag in ("Rows", "Columns"))
     row_spacing_mm, column_spacing_mm = _numbers(where, header, "PixelSpacing", 2)
+    axes = _numbers(where, header, "ImageOrientationPatient", 6).reshape(2, 3)
+    if min(rows, columns, row_spacing_mm, column_spacing_mm) <= 0:
+        raise InputError(
+            f"{where} must have positive Rows, Columns and PixelSpacing, got {rows:g}, {columns:g} "
+            f"and {row_spacing_mm:g} x {column_spacing_mm:g} mm"
+        )
+    if np.abs(axes @ axes.T - np.eye(2)).max() > ORTHONORMAL:
+        raise InputError(
+            f"{where} must have two unit vectors at right angles in ImageOrientationPatient, "
+            f"got {axes.ravel().tolist()}"
+        )
     return Plane(
         path=path,
         frame=frame,
         many=many,
         size=(int(rows), int(columns)),
         spacing_mm=(float(row_spacing_mm), float(column_spacing_mm)),
-        axes=_numbers(where, header, "ImageOrientationPatient", 6).reshape(2, 3),
+        axes=axes,
         position_mm=_numbers(where, header, "ImagePositionPatient", 3),
         slope=header.number("RescaleSlope") or None,  # a slope of 0 says nothing
         intercept=header.number("RescaleIntercept"),

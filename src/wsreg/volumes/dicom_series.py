@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.dicom.files import is_dicom, listed, read_dataset
-from wsreg.dicom.header import file_header
+from wsreg.dicom.header import Header, file_header
 from wsreg.errors import InputError
 from wsreg.volumes.dicom_planes import CT_STORAGE, PLANE_TAGS, is_ct, planes_of
 from wsreg.volumes.dicom_stack import largest_stack, same_places, stack_affine
@@ -100,8 +100,7 @@ def _search(path: Path) -> _Folder:
             continue
         header = file_header(dataset)
         folder.modalities[header.word("Modality") or "no stated modality"] += 1
-        storage = str(header.value("SOPClassUID") or _meta_storage(dataset))
-        if storage in CT_STORAGE and not header.has("Rows"):
+        if not header.has("Rows") and _may_be_ct(header, dataset):
             # pydicom returns what it got of a cut file, even half a value; every image has rows
             folder.damaged[file] = _series_of(header)
         elif is_ct(header) and header.has("Rows"):
@@ -109,11 +108,14 @@ def _search(path: Path) -> _Folder:
     return folder
 
 
-def _meta_storage(dataset: Any) -> str:
-    return str(file_header(dataset.file_meta).value("MediaStorageSOPClassUID") or "")
+def _may_be_ct(header: Header, dataset: Any) -> bool:
+    """Tell whether what is left of a header, perhaps half of a UID, is that of a CT's image."""
+    meta = file_header(dataset.file_meta).value("MediaStorageSOPClassUID")
+    stated = {str(uid) for uid in (header.value("SOPClassUID"), meta) if uid}
+    return any(uid.startswith(one) for uid in CT_STORAGE for one in stated)
 
 
-def _series_of(header: Any) -> str:
+def _series_of(header: Header) -> str:
     return str(header.value("SeriesInstanceUID") or "")
 
 

@@ -135,10 +135,10 @@ def _are_alike(one: Plane, other: Plane) -> bool:
 
 
 def _difference(left: Plane, taken: Plane) -> str:
-    if left.size != taken.size:
-        return "have another size"
     if np.abs(left.axes - taken.axes).max() > ALIKE:
         return "have another orientation"
+    if left.size != taken.size:
+        return "have another size"
     return "belong to another stack" if left.stack != taken.stack else "have another pixel spacing"
 
 

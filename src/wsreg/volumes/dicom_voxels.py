@@ -21,7 +21,7 @@ TISSUE_HU = (-900.0, 3000.0)
 """Padding that would be rescaled into these is believed only where it reaches the corners."""
 
 WORSE_FIT = 2.0
-"""A slice whose own scale fits its neighbour so many times worse than the neighbour's is refused."""
+"""A slice is refused whose own scale fits its neighbour so many times worse than the common one."""
 
 
 class StoredPlane(NamedTuple):
