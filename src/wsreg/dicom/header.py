@@ -92,7 +92,7 @@ class Header:
         if isinstance(value, str) or not hasattr(value, "__iter__"):
             value = [value]
         parts = [part for one in value for part in str(one).split("\\")]
-        return tuple(part.strip(" \0").upper() for part in parts)
+        return tuple(" ".join(part.strip("\0").upper().split()) for part in parts)
 
     def word(self, keyword: str) -> str:
         """Return the one text of a field in capitals, "" without one."""

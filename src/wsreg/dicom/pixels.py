@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from wsreg.dicom.files import first_line, parsing_errors, quietly
 from wsreg.dicom.header import Header, file_header
 from wsreg.errors import InputError
+
+START_OF_IMAGE, MARKER = b"\xff\xd8", 0xFF
+FRAME_MARKERS = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xF7)
+"""Of a JPEG: how it begins, what every marker begins with, and markers that tell its size."""
 
 END_OF_IMAGE = b"\xff\xd9"
 """The last two bytes of a frame in any kind of JPEG."""
@@ -86,6 +91,7 @@ def pixel_format(dataset: Any, path: Path, notes: list[str] | None = None) -> Pi
     header = file_header(dataset, notes)
     if "PixelData" not in dataset:
         raise InputError(f"{path} must hold an image, it is a DICOM file without pixel data")
+    _check_readable(dataset, path)
     samples = header.whole("SamplesPerPixel")
     if samples not in (None, 1):
         raise InputError(f"{path} must hold one number for each pixel, got {samples} (in colour)")
@@ -113,6 +119,19 @@ def pixel_format(dataset: Any, path: Path, notes: list[str] | None = None) -> Pi
         photometric=header.word("PhotometricInterpretation") or "MONOCHROME2",
         padding=_padding(header, allocated, signed),
     )
+
+
+def _check_readable(dataset: Any, path: Path) -> None:
+    """Raise InputError unless the transfer syntax is one, and the pixels are bytes."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        with quietly():
+            readable = isinstance(dataset["PixelData"].value or b"", bytes)
+            readable = readable and syntax.is_encapsulated in (True, False)
+    except parsing_errors() as error:
+        raise InputError(f"{path} has no readable pixels: {first_line(error)}") from error
+    if not readable:
+        raise InputError(f"{path} has no readable pixels: its pixel data are not bytes")
 
 
 def _needed(header: Header, keyword: str, path: Path) -> int:
@@ -172,7 +191,7 @@ def decode_frame(dataset: Any, form: PixelFormat, index: int, path: Path) -> NDA
             with quietly():
                 pixels = decode(frame, form)
         except parsing_errors() as error:
-            errors.append(first_line(error))
+            errors.append(str(error).strip().splitlines()[-1].strip()[:200])
             continue
         if pixels.shape != (form.rows, form.columns):
             raise InputError(
@@ -261,8 +280,34 @@ def _by_pydicom(frame: bytes, form: PixelFormat) -> NDArray[Any]:
     return np.asarray(pixels)
 
 
+def _check_jpeg(frame: bytes, form: PixelFormat) -> None:
+    """Raise ValueError unless a JPEG's own header is whole and agrees with the file's.
+
+    GDCM, by which SimpleITK decodes, does not check this and can crash.
+    """
+    position = 2
+    while position + 10 <= len(frame):
+        if frame[position] != MARKER or frame[:2] != START_OF_IMAGE:
+            break
+        if frame[position + 1] == MARKER:  # fill before a marker
+            position += 1
+            continue
+        kind, length = frame[position + 1], int.from_bytes(frame[position + 2 : position + 4])
+        if kind in FRAME_MARKERS:
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, position + 4)
+            if (rows, columns, samples) != (form.rows, form.columns, 1) or bits > form.allocated:
+                raise ValueError(
+                    f"the JPEG is {rows}x{columns} with {samples} samples of {bits} bits"
+                )
+            return
+        position += 2 + length
+    raise ValueError("the JPEG has no header of its frame")
+
+
 def _by_simpleitk(frame: bytes, form: PixelFormat) -> NDArray[Any]:
     """Decode a frame through a file that holds nothing else: no rescaling, and no bad values."""
+    if form.syntax.name.startswith("JPEG") and "2000" not in form.syntax.name:
+        _check_jpeg(frame, form)
     import SimpleITK
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate

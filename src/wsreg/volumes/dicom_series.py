@@ -15,6 +15,8 @@ from wsreg.volumes.dicom_stack import largest_stack, same_places, stack_affine
 from wsreg.volumes.dicom_voxels import hounsfield, read_stored, without_copies
 from wsreg.volumes.voxel_image import VoxelImage, check_affine
 
+ROWS_TAG = 0x00280010
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Folder:
@@ -100,8 +102,7 @@ def _search(path: Path) -> _Folder:
             continue
         header = file_header(dataset)
         folder.modalities[header.word("Modality") or "no stated modality"] += 1
-        if not header.has("Rows") and _may_be_ct(header, dataset):
-            # pydicom returns what it got of a cut file, even half a value; every image has rows
+        if not header.has("Rows") and _may_be_ct(header, dataset) and _is_cut(file):
             folder.damaged[file] = _series_of(header)
         elif is_ct(header) and header.has("Rows"):
             folder.series[_series_of(header)][file] = dataset
@@ -113,6 +114,14 @@ def _may_be_ct(header: Header, dataset: Any) -> bool:
     meta = file_header(dataset.file_meta).value("MediaStorageSOPClassUID")
     stated = {str(uid) for uid in (header.value("SOPClassUID"), meta) if uid}
     return any(uid.startswith(one) for uid in CT_STORAGE for one in stated)
+
+
+def _is_cut(file: Path) -> bool:
+    """Tell whether a header may end before Rows, which every image has, because the file is cut.
+
+    pydicom returns what it got of a cut file, even half a value.
+    """
+    return all(tag < ROWS_TAG for tag in read_dataset(file).keys())  # noqa: SIM118
 
 
 def _series_of(header: Header) -> str:
