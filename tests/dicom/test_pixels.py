@@ -217,9 +217,8 @@ def test_values_equal_pydicoms(path: Path) -> None:
         expected = None
     try:
         pixels = decode_frame(dataset, pixel_format(dataset, path), 0, path)
-    except InputError as error:
-        assert expected is None
-        assert path.name in str(error)
+    except InputError:
+        assert expected is None  # pydicom cannot either
         return
     assert pixels.shape == (dataset.Rows, dataset.Columns)
     if expected is not None:

@@ -16,8 +16,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from wsreg.errors import InputError
 from wsreg.dicom.files import is_dicom
+from wsreg.errors import InputError
 from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.reading import read_volume
 

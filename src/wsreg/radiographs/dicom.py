@@ -45,7 +45,7 @@ def read_dicom(path: Path, frame: int | None = None) -> RawXray:
     slope, intercept = _rescale(header)
     found = header_meaning(header, modality, slope)
     geometry = read_geometry(header, (form.rows, form.columns), modality)
-    orientation = _orientation(header)
+    orientation = _orientation(header, path)
     angles = _angles(header, index)
     directions = patient_orientation(header)
     _note_rest(header, geometry)
@@ -105,12 +105,15 @@ def _rescale(header: Header) -> tuple[float, float]:
     return slope or 1.0, intercept or 0.0
 
 
-def _orientation(header: Header) -> Orientation:
+def _orientation(header: Header, path: Path) -> Orientation:
     rotation = header.number("FieldOfViewRotation")
     flipped = header.word("FieldOfViewHorizontalFlip") == "YES"
     degrees = 0.0 if rotation is None else rotation % 360
     if degrees not in (0.0, 90.0, 180.0, 270.0):
-        raise InputError(f"FieldOfViewRotation must be a multiple of 90 degrees, got {degrees:g}")
+        raise InputError(
+            f"{path} must have a FieldOfViewRotation that is a multiple of 90 degrees, "
+            f"got {degrees:g}"
+        )
     if degrees or flipped:
         mirrored = " and mirroring" if flipped else ""
         header.note(f"Undid a field of view rotation of {degrees:g} degrees{mirrored}.")

@@ -74,6 +74,10 @@ def _headers_of(path: Path, series_uid: str | None, notes: list[str]) -> dict[Pa
         header = file_header(read_dataset(path, PLANE_TAGS))
         if len(header.items("PerFrameFunctionalGroupsSequence")) > 1 and is_ct(header):
             return {path: header.levels[0]}
+        if header.word("Modality") not in ("CT", "") and header.has("Rows"):
+            raise InputError(
+                f"{path} must be an image of a CT, its DICOM modality is {header.word('Modality')}"
+            )
         if series_uid is None:
             series_uid = _series_of(header)
     found = _search(path.parent if path.is_file() else path)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.dicom.files import listed, read_dataset
-from wsreg.dicom.pixels import ShortPixelsError, decode_frame, pixel_format
+from wsreg.dicom.pixels import PixelFormat, ShortPixelsError, decode_frame, pixel_format
 from wsreg.errors import InputError
 from wsreg.volumes.dicom_planes import Plane
 
@@ -25,11 +25,16 @@ WORSE_FIT = 2.0
 
 
 class StoredPlane(NamedTuple):
-    """Stored values [rows, columns] of a plane, and which of them are declared padding."""
+    """Stored values [rows, columns] of a plane, and how its file stores them."""
 
     plane: Plane
     values: NDArray[Any]
-    padding: NDArray[np.bool_]
+    form: PixelFormat
+
+    @property
+    def padding(self) -> NDArray[np.bool_]:
+        """Return [rows, columns] where the header declares padding."""
+        return self.form.is_padding(self.values)
 
 
 def read_stored(planes: Sequence[Plane], folder: Path, notes: list[str]) -> list[StoredPlane]:
@@ -49,7 +54,7 @@ def read_stored(planes: Sequence[Plane], folder: Path, notes: list[str]) -> list
         try:
             for plane in of_file:
                 values = decode_frame(dataset, form, plane.frame, path)
-                decoded[plane] = StoredPlane(plane, values, form.is_padding(values))
+                decoded[plane] = StoredPlane(plane, values, form)
         except ShortPixelsError as error:
             short.append(error)
     if len(short) == 1:
@@ -100,13 +105,12 @@ def hounsfield(stack: Sequence[StoredPlane], folder: Path, notes: list[str]) -> 
     slopes = _scales(stack, "slope", 1.0, folder)
     intercepts = _scales(stack, "intercept", 0.0, folder)
     _check_neighbours(stack, slopes, intercepts, notes)
-    planes = [
-        _rescaled(stored.values, slope, intercept)
-        for stored, slope, intercept in zip(stack, slopes, intercepts, strict=True)
-    ]
-    voxels = np.stack(planes)
-    scaled = any(stored.plane.intercept is not None for stored in stack)
-    _fill_padding(voxels, stack, scaled, notes)
+    voxels = np.empty((len(stack), *stack[0].values.shape), _kind(stack, slopes, intercepts))
+    for index, stored in enumerate(stack):
+        voxels[index] = _rescaled(stored.values, slopes[index], intercepts[index])
+    if any(stored.form.padding is not None for stored in stack):
+        scaled = any(stored.plane.intercept is not None for stored in stack)
+        _fill_padding(voxels, stack, scaled, notes)
     return voxels
 
 
@@ -156,15 +160,29 @@ def _check_neighbours(
         notes.append(f"Slices are scaled one by one, by {len(set(scales))} different scales.")
 
 
-def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    whole = stored.itemsize <= 2 and slope == 1 and float(intercept).is_integer()
-    if not whole or abs(intercept) > 2**30:
-        scaled: NDArray[Any] = (stored * float(slope) + float(intercept)).astype(np.float32)
-        return scaled
-    values = stored.astype(np.int32) + int(intercept)
+def _kind(
+    stack: Sequence[StoredPlane], slopes: Sequence[float], intercepts: Sequence[float]
+) -> type[np.generic]:
+    """Return the smallest of int16, int32 and float32 that holds the rescaled values."""
+    whole = all(slope == 1 for slope in slopes) and all(
+        float(intercept).is_integer() and abs(intercept) < 2**30 for intercept in intercepts
+    )
+    if not whole or any(stored.values.itemsize > 2 for stored in stack):
+        return np.float32
     limits = np.iinfo(np.int16)
-    fits = values.min() >= limits.min and values.max() <= limits.max
-    return values.astype(np.int16) if fits else values
+    fits = all(
+        limits.min <= int(stored.values.min()) + intercept
+        and int(stored.values.max()) + intercept <= limits.max
+        for stored, intercept in zip(stack, intercepts, strict=True)
+    )
+    return np.int16 if fits else np.int32
+
+
+def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
+    if slope == 1 and float(intercept).is_integer() and stored.itemsize <= 2:
+        return stored.astype(np.int64) + int(intercept)
+    scaled: NDArray[Any] = stored * float(slope) + float(intercept)
+    return scaled
 
 
 def _fill_padding(

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
+from wsreg.volumes.dicom_segmentation import read_segmentation
 from wsreg.volumes.image_files import read_image_file
 from wsreg.volumes.voxel_image import VoxelImage
 
@@ -30,7 +32,7 @@ def read_labels(path: Path, ct: VoxelImage) -> NDArray[Any]:
         InputError: unreadable, values that are no labels, nothing labelled, or labels that lie
             mostly outside the CT.
     """
-    image = read_image_file(path)
+    image = read_segmentation(path)[0] if is_dicom(path) else read_image_file(path)
     values = image.voxels
     smallest, largest = float(values.min()), float(values.max())
     if not (smallest >= 0 and largest <= np.iinfo(np.int16).max):  # NaN fails both
