@@ -34,6 +34,8 @@ class Radiograph:
     notes: tuple[str, ...] = ()
     name: str = "xray"
     opposite_polarity: Tensor | None = None
+    patient_orientation: tuple[str, str] | None = None
+    view_position: str | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 2:

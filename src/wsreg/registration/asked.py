@@ -174,9 +174,11 @@ def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> Ro
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
     camera = camera or radiograph.camera
     if camera is None:
+        lacking = " ".join(note for note in radiograph.notes if "lacks" in note)
         raise InputError(
             "camera must be given for a radiograph without geometry of its own: "
             "source_to_detector_mm and pixel_spacing_mm are needed"
+            + (f" ({lacking.rstrip('.')})" if lacking else "")
         )
     size = tuple(radiograph.image.shape)
     if (camera.rows, camera.columns) != size:

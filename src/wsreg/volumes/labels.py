@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
+from wsreg.volumes.dicom_segmentation import read_segmentation
 from wsreg.volumes.grids import check_covered, labelled_mm3, onto_grid, same_grid
 from wsreg.volumes.image_files import NIFTI_SUFFIXES, read_image_file
 from wsreg.volumes.label_names import names_in_label_table
@@ -63,6 +65,8 @@ def read_labels(path: Path, ct: VoxelImage) -> LabelMap:
 
 def _read_file(path: Path) -> tuple[VoxelImage, dict[int, str]]:
     """Read a label map, and the names within it."""
+    if path.is_file() and is_dicom(path):
+        return read_segmentation(path)
     if is_slicer_segmentation(path):
         return read_slicer_segmentation(path)
     image = read_image_file(path)

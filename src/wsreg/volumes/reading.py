@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
 from wsreg.vocabulary import CtIntensity
-from wsreg.volumes.dicom_series import is_dicom, read_dicom_series
+from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.grey_scale import to_hounsfield
-from wsreg.volumes.image_files import has_known_suffix, read_image_file
+from wsreg.volumes.image_files import read_image_file
 from wsreg.volumes.label_names import read_label_names
 from wsreg.volumes.labels import read_labels
 from wsreg.volumes.voxel_image import VoxelImage, check_patient_size
@@ -102,7 +103,7 @@ def read_volume(
 
 
 def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
-    if path.is_dir() or (not has_known_suffix(path) and is_dicom(path)):
+    if path.is_dir() or is_dicom(path):
         return read_dicom_series(path, series_uid)
     if series_uid is not None:
         raise InputError(f"series_uid chooses within a DICOM folder, got {path}")
