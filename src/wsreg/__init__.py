@@ -30,10 +30,10 @@ _HOMES = {
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "prepare": "wsreg.rendering.prepared",
-    "read_camera": "wsreg.geometry.camera_file",
+    "read_camera": "wsreg.geometry.calibration_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
-    "read_rig": "wsreg.geometry.rig_file",
+    "read_rig": "wsreg.geometry.calibration_file",
     "read_volume": "wsreg.volumes.reading",
     "register": "wsreg.registration.register",
     "render": "wsreg.rendering.render",
@@ -44,12 +44,11 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from wsreg.errors import BackendError, InputError, WsregError
+    from wsreg.geometry.calibration_file import read_camera, read_rig
     from wsreg.geometry.camera import Camera
-    from wsreg.geometry.camera_file import read_camera
     from wsreg.geometry.carm import CArmAngles
     from wsreg.geometry.pose_file import read_pose
     from wsreg.geometry.rig import Rig, RigView
-    from wsreg.geometry.rig_file import read_rig
     from wsreg.outputs.result_files import write_result
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph

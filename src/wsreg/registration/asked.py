@@ -15,8 +15,8 @@ from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
-from wsreg.geometry.pose_file import check_rigid
 from wsreg.geometry.rig import Rig, RigView, relative
+from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
