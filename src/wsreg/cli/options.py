@@ -27,9 +27,7 @@ Labels = Annotated[
 Xrays = Annotated[
     Positional[tuple[Path, ...]], arg(metavar="XRAY ...", help_behavior_hint="(any number)")
 ]
-Convention = Annotated[
-    PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")
-]
+Convention = Annotated[PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")]
 Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
 OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
 
@@ -38,17 +36,9 @@ OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
 class CtDetails:
     """What belongs to the CT."""
 
-    labels: Convention = Annotated[
-    PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")
-]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
-OptionalFile = None
+    labels: OptionalFile = None
     """Label map (segmentation) of the CT, on any grid."""
-    label_names: Convention = Annotated[
-    PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")
-]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
-OptionalFile = None
+    label_names: OptionalFile = None
     """Names of the label values: .json or .csv."""
     series_uid: Annotated[str | None, arg(metavar="UID")] = None
     """Which series, where a DICOM folder holds several."""
@@ -64,11 +54,7 @@ class XrayDetails:
     """Frame of a multi-frame DICOM, counted from 0; the first if left out."""
     mirror: bool = False
     """Exchange left and right: for PA images stored as seen facing the patient."""
-    mask: Convention = Annotated[
-    PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")
-]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
-OptionalFile = None
+    mask: OptionalFile = None
     """Image of the X-ray's size; pixels that are zero in it are not used."""
 
 
@@ -76,11 +62,7 @@ OptionalFile = None
 class Geometry:
     """Geometry of the X-ray. A flag fills what the header lacks, the camera file what both lack."""
 
-    camera: Convention = Annotated[
-    PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")
-]
-Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
-OptionalFile = None
+    camera: OptionalFile = None
     """The camera: camera.json, OpenCV's K (.json, .yml, .xml), MayaCam 2.0 (.txt) or an RT Image
     (.dcm).  K needs --sdd or --pixel-spacing besides."""
     source_to_detector_mm: Annotated[float | None, arg(name="sdd", metavar="MM")] = None
@@ -134,7 +116,12 @@ def xray_reader(
         mirror=details.mirror,
         mask=details.mask,
     )
-    return lambda path: _with_notes(read(path), notes)
+
+    def read_with_notes(path: Path) -> Radiograph:
+        radiograph = read(path)
+        return dataclasses.replace(radiograph, notes=(*radiograph.notes, *notes))
+
+    return read_with_notes
 
 
 def camera_of_file(path: Path, geometry: Geometry) -> tuple[Camera, tuple[str, ...]]:
@@ -142,15 +129,11 @@ def camera_of_file(path: Path, geometry: Geometry) -> tuple[Camera, tuple[str, .
     from wsreg.geometry.calibration import CalibrationDetails
     from wsreg.geometry.calibration_file import read_camera_with_notes
 
-    # One of them is enough for K; the other follows from it, and is compared where it is given.
+    # One of them is enough for K: the other follows from it, and is compared where it is given.
     spacing = geometry.pixel_spacing_mm
     distance = geometry.source_to_detector_mm if spacing is None else None
     details = CalibrationDetails(source_to_detector_mm=distance, pixel_spacing_mm=spacing)
     return read_camera_with_notes(path, details)
-
-
-def _with_notes(radiograph: Radiograph, notes: tuple[str, ...]) -> Radiograph:
-    return dataclasses.replace(radiograph, notes=(*radiograph.notes, *notes))
 
 
 def parse_view(text: str) -> str | CArmAngles:

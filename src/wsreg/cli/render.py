@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from wsreg.cli.console import step
 from wsreg.cli.options import Convention, CtDetails, Labels, parse_view, read_ct
+from wsreg.errors import InputError
 from wsreg.vocabulary import Backend
+
+if TYPE_CHECKING:
+    from wsreg.geometry.pose_file import PoseReading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +49,12 @@ class Render:
         import wsreg
         from wsreg.geometry.calibration_file import read_camera_with_notes
         from wsreg.geometry.plausibility import check_plausible_pose
-        from wsreg.geometry.pose_file import read_pose_with_notes
         from wsreg.outputs.image_files import save_image
         from wsreg.volumes.region_names import find_labels
 
         camera, notes = read_camera_with_notes(self.camera)
         view = parse_view(self.view)
-        reading = None
-        if self.pose is not None:
-            reading = read_pose_with_notes(self.pose, convention=self.pose_convention)
+        reading = self._pose()
         with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):
             volume = read_ct(self.ct, self.ct_details)
         labels = find_labels(volume, self.render_labels, "--render-labels")
@@ -71,3 +72,13 @@ class Render:
             print("".join(f"note: {note}\n" for note in (*volume.notes, *notes)), end="")
             print(f"{self.out}: {camera.rows} rows x {camera.columns} columns, {kept}")
         return 0
+
+    def _pose(self) -> PoseReading | None:
+        """Return the pose that a file gives, if one does."""
+        from wsreg.geometry.pose_file import read_pose_with_notes
+
+        if self.pose is not None:
+            return read_pose_with_notes(self.pose, convention=self.pose_convention)
+        if self.pose_convention is not None:
+            raise InputError("--pose-convention is for a --pose, got none")
+        return None

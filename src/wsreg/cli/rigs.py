@@ -47,7 +47,7 @@ def rig_of_xrays(
 
 
 def rig_notes(rig: Rig | None, xrays: Sequence[Path]) -> list[str]:
-    """Return sentences on a rig: how several X-rays were matched with its views, what was mended."""
+    """Return sentences on a rig: how X-rays were matched with its views, and what was mended."""
     from wsreg.geometry.rig_file import how_matched
 
     if rig is None:
