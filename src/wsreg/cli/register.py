@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsreg.geometry.pose_file import PoseReading
+    from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
-Solved = tuple["RegistrationResult", Sequence[str]]
-"""A result, and the notes on what it was made of."""
+Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
+"""A result, the X-rays that it was made of, and the notes on these."""
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
@@ -112,6 +113,9 @@ class Register:
     """Units of the rig's files, where they do not name them."""
     force: bool = False
     """Replace results that are already there."""
+    slicer: bool = False
+    """Write a folder slicer, too: the X-ray and the C-arm in the CT's coordinates, and a scene of
+    them for 3D Slicer."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -182,7 +186,7 @@ class Register:
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
             notes = (*ct.volume.notes, *more, *rig_notes(rig, job.xrays), *notes_of(radiographs))
-            return result, list(notes)
+            return result, radiographs, list(notes)
 
         return solve
 
@@ -218,8 +222,13 @@ class Register:
     def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
 
-        result, notes = solve(job)
+        result, radiographs, notes = solve(job)
         files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
+        if self.slicer:
+            from wsreg.outputs.slicer_scene import SCENE, write_slicer_scene
+
+            write_slicer_scene(result, job.folder / "slicer", radiographs, ct=self.ct)
+            files.append(f"slicer/{SCENE}")
         if not self.quiet:
             print("\n".join(result_lines(result, job.folder, files, notes)))
         return result

@@ -89,7 +89,15 @@ def read_rig(
             refuses.
     """
     paths = [path] if isinstance(path, str | Path) else list(path)
-    found = [one for each in paths for one in read_calibrations(each)]
+    return rig_of([one for each in paths for one in read_calibrations(each)], units)
+
+
+def rig_of(found: Sequence[Calibration], units: CalibrationUnits | None = None) -> Rig:
+    """Return the rig of cameras that stand in one world.
+
+    Raises:
+        InputError: as :func:`read_rig`.
+    """
     try:
         rig = Rig(
             views=tuple(
@@ -104,8 +112,9 @@ def read_rig(
         )
         return with_patient_before_detectors(rig, [one.nominal for one in found])
     except InputError as error:
-        known = any(str(each) in str(error) for each in paths)
-        raise error if known else InputError(f"{paths[0]}: {error}") from None
+        named = any(one.source in str(error) for one in found)
+        files = " ".join(dict.fromkeys(one.source for one in found))
+        raise error if named else InputError(f"{files}: {error}") from None
 
 
 def read_camera(
@@ -140,15 +149,23 @@ def read_camera_with_notes(
     found = read_calibrations(path, details)
     if len(found) != 1:
         raise InputError(f"camera {path} must describe one camera, got {len(found)}; see --rig")
-    (one,) = found
+    return the_camera(found[0]), found[0].notes
+
+
+def the_camera(one: Calibration) -> Camera:
+    """Return the camera of a calibration.
+
+    Raises:
+        InputError: there is none, or its distance is nominal.
+    """
     if one.camera is None:
-        raise InputError(f"camera {path} must tell the camera of its view {one.name}, it does not")
+        raise InputError(f"{one.source} must tell the camera of its view {one.name}, it does not")
     if one.nominal:
         raise InputError(
-            f"{path} gives focal lengths in pixels only, so the distance or the pixel spacing is "
-            "needed besides: source_to_detector_mm (--sdd) or pixel_spacing_mm (--pixel-spacing)"
+            f"{one.source} gives focal lengths in pixels only, so the distance or the pixel spacing "
+            "is needed besides: source_to_detector_mm (--sdd) or pixel_spacing_mm (--pixel-spacing)"
         )
-    return one.camera, one.notes
+    return one.camera
 
 
 def _of_json(path: Path, details: CalibrationDetails) -> list[Calibration]:

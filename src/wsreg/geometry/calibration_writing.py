@@ -16,19 +16,22 @@ Matrices = Sequence[tuple[str, Tensor]]
 Scalars = Sequence[tuple[str, float | int | str]]
 
 
-def write_opencv_camera(camera: Camera, camera_from_world: Tensor | None, path: Path) -> None:
-    """Write K, image size, distance and, if there, R, t (mm) as OpenCV's FileStorage."""
-    scalars = (
+def write_opencv_camera(
+    camera: Camera, camera_from_world: Tensor | None, path: Path, *, nominal: bool = False
+) -> None:
+    """Write K, image size, the distance unless nominal, and R, t (mm), if there, for OpenCV."""
+    scalars: list[tuple[str, float | int | str]] = [
         ("image_width", camera.columns),
         ("image_height", camera.rows),
-        ("source_to_detector_mm", camera.source_to_detector_mm),
-    )
+    ]
+    if not nominal:
+        scalars.append(("source_to_detector_mm", camera.source_to_detector_mm))
     matrices = [
         ("camera_matrix", camera.intrinsic_matrix),
         ("distortion_coefficients", torch.zeros(1, 5)),
     ]
     if camera_from_world is not None:
-        scalars = (*scalars, ("units", "mm"))  # type: ignore[assignment]
+        scalars.append(("units", "mm"))
         matrices += [("R", camera_from_world[:3, :3]), ("t", camera_from_world[:3, 3:])]
     write_opencv_storage(scalars, matrices, path)
 

@@ -29,7 +29,7 @@ _OF_CAMERA = (
 """What else a file of OpenCV's R and t says, of no use for the pose."""
 
 DiffDrr = tuple[str | None, bool]
-_DIFFDRR: dict[str, DiffDrr] = {
+DIFFDRR: dict[str, DiffDrr] = {
     "diffdrr-ap": ("AP", False),
     "diffdrr-ap-reversed-x": ("AP", True),
     "diffdrr-pa": ("PA", False),
@@ -72,7 +72,7 @@ class PoseForm:
             InputError: a convention that these numbers alone cannot be in.
         """
         meant = self.convention or convention
-        diffdrr = self.diffdrr or _DIFFDRR.get(meant or "")
+        diffdrr = self.diffdrr or DIFFDRR.get(meant or "")
         if diffdrr is not None:
             orientation, reverse = diffdrr
             pose = camera_from_centred_ct(
