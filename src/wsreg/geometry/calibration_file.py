@@ -162,8 +162,8 @@ def the_camera(one: Calibration) -> Camera:
         raise InputError(f"{one.source} must tell the camera of its view {one.name}, it does not")
     if one.nominal:
         raise InputError(
-            f"{one.source} gives focal lengths in pixels only, so the distance or the pixel spacing "
-            "is needed besides: source_to_detector_mm (--sdd) or pixel_spacing_mm (--pixel-spacing)"
+            f"{one.source} gives focal lengths in pixels only; distance or pixel spacing are "
+            "needed besides: source_to_detector_mm (--sdd) or pixel_spacing_mm (--pixel-spacing)"
         )
     return one.camera
 

@@ -65,6 +65,7 @@ def calibrations_of_rtk(text: str, source: str, details: CalibrationDetails) -> 
     for number, node in enumerate(nodes, start=1):
         where = f"{source}: projection {number}"
         parameters = common | _parameters(node, where)
+        _check_detector(parameters, where)
         _check_matrix(node.findtext("Matrix"), parameters, where)
         found.append(_calibration(parameters, f"projection-{number}", where, details))
     return found
@@ -73,12 +74,6 @@ def calibrations_of_rtk(text: str, source: str, details: CalibrationDetails) -> 
 def _calibration(
     parameters: dict[str, float], name: str, source: str, details: CalibrationDetails
 ) -> Calibration:
-    distance = parameters.get("SourceToDetectorDistance", 0.0)
-    if distance <= 0 or parameters.get("RadiusCylindricalDetector", 0.0) != 0:
-        raise InputError(
-            f"{source} must have a source and a flat detector, got a distance of {distance:g} and "
-            f"a radius of {parameters.get('RadiusCylindricalDetector', 0.0):g}"
-        )
     assert details.rows is not None
     assert details.columns is not None
     assert details.pixel_spacing_mm is not None
@@ -88,7 +83,7 @@ def _calibration(
         for axis in "XY"
     )
     camera = Camera(
-        source_to_detector_mm=distance,
+        source_to_detector_mm=parameters["SourceToDetectorDistance"],
         rows=details.rows,
         columns=details.columns,
         pixel_spacing_mm=details.pixel_spacing_mm,
@@ -101,6 +96,16 @@ def _calibration(
     place = rigid(axes @ _rotation(parameters), -axes @ _source(parameters))
     notes = (MIRROR_NOTE, CENTRED_NOTE)
     return Calibration(name=name, source=source, camera=camera, place=place, notes=notes)
+
+
+def _check_detector(parameters: dict[str, float], where: str) -> None:
+    distance = parameters.get("SourceToDetectorDistance", 0.0)
+    radius = parameters.get("RadiusCylindricalDetector", 0.0)
+    if distance <= 0 or radius != 0:
+        raise InputError(
+            f"{where} must have a source and a flat detector, got a distance of {distance:g} and "
+            f"a radius of {radius:g}"
+        )
 
 
 def _rotation(parameters: dict[str, float]) -> Tensor:

@@ -1,7 +1,7 @@
 """A result as 3D Slicer shows it: the X-ray in its place, the C-arm, and a scene with the CT.
 
-Everything lies in the CT's coordinates (LPS mm; files that could also be RAS say which they are), at
-the pose of the first body.
+Everything lies in the CT's coordinates, at the pose of the first body: LPS mm, as the files say
+that could also be RAS.
 """
 
 from __future__ import annotations
