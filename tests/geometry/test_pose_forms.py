@@ -271,4 +271,4 @@ def test_small_errors_are_said(tmp_path: Path) -> None:
     rounded = (rounded * 1e3).round() / 1e3
     path = write(tmp_path, {"camera_from_ct": rounded.tolist(), "frame": "LPS", "units": "mm"})
     (note,) = read_pose_with_notes(path).notes
-    assert note.startswith(f"The rotation of {path}: camera_from_ct was orthonormal to ")
+    assert note.startswith("The rotation of pose.json: camera_from_ct was orthonormal to ")

@@ -28,7 +28,7 @@ def sheared(error: float) -> Tensor:
 def test_a_pose_with_three_decimals_is_taken_for_the_nearest_rotation(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     vector = torch.randn(3, generator=generator, dtype=torch.float64)
-    true = pose(tuple(vector.tolist()))  # type: ignore[arg-type]
+    true = pose(tuple(vector.tolist()))
     rounded = true.clone()
     rounded[:3] = (true[:3] * 1e3).round() / 1e3
     mended, note = mended_rigid(rounded, "T")

@@ -17,7 +17,7 @@ import torch
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_file import read_pose
 from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
-from wsreg.outputs.slicer_scene import write_slicer_scene
+from wsreg.outputs.slicer_scene import remove_slicer_scene, write_slicer_scene
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.result import RegistrationResult
 
@@ -132,6 +132,19 @@ def test_the_scene_names_files_that_are_there(result: RegistrationResult, tmp_pa
         "CT": "../../a%20%26%20b.nii.gz", "X-ray": "xray.nrrd", "C-arm": "c-arm.vtk",
         "source": "source.mrk.json",
     }  # fmt: skip
+
+
+def test_files_of_an_earlier_scene_go_and_those_of_the_user_stay(
+    result: RegistrationResult, two_of_each: RegistrationResult, tmp_path: Path
+) -> None:
+    xray = Radiograph(image=torch.zeros(48, 64), mask=torch.ones(48, 64, dtype=torch.bool))
+    write_slicer_scene(two_of_each, tmp_path, [xray, xray])
+    (tmp_path / "mine.nrrd").write_text("")
+    files = write_slicer_scene(result, tmp_path, [XRAY])
+    assert set(os.listdir(tmp_path)) == {*files, "mine.nrrd"}
+    remove_slicer_scene(tmp_path)
+    assert os.listdir(tmp_path) == ["mine.nrrd"]
+    remove_slicer_scene(tmp_path / "absent")
 
 
 def test_every_view_has_files_of_its_own(two_of_each: RegistrationResult, tmp_path: Path) -> None:

@@ -14,13 +14,18 @@ from wsreg.geometry.rigid import perturb
 from wsreg.volumes.phantom import analytic_phantom
 
 VOLUME = analytic_phantom()
+FORMS: list[Any] = [lambda tensor: tensor.numpy(), lambda tensor: tensor.tolist()]
+# What types say is a tensor may be an array.
+MAKE_VOLUME: Any = wsreg.Volume
+MAKE_RADIOGRAPH: Any = wsreg.Radiograph
+MAKE_TARGET: Any = wsreg.RoiTarget
 CAMERA = wsreg.Camera(source_to_detector_mm=1020, rows=48, columns=64, pixel_spacing_mm=(6, 5))
 POSE = wsreg.view_pose(VOLUME, CAMERA, "PA")
 IMAGE = wsreg.render(VOLUME, CAMERA, POSE)
 NAMES = {name: value for value, name in VOLUME.label_names.items()}
 
 
-@pytest.mark.parametrize("form", [lambda pose: pose.numpy(), lambda pose: pose.tolist()])
+@pytest.mark.parametrize("form", FORMS)
 def test_render_takes_arrays_and_lists(form: Any) -> None:
     assert torch.equal(wsreg.render(VOLUME, CAMERA, form(POSE)), IMAGE)
     both = wsreg.render(VOLUME, CAMERA, form(torch.stack((POSE, POSE))))
@@ -63,7 +68,8 @@ def test_render_refuses_one_bad_pose_of_several() -> None:
 
 
 def radiograph(image: Any) -> wsreg.Radiograph:
-    return wsreg.Radiograph(image=image, mask=np.ones((48, 64)), camera=CAMERA)  # type: ignore[arg-type]
+    mask: Any = np.ones((48, 64))
+    return wsreg.Radiograph(image=image, mask=mask, camera=CAMERA)
 
 
 def test_register_takes_arrays_lists_and_names() -> None:
@@ -73,9 +79,9 @@ def test_register_takes_arrays_lists_and_names() -> None:
     xray = wsreg.Radiograph(
         image=IMAGE[0, 0], mask=torch.ones(48, 64, dtype=torch.bool), camera=CAMERA
     )
-    how = {"view": "PA", "bodies": None}
-    expected = wsreg.register(xray, VOLUME, init=start, pivot_mm=VOLUME.centre_mm, **how)  # type: ignore[arg-type]
-    for form in (lambda tensor: tensor.numpy(), lambda tensor: tensor.tolist()):
+    how: Any = {"view": "PA", "bodies": None}
+    expected = wsreg.register(xray, VOLUME, init=start, pivot_mm=VOLUME.centre_mm, **how)
+    for form in FORMS:
         found = wsreg.register(
             radiograph(form(IMAGE[0, 0])), VOLUME, init=form(start),
             pivot_mm=form(VOLUME.centre_mm), **how,
@@ -90,7 +96,7 @@ def test_register_takes_arrays_lists_and_names() -> None:
 def test_regions_may_name_their_labels() -> None:
     masks = wsreg.render(VOLUME, CAMERA, POSE, rois=("hip_left",), attenuation=False)[0] > 0
     by_name, by_value = (
-        wsreg.RoiTarget(names=("hip",), masks=masks.float(), labels=((label,),))  # type: ignore[arg-type]
+        MAKE_TARGET(names=("hip",), masks=masks.float(), labels=((label,),))
         for label in ("hip_left", NAMES["hip_left"])
     )
     found = [
@@ -98,20 +104,20 @@ def test_regions_may_name_their_labels() -> None:
         for rois in (by_name, by_value)
     ]
     assert torch.equal(*found)
-    wrong = wsreg.RoiTarget(names=("hip",), masks=masks.float(), labels=(("hop",),))  # type: ignore[arg-type]
+    wrong = MAKE_TARGET(names=("hip",), masks=masks.float(), labels=(("hop",),))
     with pytest.raises(InputError, match="ROI hip must name labels of the CT"):
         wsreg.register(radiograph(IMAGE[0, 0]), VOLUME, init=POSE, rois=wrong)
 
 
 def test_volumes_and_radiographs_take_arrays() -> None:
     hu = np.array([[[-1000, 0], [40, 300]]])
-    volume = wsreg.Volume(hu=hu, ct_from_voxel=np.eye(4), labels=np.array([[[0, 1], [2, 3]]]))  # type: ignore[arg-type]
+    volume = MAKE_VOLUME(hu=hu, ct_from_voxel=np.eye(4), labels=np.array([[[0, 1], [2, 3]]]))
     assert (volume.hu.dtype, volume.hu.tolist()) == (torch.int16, hu.tolist())
     assert volume.labels is not None
     assert volume.labels.dtype == torch.int16
-    floats = wsreg.Volume(hu=hu + 0.5, ct_from_voxel=np.eye(4))  # type: ignore[arg-type]
+    floats = MAKE_VOLUME(hu=hu + 0.5, ct_from_voxel=np.eye(4))
     assert floats.hu.dtype == torch.float32
-    xray = wsreg.Radiograph(image=[[1, 2], [3, 4]], mask=[[1, 0], [1, 1]])  # type: ignore[arg-type]
+    xray = MAKE_RADIOGRAPH(image=[[1, 2], [3, 4]], mask=[[1, 0], [1, 1]])
     assert (xray.image.dtype, xray.mask.tolist()) == (torch.float32, [[True, False], [True, True]])
 
 

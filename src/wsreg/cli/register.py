@@ -221,14 +221,16 @@ class Register:
 
     def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
+        from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
 
         result, radiographs, notes = solve(job)
         files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
+        scene_folder = job.folder / "slicer"
         if self.slicer:
-            from wsreg.outputs.slicer_scene import SCENE, write_slicer_scene
-
-            write_slicer_scene(result, job.folder / "slicer", radiographs, ct=self.ct)
+            write_slicer_scene(result, scene_folder, radiographs, ct=self.ct)
             files.append(f"slicer/{SCENE}")
+        else:
+            remove_slicer_scene(scene_folder)
         if not self.quiet:
             print("\n".join(result_lines(result, job.folder, files, notes)))
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,16 @@ def read_calibrations(
     Raises:
         InputError: a file that is missing, of no such kind, or wrong.
     """
-    path, details = Path(path), details or CalibrationDetails()
+    path = Path(path)
+    return [
+        dataclasses.replace(
+            one, notes=tuple(note.replace(str(path), path.name) for note in one.notes)
+        )
+        for one in _read_all(path, details or CalibrationDetails())
+    ]
+
+
+def _read_all(path: Path, details: CalibrationDetails) -> list[Calibration]:
     if path.is_dir():
         raise InputError(f"camera {path} must be a file, it is a folder")
     ending = path.suffix.lower()

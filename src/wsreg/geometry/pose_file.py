@@ -90,7 +90,8 @@ def read_pose_with_notes(
         raise InputError(
             f"{path} says that its pose is {form.convention}, it cannot be read as {convention}"
         )
-    matrix, notes, centred = form.as_camera_from_ct(convention, str(path))
+    matrix, found, centred = form.as_camera_from_ct(convention, str(path))
+    notes = tuple(note.replace(str(path), path.name) for note in found)  # notes are handed on
     return PoseReading(camera_from_ct=matrix, notes=notes, centred=centred)
 
 

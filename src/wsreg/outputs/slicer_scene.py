@@ -7,6 +7,7 @@ that could also be RAS.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from wsreg.files.json_files import write_json
 from wsreg.files.names import different, file_name
-from wsreg.files.whole import staged_folder, write_text
+from wsreg.files.whole import staged_folder, write_text, writing_to
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.rigid import inverse_rigid, transform_points
@@ -29,6 +30,11 @@ from wsreg.registration.result import RegistrationResult
 SCENE = "scene.mrml"
 THICKNESS_MM = 1.0
 """Of the X-ray as a volume of one slice, which has none."""
+
+_SCENE_FILE = re.compile(
+    r"scene\.mrml|(xray(-.+)?\.nrrd)|(c-arm(-.+)?\.vtk)|(source(-.+)?\.mrk\.json)"
+    r"|((camera-from-ct|ct-from-camera)(-.+)?\.tfm)"
+)
 
 MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/"
@@ -90,7 +96,21 @@ def write_slicer_scene(
             path = os.path.relpath(Path(ct).resolve(), target.resolve())
             nodes.insert(0, _Node(file=path.replace(os.sep, "/"), name="CT", kind="volume"))
         write_text(staging / SCENE, _scene(nodes))
+    _remove_others(target, {*files, SCENE})
     return [*files, SCENE]
+
+
+def remove_slicer_scene(folder: str | Path) -> None:
+    """Remove the files of an earlier scene, which would show another result; others stay."""
+    if (Path(folder) / SCENE).is_file():
+        _remove_others(Path(folder), set())
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    with writing_to(folder):
+        for file in list(folder.iterdir()):
+            if _SCENE_FILE.fullmatch(file.name) and file.name not in kept:
+                file.unlink()
 
 
 def _write_view(
