@@ -128,6 +128,7 @@ def test_units_of_translations_are_never_guessed(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (MAYACAM.replace("image size\n600,400", "size\n600,400"), "beginning with 'image size'"),
+        ("1,2,3\n4,5,6\n0,0,-90\n512,512,1\n0,0,0\n", "got MayaCam 1.0"),
         (MAYACAM.replace("translation\n0.0\n0.0\n5.0", ""), "lacks translation"),
         (MAYACAM.replace("600,400", "600"), "2 numbers of image size, got 1"),
         (MAYACAM.replace("600,400", "600.5,400"), "columns must be a whole number"),

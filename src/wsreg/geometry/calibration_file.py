@@ -211,8 +211,10 @@ def _of_storage(path: Path, details: CalibrationDetails) -> Calibration:
 def _of_text(path: Path, details: CalibrationDetails) -> Calibration:
     text = _text(path)
     if not looks_like_mayacam(text):
+        older = [len(line.split(",")) for line in text.split()] == [3] * 5
         raise InputError(
             f"{path} must be a MayaCam 2.0 file, beginning with 'image size', to give a camera"
+            + (", got MayaCam 1.0; XMALab writes both" if older else "")
         )
     return calibration_of_mayacam(text, path.stem, str(path), details)
 
