@@ -188,7 +188,7 @@ def test_only_the_named_bones_are_rendered(
     # Averaging to the level's voxels leaves a faint rim around the bones.
     assert float(moving[outside].mean()) < 0.01 * float(moving.max())
     assert float(moving[~outside].mean()) > 0.1 * float(moving.max())
-    with pytest.raises(InputError, match="labels must name labels of the volume"):
+    with pytest.raises(InputError, match="render_labels must name labels of the CT"):
         register(radiograph, phantom, init=truth, config=quick, render_labels=[99])
 
 

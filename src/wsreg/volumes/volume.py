@@ -76,7 +76,7 @@ class Volume:
     def __repr__(self) -> str:
         depth, height, width = self.hu.shape
         spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing_mm)
-        labels = "no labels" if self.labels is None else f"{len(self.label_names)} names of labels"
+        labels = "no labels" if self.labels is None else f"labels ({len(self.label_names)} names)"
         return f"Volume({width} x {height} x {depth} voxels of {spacing} mm, {labels})"
 
     @property
