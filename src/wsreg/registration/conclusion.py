@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +14,11 @@ from torch import Tensor
 from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
 from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
+from wsreg.registration.distances import fitted_distances
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
-from wsreg.registration.readings import seen_from
+from wsreg.registration.readings import Reading, seen_from
 from wsreg.registration.regions import weightless
 from wsreg.registration.result import (
     BodyResult,
@@ -79,10 +81,26 @@ def conclude(
             return conclude(better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
         verdict = judge(evidence, trust)
+    if verdict.status != "pass" and searchable and not evidence.parallel:
+        evidence = _with_distances(reading, answer.state, evidence)
+        verdict = judge(evidence, trust)
     bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
     views = _views(problem, finest, answer.state, start, end, evidence.orientation)
     clock.lap("verdict")
-    first = next(iter(bodies.values()))
+    record = {**problem.record(), "polarity": polarity, "evidence": dataclasses.asdict(evidence)}
+    return _result(answer, evidence, verdict, bodies, views, record, clock)
+
+
+def _result(
+    answer: Answer,
+    evidence: Evidence,
+    verdict: Verdict,
+    bodies: Mapping[str, BodyResult],
+    views: tuple[ViewResult, ...],
+    record: Mapping[str, Any],
+    clock: Clock,
+) -> RegistrationResult:
+    problem, first = answer.reading.problem, next(iter(bodies.values()))
     return RegistrationResult(
         camera_from_ct=first.camera_from_ct,
         start_camera_from_ct=problem.views[0].camera_from_rig @ problem.start[0],
@@ -100,11 +118,7 @@ def conclude(
         init=problem.init,
         bodies=bodies,
         views=views,
-        config={
-            **problem.record(),
-            "polarity": polarity,
-            "evidence": dataclasses.asdict(evidence),
-        },
+        config=record,
     )
 
 
@@ -144,12 +158,17 @@ def _evidence(
         rivals=len(distances),
         starts=answer.starts,
         depth_deviation_mm=uncertainty.of_depth(),
+        depth_per_percent_mm=_finite(uncertainty.depth_per_percent_mm),
         remaining_gain=0.0 if model is None else remaining_gain(model),
         doubts=problem.doubts,
         shown=shown,
         roi_dice=end.roi_dice() if with_rois else None,
         start_kept=answer.start_kept,
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
@@ -168,6 +187,18 @@ def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
         opposite_view=opposite if seen.opposite else "",
         other_reading=answer.other_reading,
     )
+
+
+def _with_distances(reading: Reading, state: Tensor, evidence: Evidence) -> Evidence:
+    """Return the evidence with the distances that crossing views would clearly rather have."""
+    found = fitted_distances(reading, state)
+    if found is None or not found.clear:
+        return evidence
+    fitted = {
+        view.radiograph.name: view.camera.source_to_detector_mm * float(fraction)
+        for view, fraction in zip(reading.problem.views, found.fractions, strict=True)
+    }
+    return dataclasses.replace(evidence, fitted_distances_mm=fitted)
 
 
 def _with_views_compared(
