@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 
 _CHANNEL_MODES = ("LA", "La", "RGB", "RGBA", "RGBa", "RGBX")
 _PALETTE_MODES = ("P", "PA")
+_PNG_GREY_ALPHA, _PNG_RGBA = 4, 6
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _EXIF_ORIENTATION = 274
 _DEEP_BITS = 16
@@ -110,6 +112,8 @@ def _deep_channels(data: bytes, path: Path) -> NDArray[Any]:
     """Read channels [H,W,C] of 16 bits, of which Pillow keeps 8, through SimpleITK."""
     import SimpleITK
 
+    if data.startswith(_PNG_START) and data[25] == _PNG_GREY_ALPHA:
+        return _grey_alpha_channels(data)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ("picture.png" if data.startswith(_PNG_START) else "picture.tif")
         file.write_bytes(data)
@@ -117,6 +121,19 @@ def _deep_channels(data: bytes, path: Path) -> NDArray[Any]:
     if channels.ndim != 3 or channels.dtype != np.uint16:
         raise InputError(f"{path} must hold one grey image, its 16-bit channels cannot be read")
     return channels
+
+
+def _grey_alpha_channels(data: bytes) -> NDArray[Any]:
+    """Read the channels [H,W,2] of 16 bits of a PNG file, which neither library reads.
+
+    Four channels of 8 bits lie in a file in the very same way.
+    """
+    from PIL import Image
+
+    head = b"IHDR" + data[16:24] + bytes([8, _PNG_RGBA]) + data[26:29]
+    other = data[:12] + head + zlib.crc32(head).to_bytes(4, "big") + data[33:]
+    with Image.open(BytesIO(other)) as picture:
+        return np.ascontiguousarray(picture).view(">u2").astype(np.uint16)
 
 
 def _one_channel(channels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:

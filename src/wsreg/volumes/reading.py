@@ -86,7 +86,7 @@ def read_volume(
     if labels is not None:
         label_map = read_labels(Path(labels), image)
         names = names or label_map.names
-        notes += label_map.notes
+        notes += tuple(f"Labels: {note}" for note in label_map.notes if note not in notes)
     # Not before: torch takes a second to load, which another thread may do while this one unpacks.
     import torch
 
