@@ -3,7 +3,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def write_png(path: Path, channels: NDArray[Any]) -> Path:
 
 
 def write_tiff(
-    path: Path, pixels: NDArray[Any], order: str = "<", big: bool = False, **tags: int
+    path: Path, pixels: NDArray[Any], order: Literal["<", ">"] = "<", big: bool = False, **tags: int
 ) -> Path:
     """Write pixels [H,W] or [H,W,C], uncompressed in one strip, by the specification."""
     rows, columns = pixels.shape[:2]
@@ -88,7 +88,7 @@ def write_tiff(
 
 
 def shown(orientation: int) -> list[list[int]]:
-    """Return what the stored picture 1 2 3 / 4 5 6 looks like, from the specification of the tag."""
+    """Return what the stored picture 1 2 3 / 4 5 6 looks like, by the specification."""
     return {
         1: [[1, 2, 3], [4, 5, 6]],
         2: [[3, 2, 1], [6, 5, 4]],
@@ -105,7 +105,7 @@ def shown(orientation: int) -> list[list[int]]:
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
 @pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
 def test_a_tiff_is_turned_as_its_tag_says(
-    tmp_path: Path, orientation: int, dtype: str, order: str, big: bool
+    tmp_path: Path, orientation: int, dtype: str, order: Literal["<", ">"], big: bool
 ) -> None:
     stored = np.array([[1, 2, 3], [4, 5, 6]], dtype)
     path = write_tiff(tmp_path / "x.tif", stored, order, big, orientation=orientation)
@@ -208,7 +208,7 @@ def test_palettes_are_greys_in_images_and_numbers_in_labels(tmp_path: Path) -> N
 def test_small_numbers_that_are_white_are_inverted_but_in_labels(
     tmp_path: Path, dtype: type
 ) -> None:
-    stored = np.array([[0, 1, 2], [3, 4, 5]], dtype)
+    stored: NDArray[Any] = np.array([[0, 1, 2], [3, 4, 5]], dtype)
     path = write_tiff(tmp_path / "x.tif", stored, photometric=0)
     raster = read_picture(path, "image")
     assert raster.pixels.dtype == dtype

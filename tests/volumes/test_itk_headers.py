@@ -144,7 +144,9 @@ def test_metaimage_with_each_name_of_its_fields(tmp_path: Path, fields: str) -> 
 )
 def test_metaimage_that_does_not_place_its_voxels(tmp_path: Path, fields: str, lacks: str) -> None:
     path = _metaimage(tmp_path / "a.mha", fields)
-    with pytest.raises(InputError, match=rf"a\.mha does not tell how .*: its header lacks {lacks}$"):
+    with pytest.raises(
+        InputError, match=rf"a\.mha does not tell how .*: its header lacks {lacks}$"
+    ):
         read_image_file(path)
 
 

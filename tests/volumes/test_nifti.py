@@ -58,7 +58,12 @@ def test_a_turn_is_told_with_the_distance_at_the_farthest_corner(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("sform", "qform"),
-    [((RAS, 2), (RAS, 1)), ((_moved((0.05, 0, 0)), 1), (RAS, 1)), ((RAS, 1), None), (None, (RAS, 1))],
+    [
+        ((RAS, 2), (RAS, 1)),
+        ((_moved((0.05, 0, 0)), 1), (RAS, 1)),
+        ((RAS, 1), None),
+        (None, (RAS, 1)),
+    ],
 )
 def test_one_placement_or_two_alike_need_no_word(
     tmp_path: Path,
@@ -78,7 +83,9 @@ def test_an_atlas_is_named(tmp_path: Path) -> None:
 def test_a_sform_of_zeros_leaves_the_qform(tmp_path: Path) -> None:
     image = read_image_file(_save(tmp_path / "a.nii", (np.zeros((4, 4)), 1), (RAS, 1)))
     np.testing.assert_allclose(image.ct_from_voxel[:3, :3], np.diag([-2.0, -3.0, 4.0]))
-    assert image.notes == ("The sform of the NIfTI header is no affine of three axes and was ignored.",)
+    assert image.notes == (
+        "The sform of the NIfTI header is no affine of three axes and was ignored.",
+    )
 
 
 def test_a_quaternion_longer_than_one_leaves_the_sform(tmp_path: Path) -> None:
@@ -88,7 +95,9 @@ def test_a_quaternion_longer_than_one_leaves_the_sform(tmp_path: Path) -> None:
     path.write_bytes(raw)
     image = read_image_file(path)
     np.testing.assert_allclose(image.ct_from_voxel[:3, :3], np.diag([-2.0, -3.0, 4.0]))
-    assert image.notes == ("The qform of the NIfTI header is no affine of three axes and was ignored.",)
+    assert image.notes == (
+        "The qform of the NIfTI header is no affine of three axes and was ignored.",
+    )
 
 
 @pytest.mark.parametrize(

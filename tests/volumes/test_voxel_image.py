@@ -28,7 +28,9 @@ def test_patients(edges: tuple[float, float, float]) -> None:
     ],
 )
 def test_sizes_that_no_patient_has(edges: tuple[float, float, float], message: str) -> None:
-    with pytest.raises(InputError, match=rf"ct\.nii must be of a size that a patient has.*{message}"):
+    with pytest.raises(
+        InputError, match=rf"ct\.nii must be of a size that a patient has.*{message}"
+    ):
         check_patient_size(_of_edges(*edges), "ct.nii")
 
 

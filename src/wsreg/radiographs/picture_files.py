@@ -47,22 +47,13 @@ def read_picture(path: Path, use: Use) -> Raster:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        data = path.read_bytes()
-        stored = stored_tiff(data)
-        data, tags = (data, _png_tags(data)) if stored is None else stored
-        with Image.open(BytesIO(data)) as picture:
-            pages = getattr(picture, "n_frames", 1)
-            if pages > 1:
-                raise InputError(f"{path} must hold one image, it holds {pages}")
-            if stored is None:
-                tags = tags._replace(orientation=picture.getexif().get(_EXIF_ORIENTATION, 1))
-            pixels, notes = _grey(picture, data, tags, use, path)
+        pixels, tags, notes = _as_in_file(path, use)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a readable PNG or TIFF image") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any X-ray: {error}") from error
-    except InputError:
-        raise
     except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} is damaged or truncated: {error}") from error
     if tags.min_is_white and use != "labels":
@@ -74,6 +65,23 @@ def read_picture(path: Path, use: Use) -> Raster:
     elif tags.orientation != 1:
         notes.append(f"The file's Orientation tag {tags.orientation} is not 1 to 8: ignored.")
     return Raster(np.ascontiguousarray(pixels), tuple(notes))
+
+
+def _as_in_file(path: Path, use: Use) -> tuple[NDArray[Any], TiffTags, list[str]]:
+    """Return the pixels as they lie in the file, its tags, and what was done to them."""
+    from PIL import Image
+
+    data = path.read_bytes()
+    stored = stored_tiff(data)
+    data, tags = (data, _png_tags(data)) if stored is None else stored
+    with Image.open(BytesIO(data)) as picture:
+        pages = getattr(picture, "n_frames", 1)
+        if pages > 1:
+            raise InputError(f"{path} must hold one image, it holds {pages}")
+        if stored is None:
+            tags = tags._replace(orientation=picture.getexif().get(_EXIF_ORIENTATION, 1))
+        pixels, notes = _grey(picture, data, tags, use, path)
+    return pixels, tags, notes
 
 
 def _png_tags(data: bytes) -> TiffTags:
@@ -149,8 +157,8 @@ def _one_channel(channels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list
     differ = (colours != colours[..., :1]).any(axis=-1)
     if differ.any():
         raise InputError(
-            f"{path} must be grey, its colour channels differ in {differ.mean():.1%} of its pixels; "
-            "export it in grey, with all its bits"
+            f"{path} must be grey, its colour channels differ in {differ.mean():.1%} of its "
+            "pixels; export it in grey, with all its bits"
         )
     return colours[..., 0], [f"Its {count} channels{' (one alpha)' * has_alpha} were read as grey."]
 
@@ -168,14 +176,15 @@ def _as_stored(pixels: NDArray[Any], tags: TiffTags, use: Use) -> NDArray[Any]:
 
 def _inverted(pixels: NDArray[Any], tags: TiffTags, path: Path) -> NDArray[Any]:
     if pixels.dtype.kind == "b":
-        return ~pixels
+        return np.logical_not(pixels)
     if pixels.dtype.kind != "u":
         raise InputError(
             f"{path} must have a PhotometricInterpretation other than 0 (small numbers are white), "
             "which for signed and real numbers has no meaning"
         )
-    highest = 2 ** max(tags.bits, 8) - 1
-    return (highest - pixels.astype(np.int64)).astype(pixels.dtype)
+    highest = pixels.dtype.type(2 ** max(tags.bits, 8) - 1)
+    inverted: NDArray[Any] = highest - pixels
+    return inverted
 
 
 def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

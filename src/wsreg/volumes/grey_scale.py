@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from wsreg.errors import InputError
 
 AIR_HU, SOFT_TISSUE_HU = -1000.0, 40.0
-"""What the two peaks of the histogram are: muscle and most organs lie within 20 HU of the latter."""
+"""What the two peaks of the histogram are: muscle and most organs lie near the latter."""
 
-_BINS = 400
+_MOST_BINS = 400
 _MOST_SAMPLES = 2_000_000
 _OUTLIERS = 1e-3
 """Fraction of voxels at each end, such as metal and streaks, that do not set the range."""
@@ -33,6 +33,9 @@ _LEAST_APART = 0.2
 _MUSCLE_MASS = 0.3
 """Part of the main peak above air that a higher one must have to be soft tissue: the main one
 may be fat, but bone is never as much."""
+
+_MOST_BETWEEN = 4.0
+"""Voxels in peaks between air and soft tissue (lungs, fat), as a multiple of its."""
 
 _AIR_BELOW = 0.7
 """Part of the way from padding to soft tissue below which air lies; fat lies at 0.87 from air."""
@@ -77,7 +80,10 @@ def to_hounsfield(
                 f"the grey value of air must be below that of water, got {air}, {water}"
             )
         per_grey = -AIR_HU / (water - air)
-        note = f"Grey values were scaled to Hounsfield units as asked: {air:g} is air, {water:g} water."
+        note = (
+            f"Grey values were scaled to Hounsfield units as asked: {air:g} is air, "
+            f"{water:g} water."
+        )
     hu = voxels.astype(np.float32)
     hu -= air
     hu *= per_grey
@@ -86,20 +92,26 @@ def to_hounsfield(
 
 
 def _peaks(voxels: NDArray[Any], source: object) -> tuple[float, float]:
-    """Return the grey values of air, the lowest peak, and of soft tissue, the main one far above."""
+    """Return the grey values of air, the lowest peak, and of soft tissue, the main one above."""
     sample = _block_means(voxels)
     low, high = (float(q) for q in np.quantile(sample, (_OUTLIERS, 1 - _OUTLIERS)))
     peaks = _histogram_peaks(sample, low, high) if low < high else []
     tissue = [peak for peak in peaks if peak.grey - peaks[0].grey > _LEAST_APART * (high - low)]
-    if not tissue:
+    main = max((peak.mass for peak in tissue), default=0.0)
+    soft_tissue = max((peak for peak in tissue if peak.mass >= _MUSCLE_MASS * main), default=None)
+    air = _air(voxels, peaks, soft_tissue.grey) if soft_tissue is not None else 0.0
+    between = [
+        peak.mass
+        for peak in peaks
+        if soft_tissue is not None and air < peak.grey < soft_tissue.grey
+    ]
+    if soft_tissue is None or sum(between) > _MOST_BETWEEN * soft_tissue.mass:
         raise InputError(
             f"{source} must show air and soft tissue as two peaks of its histogram, far apart, got "
             f"{len(peaks)} peaks between {low:.4g} and {high:.4g}; give the grey values of air and "
             "water with --ct-scale AIR WATER (scale)"
         )
-    main = max(peak.mass for peak in tissue)
-    soft_tissue = max(peak.grey for peak in tissue if peak.mass >= _MUSCLE_MASS * main)
-    return _air(voxels, peaks, soft_tissue), soft_tissue
+    return air, soft_tissue.grey
 
 
 def _block_means(voxels: NDArray[Any]) -> NDArray[Any]:
@@ -117,19 +129,21 @@ def _block_means(voxels: NDArray[Any]) -> NDArray[Any]:
 
 def _histogram_peaks(sample: NDArray[Any], low: float, high: float) -> list[_Peak]:
     """Return the peaks in ascending order."""
-    step = (high - low) / (_BINS - 1)
-    counts, edges = np.histogram(sample, _BINS, (low - step / 2, high + step / 2))
+    bins = min(_MOST_BINS, max(8, int(sample.size**0.5)))
+    step = (high - low) / (bins - 1)
+    reach = (low - step / 2, high + step / 2)
+    counts, edges = np.histogram(sample, bins, reach)
+    sums = np.histogram(sample, bins, reach, weights=sample)[0]
     smooth = counts.astype(np.float64)
     for _ in range(3):
         smooth = np.convolve(smooth, [1 / 3, 1 / 3, 1 / 3], mode="same")
-    centres = (edges[:-1] + edges[1:]) / 2
     tops, valleys = _tops(smooth)
     found = []
     for top, first, last in zip(tops, valleys[:-1], valleys[1:], strict=True):
         near = slice(max(first, top - 2), min(last, top + 3))
         mass = counts[first:last].sum() / sample.size
         if mass >= _LEAST_MASS and counts[near].any():
-            grey = float(np.average(centres[near], weights=counts[near]))
+            grey = float(sums[near].sum() / counts[near].sum())
             found.append(_Peak(grey, float(edges[first]), float(edges[last]), float(mass)))
     return found
 
