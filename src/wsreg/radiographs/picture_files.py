@@ -176,7 +176,8 @@ def _as_stored(pixels: NDArray[Any], tags: TiffTags, use: Use) -> NDArray[Any]:
 
 def _inverted(pixels: NDArray[Any], tags: TiffTags, path: Path) -> NDArray[Any]:
     if pixels.dtype.kind == "b":
-        return np.logical_not(pixels)
+        black: NDArray[Any] = np.logical_not(pixels)
+        return black
     if pixels.dtype.kind != "u":
         raise InputError(
             f"{path} must have a PhotometricInterpretation other than 0 (small numbers are white), "
