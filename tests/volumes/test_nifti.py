@@ -134,3 +134,38 @@ def test_a_folder_is_no_missing_file(tmp_path: Path, write_nifti: Callable[..., 
     (tmp_path / "a.nii.gz").mkdir()
     with pytest.raises(InputError, match=r"a\.nii\.gz must be an image file, it is a folder"):
         read_image_file(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("place", "raw"),
+    [
+        (40, np.int16(-3)),  # the number of dimensions
+        (42, np.int16(-6)),  # a size
+        (46, np.int16(32767)),
+        (70, np.int16(999)),  # the type of the numbers
+        (70, np.int16(32)),  # complex
+        (108, np.float32(np.nan)),  # where the voxels begin
+        (112, np.float32(np.inf)),  # the slope
+        (116, np.float32(np.nan)),  # the intercept
+        (252, np.int16(-1)),  # the codes of the forms
+        (280, np.float32(np.nan)),  # the sform
+        (344, np.int32(7)),  # the magic
+    ],
+)
+def test_a_header_that_makes_no_sense_is_read_or_refused_in_a_sentence(
+    tmp_path: Path, place: int, raw: np.generic
+) -> None:
+    path = _save(tmp_path / "a.nii", (RAS, 1), (RAS, 1))
+    data = bytearray(path.read_bytes())
+    data[place : place + raw.nbytes] = raw.tobytes()
+    path.write_bytes(data)
+    said = ""
+    try:
+        image = read_image_file(path)
+    except InputError as error:
+        said = str(error)
+    if said:
+        assert "a.nii" in said
+    else:
+        np.testing.assert_array_equal(image.voxels, VOXELS)
+        np.testing.assert_allclose(image.ct_from_voxel, np.diag([-2.0, -3.0, 4.0, 1.0]))

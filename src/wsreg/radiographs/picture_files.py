@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zlib
 from io import BytesIO
@@ -16,6 +17,12 @@ from wsreg.radiographs.tiff_tags import TiffTags, stored_tiff
 
 Use = Literal["image", "mask", "labels"]
 """What pixels are: brightness; what is used (not black); or numbers, whatever they look like."""
+
+_UNREADABLE = (
+    OSError, SyntaxError, EOFError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
+    OverflowError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow and SimpleITK raise at files that make no sense."""
 
 _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's names for one channel of 8, 16 or 32 bits."""
@@ -54,7 +61,7 @@ def read_picture(path: Path, use: Use) -> Raster:
         raise InputError(f"{path} is not a readable PNG or TIFF image") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any X-ray: {error}") from error
-    except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} is damaged or truncated: {error}") from error
     if tags.min_is_white and use != "labels":
         pixels = _inverted(pixels, tags, path)
