@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import tyro
 from torch import Tensor
 from tqdm import tqdm
@@ -43,10 +42,10 @@ from wsreg.evaluation.starts import seeded_start
 from wsreg.files.hashes import sha256_of
 from wsreg.files.journal import open_row_journal
 from wsreg.rendering.prepared import PreparedCt, prepare
+from wsreg.rendering.render import render
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.threads import thread_count
 from wsreg.training.layers import COVERED_MM, true_masks
-from wsreg.rendering.render import render
 from wsreg.volumes.examples import fetch_example
 
 OUTPUT = Path(__file__).parent / "output" / "bad-rois"
@@ -221,8 +220,8 @@ def report(rows: Sequence[Row]) -> str:
         f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         f"{len({row['xray'] for row in rows})} X-rays of two real CTs and of the virtual cohort, "
         f"from starts {START_MM:g} mm off and by a search; answers that are right without regions "
-        f"({len(right)} of {len(none)}).  Worse: by more than {WORSE_MM:g} mm than without regions, "
-        "projected or in 3D.  Harm: the worst difference to that, in mm.",
+        f"({len(right)} of {len(none)}).  Worse: by more than {WORSE_MM:g} mm than without "
+        "regions, projected or in 3D.  Harm: the worst difference to that, in mm.",
         "",
         "| regions | start | n | worse | projected: median | harm | 3D: median | harm "
         "| pass / check / fail | regions named | seconds, median |",

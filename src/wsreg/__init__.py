@@ -25,15 +25,17 @@ _HOMES = {
     "RegistrationResult": "wsreg.registration.result",
     "Rig": "wsreg.geometry.rig",
     "RigView": "wsreg.geometry.rig",
+    "RoiTarget": "wsreg.segmentation.rois",
     "Tie": "wsreg.registration.ties",
     "TieConfig": "wsreg.registration.ties",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "prepare": "wsreg.rendering.prepared",
-    "read_camera": "wsreg.geometry.camera_file",
+    "read_camera": "wsreg.geometry.calibration_file",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
-    "read_rig": "wsreg.geometry.rig_file",
+    "read_result": "wsreg.outputs.result_files",
+    "read_rig": "wsreg.geometry.calibration_file",
     "read_volume": "wsreg.volumes.reading",
     "register": "wsreg.registration.register",
     "render": "wsreg.rendering.render",
@@ -44,13 +46,12 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from wsreg.errors import BackendError, InputError, WsregError
+    from wsreg.geometry.calibration_file import read_camera, read_rig
     from wsreg.geometry.camera import Camera
-    from wsreg.geometry.camera_file import read_camera
     from wsreg.geometry.carm import CArmAngles
     from wsreg.geometry.pose_file import read_pose
     from wsreg.geometry.rig import Rig, RigView
-    from wsreg.geometry.rig_file import read_rig
-    from wsreg.outputs.result_files import write_result
+    from wsreg.outputs.result_files import read_result, write_result
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph
     from wsreg.registration.config import LevelConfig, RegistrationConfig
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from wsreg.registration.ties import Tie, TieConfig
     from wsreg.rendering.prepared import PreparedCt, prepare
     from wsreg.rendering.render import render, render_with_jacobian
+    from wsreg.segmentation.rois import RoiTarget
     from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
     from wsreg.volumes.reading import read_volume
     from wsreg.volumes.views import view_pose
@@ -79,6 +81,7 @@ __all__ = [
     "RegistrationResult",
     "Rig",
     "RigView",
+    "RoiTarget",
     "Tie",
     "TieConfig",
     "Volume",
@@ -88,6 +91,7 @@ __all__ = [
     "read_camera",
     "read_pose",
     "read_radiograph",
+    "read_result",
     "read_rig",
     "read_volume",
     "register",

@@ -24,8 +24,9 @@ from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.files.json_files import write_json
 from wsreg.files.names import different
 from wsreg.files.whole import staged_file
+from wsreg.geometry.calibration_file import read_camera
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.camera_file import camera_record, read_camera
+from wsreg.geometry.camera_file import camera_record
 from wsreg.geometry.pose_file import pose_record
 from wsreg.geometry.rig import Rig, RigView, orbit_rig, relative
 from wsreg.geometry.rig_file import rig_record

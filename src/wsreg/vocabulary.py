@@ -14,6 +14,9 @@ CollimatorShape = Literal["none", "circle", "rectangle"]
 ExampleName = Literal["chest", "pelvis"]
 """A real CT that can be fetched to try things on."""
 
+CtIntensity = Literal["hu", "cbct"]
+"""What the voxels of a CT are: Hounsfield units, or grey values of a cone-beam CT."""
+
 DemoSource = Literal["specimen", ExampleName, "phantom"]
 """Where the CT of a demo comes from."""
 
@@ -25,6 +28,20 @@ InitName = Literal["search", "dicom"]
 
 Method = Literal["gauss-newton", "adam"]
 """Solver of a registration: Levenberg-Marquardt, or the paper's loop."""
+
+PoseConvention = Literal[
+    "camera_from_ct",
+    "ct_from_camera",
+    "deepfluoro",
+    "diffdrr-ap",
+    "diffdrr-ap-reversed-x",
+    "diffdrr-pa",
+    "diffdrr-pa-reversed-x",
+]
+"""What the numbers of a pose file mean (docs/conventions.md); ours, where nothing is said."""
+
+CalibrationUnits = Literal["mm", "cm", "m"]
+"""Units of a calibration file that does not name them."""
 
 PresetName = Literal["small", "paper", "tiny"]
 """Size of a virtual cohort."""

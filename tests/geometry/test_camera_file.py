@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from wsreg.errors import InputError
+from wsreg.geometry.calibration_file import read_camera
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.camera_file import camera_record, read_camera
+from wsreg.geometry.camera_file import camera_record
 
 FIELDS = {
     "source_to_detector_mm": 1020.0,

@@ -7,6 +7,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.plausibility import check_plausible_pose
+from wsreg.geometry.rigid import inverse_rigid
 from wsreg.geometry.views import VIEWS, pose_towards
 
 CENTRE_MM = torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
@@ -65,3 +66,10 @@ def test_a_ct_whose_origin_is_the_source_is_not_suspected(camera: Camera) -> Non
     check_plausible_pose(torch.eye(4, dtype=torch.float64), camera, corners)
     with pytest.raises(InputError, match="behind the source"):
         check_plausible_pose(torch.eye(4, dtype=torch.float64), camera, CORNERS_MM)
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_an_inverse_is_suspected(camera: Camera, view: str) -> None:
+    inverse = inverse_rigid(pose_towards(CENTRE_MM, camera, view))
+    with pytest.raises(InputError, match=r"its inverse does, is it ct_from_camera \(--pose-conv"):
+        check_plausible_pose(inverse, camera, CORNERS_MM)

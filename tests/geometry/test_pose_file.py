@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.geometry.pose_file import check_rigid, pose_record, read_pose
+from wsreg.geometry.pose_file import pose_record, read_pose
 from wsreg.geometry.rigid import exp_so3, rigid
+from wsreg.geometry.rigidity import check_rigid
 
 
 def pose() -> Tensor:

@@ -10,15 +10,11 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.geometry.calibration_file import read_rig
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.intrinsics import decompose_projection
 from wsreg.geometry.rig import Rig, RigView, orbit_rig
-from wsreg.geometry.rig_file import (
-    decompose_projection,
-    for_xrays,
-    how_matched,
-    read_rig,
-    rig_record,
-)
+from wsreg.geometry.rig_file import for_xrays, how_matched, rig_record
 from wsreg.geometry.rigid import exp_so3, rigid, transform_points
 
 FRONT = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 700], [0, 0, 0, 1]]

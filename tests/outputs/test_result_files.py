@@ -14,12 +14,9 @@ import torch
 from PIL import Image
 
 from wsreg.errors import InputError
+from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.pose_file import read_pose
-from wsreg.outputs.result_files import (
-    read_result,
-    write_itk_transform,
-    write_result,
-)
+from wsreg.outputs.result_files import read_result, write_result
 from wsreg.registration.result import RegistrationResult
 
 MakeResult = Callable[..., RegistrationResult]

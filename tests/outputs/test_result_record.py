@@ -11,12 +11,9 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
-from wsreg.outputs.result_record import (
-    in_todays_form,
-    result_to_dict,
-    standard_deviation_to_dict,
-)
+from wsreg.outputs.result_record import in_todays_form
 from wsreg.registration.result import RegistrationResult
+from wsreg.registration.result_record import result_to_dict, standard_deviation_to_dict
 
 MakeResult = Callable[..., RegistrationResult]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from wsreg import Camera
 from wsreg.outputs.segmentation_files import region_rows, write_region_table, write_segmentation
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.volumes.labels import read_label_names
+from wsreg.volumes.label_names import read_label_names
 
 NAMES = ("left-femur", "right-femur")
 

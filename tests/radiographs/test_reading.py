@@ -184,3 +184,40 @@ def test_files_that_are_no_xrays(tmp_path: Path, trunk: NDArray[Any]) -> None:
                 source_to_detector_mm=1000.0, rows=10, columns=256, pixel_spacing_mm=(1.0, 1.0)
             ),
         )
+
+
+def test_dicom_is_told_by_its_content(trunk: NDArray[Any], write_dicom: WriteDicom) -> None:
+    pixels = np.round(trunk * 1000).astype(np.uint16)
+    plain = read_radiograph(write_dicom(pixels))
+    for name in ("x.png", "IM0001", "x.nii.gz"):
+        assert read_radiograph(write_dicom(pixels, name=name)).image.equal(plain.image)
+    bare = write_dicom(pixels, name="bare")
+    bare.write_bytes(bare.read_bytes()[132:])
+    assert read_radiograph(bare).image.equal(plain.image)
+
+
+def test_orientation_and_view_of_the_patient(trunk: NDArray[Any], write_dicom: WriteDicom) -> None:
+    path = write_dicom(
+        np.round(trunk * 1000).astype(np.uint16), PatientOrientation=["L", "F"], ViewPosition="PA"
+    )
+    stored, seen = read_radiograph(path), read_radiograph(path, mirror=True)
+    assert (stored.patient_orientation, stored.view_position) == (("L", "F"), "PA")
+    assert (seen.patient_orientation, seen.view_position) == (("R", "F"), "PA")
+    assert any("stored mirrored" in note for note in stored.notes)
+    assert not any("stored mirrored" in note for note in seen.notes)
+
+
+def test_a_spacing_that_is_not_the_detectors_is_asked_for(
+    trunk: NDArray[Any], write_dicom: WriteDicom
+) -> None:
+    path = write_dicom(
+        np.round(trunk * 1000).astype(np.uint16),
+        DistanceSourceToDetector=1000,
+        PixelSpacing=[0.5, 0.5],
+    )
+    radiograph = read_radiograph(path)
+    assert radiograph.camera is None
+    assert any("PixelSpacing (0.5, 0.5) is not used" in note for note in radiograph.notes)
+    given = read_radiograph(path, overrides=CameraOverrides(pixel_spacing_mm=(0.7, 0.7)))
+    assert given.camera is not None
+    assert given.camera.pixel_spacing_mm == (0.7, 0.7)

@@ -125,9 +125,6 @@ def test_one_body_has_every_label_and_bones_their_own(ct: PreparedCt) -> None:
     (whole,) = made(ct, None)
     assert (whole.name, whole.part, whole.labels, whole.tie) == ("ct", WHOLE_CT, (), None)
     assert whole.has(3)
-    (alone,) = make_bodies(ct, None, render_labels=(9, 8), pivot_mm=PIVOT, joints_mm={}, ties=TIES)
-    assert alone.labels == (8, 9)
-    assert [alone.has(label) for label in (7, 8, 9)] == [False, True, True]
     pelvis, left, _, rest = made(ct)
     assert [pelvis.has(8), left.has(8), rest.has(8)] == [True, False, False]
     (together,) = whole_ct((pelvis, left, rest))
@@ -146,3 +143,36 @@ def test_bodies_at_a_level_are_parts_that_add_up(ct: PreparedCt) -> None:
     assert all(small < sizes[3] for small in sizes[:3])
     for a, b in itertools.pairwise(levels):
         assert a.volume is not b.volume
+
+
+def test_labels_by_themselves_are_a_body_amid_a_rest_that_hardly_holds_on(ct: PreparedCt) -> None:
+    bone, rest = make_bodies(
+        ct, None, render_labels=(9, 8), pivot_mm=PIVOT, joints_mm={}, ties=TIES
+    )
+    assert (bone.labels, bone.part.kind, bone.tie) == ((8, 9), "bones", None)
+    assert [bone.has(label) for label in (7, 8, 9)] == [False, True, True]
+    assert (rest.labels, rest.part.kind, rest.tie) == ((), "rest", TIES.around)
+    assert TIES.around.rotation_rad > 10.0 * TIES.rest.rotation_rad
+
+
+def test_the_papers_loop_renders_labels_alone(ct: PreparedCt) -> None:
+    (alone,) = make_bodies(
+        ct, None, render_labels=(9, 8), pivot_mm=PIVOT, joints_mm={}, ties=TIES, method="adam"
+    )
+    assert (alone.labels, alone.part.kind, alone.part.groups) == ((8, 9), "alone", ((8, 9),))
+
+
+def test_a_bone_by_itself_turns_about_its_middle(ct: PreparedCt) -> None:
+    """The whole CT about the CT's; where a centre is given, both about that."""
+    labels, affine = ct.volume.labels, ct.volume.ct_from_voxel
+    assert labels is not None
+    voxels = (labels == 8).nonzero().double().mean(dim=0).flip(-1)
+    expected = affine[:3, :3] @ voxels + affine[:3, 3]
+    for given, of_bone, of_ct in ((None, expected, ct.volume.centre_mm), (PIVOT, PIVOT, PIVOT)):
+        bone, rest = make_bodies(
+            ct, None, render_labels=(8,), pivot_mm=given, joints_mm={}, ties=TIES
+        )
+        (whole,) = make_bodies(ct, None, pivot_mm=given, joints_mm={}, ties=TIES)
+        torch.testing.assert_close(bone.pivot_mm, of_bone)
+        torch.testing.assert_close(rest.pivot_mm, of_bone)
+        torch.testing.assert_close(whole.pivot_mm, of_ct)

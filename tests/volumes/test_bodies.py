@@ -116,9 +116,12 @@ def test_the_rest_is_the_last_body_and_knows_every_bone() -> None:
     ]
 
 
-def test_labels_alone_are_one_body() -> None:
+def test_labels_by_themselves_are_one_body_amid_the_rest() -> None:
     ct = ct_with(DEEP_FLUORO)
-    expected = {"ct": CtPart(kind="alone", groups=((2, 5),))}
+    expected = {
+        "ct": CtPart(kind="bones", groups=((2, 5),)),
+        "rest": CtPart(kind="rest", groups=((2, 5),)),
+    }
     for bodies in (None, "auto"):
         assert parts_of_bodies(ct, bodies, (5, 2, 5)) == expected
     with pytest.raises(InputError, match="render_labels make one body of their own, bodies must"):

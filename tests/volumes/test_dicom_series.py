@@ -16,8 +16,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
-from wsreg.volumes.dicom_series import is_dicom, read_dicom_series
+from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.reading import read_volume
 
 ROW_SPACING, COLUMN_SPACING, GAP = 0.9, 0.7, 2.5
@@ -80,6 +81,12 @@ def _write_series(
             file = folder / f"{series[-4:]}-{names[k]:03d}"
             _write_slice(file, plane - INTERCEPT, position, axes, series=series, **tags)
     return folder
+
+
+def _height_mm(file: Path) -> float:
+    header = pydicom.dcmread(file)
+    row, column = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+    return float(np.cross(row, column) @ np.array(header.ImagePositionPatient, float))
 
 
 @pytest.fixture
@@ -182,10 +189,14 @@ def test_two_phases_in_one_series(
     tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
 ) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
-    twin = pydicom.dcmread(next(folder.iterdir()))
+    file = next(folder.iterdir())
+    twin = pydicom.dcmread(file)
+    twin.PixelData = twin.PixelData[2:] + bytes(2)
     twin.save_as(folder / "twin")
-    with pytest.raises(InputError, match="one slice for each position"):
+    names = rf"two different ones at .* mm, .*{file.name}.*|.*{file.name} .*several phases"
+    with pytest.raises(InputError, match=names) as caught:
         read_dicom_series(folder)
+    assert "twin" in str(caught.value)
 
 
 def test_slices_off_the_line(
@@ -243,19 +254,20 @@ def test_unlike_slices(
     tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
 ) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine)
-    file = next(folder.iterdir())
+    file = sorted(folder.iterdir(), key=_height_mm)[2]
     header = pydicom.dcmread(file)
     header.PixelSpacing = [1, 1]
     header.save_as(file)
-    with pytest.raises(InputError, match="agree in size, pixel spacing and orientation"):
+    message = rf"missing slices.* left out 1 that have another pixel spacing: {file.name}"
+    with pytest.raises(InputError, match=message):
         read_dicom_series(folder)
 
 
-def test_enhanced_ct(
+def test_frames_that_lie_nowhere(
     tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
 ) -> None:
     folder = _write_series(tmp_path / "s", marked_ct, affine, NumberOfFrames=5)
-    with pytest.raises(InputError, match="single slice, got 5 frames"):
+    with pytest.raises(InputError, match="5 frames in one file, but no functional groups"):
         read_dicom_series(folder)
 
 

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
-from wsreg.volumes.labels import read_label_names, read_labels
+from wsreg.volumes.label_names import read_label_names
+from wsreg.volumes.labels import read_labels
 from wsreg.volumes.voxel_image import VoxelImage
 
 
@@ -25,7 +26,7 @@ def _block(shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def test_the_same_grid(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
     labels = _block(ct.voxels.shape)
-    found = read_labels(write_nifti(labels, ct.ct_from_voxel), ct)
+    found = read_labels(write_nifti(labels, ct.ct_from_voxel), ct).values
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, labels)
 
@@ -34,7 +35,7 @@ def test_values_above_255_and_floating_point_files(
     ct: VoxelImage, write_itk: Callable[..., Path]
 ) -> None:
     labels = _block(ct.voxels.shape).astype(np.float32) * 100
-    found = read_labels(write_itk(labels, ct.ct_from_voxel, "seg.nrrd"), ct)
+    found = read_labels(write_itk(labels, ct.ct_from_voxel, "seg.nrrd"), ct).values
     assert found.dtype == np.int16
     np.testing.assert_array_equal(found, labels)
 
@@ -47,7 +48,7 @@ def test_a_finer_and_flipped_grid_lands_on_the_same_voxels(
     fine_to_coarse = np.diag([1 / 3, -1 / 3, 1 / 3, 1.0])
     fine_to_coarse[:3, 3] = (-1 / 3, ct.voxels.shape[1] - 1 + 1 / 3, -1 / 3)
     path = write_nifti(fine, ct.ct_from_voxel @ fine_to_coarse)
-    np.testing.assert_array_equal(read_labels(path, ct), labels)
+    np.testing.assert_array_equal(read_labels(path, ct).values, labels)
 
 
 def test_a_grid_cut_to_the_labels(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
@@ -55,7 +56,7 @@ def test_a_grid_cut_to_the_labels(ct: VoxelImage, write_nifti: Callable[..., Pat
     shift = np.eye(4)
     shift[:3, 3] = (6, 5, 2)
     path = write_nifti(labels[2:6, 5:15, 6:18], ct.ct_from_voxel @ shift)
-    np.testing.assert_array_equal(read_labels(path, ct), labels)
+    np.testing.assert_array_equal(read_labels(path, ct).values, labels)
 
 
 def test_the_grid_of_another_patient(ct: VoxelImage, write_nifti: Callable[..., Path]) -> None:
@@ -64,7 +65,7 @@ def test_the_grid_of_another_patient(ct: VoxelImage, write_nifti: Callable[..., 
         elsewhere[:3, 3] += steps * ct.ct_from_voxel[:3, 2]
         path = write_nifti(_block(ct.voxels.shape), elsewhere)
         if fits:
-            assert read_labels(path, ct).any()
+            assert read_labels(path, ct).values.any()
         else:
             with pytest.raises(InputError, match=r"only 0% of .*another patient's grid"):
                 read_labels(path, ct)

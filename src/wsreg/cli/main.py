@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import tyro
 
 from wsreg import __version__
+from wsreg.cli.convert import Convert
 from wsreg.cli.demo import Demo
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
@@ -31,7 +32,7 @@ Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
 
 GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
-Command = Register | Render | Simulate | Train | Segment | Inspect | Example | Demo
+Command = Register | Render | Simulate | Train | Segment | Inspect | Convert | Example | Demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

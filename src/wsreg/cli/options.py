@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from tyro.conf import Positional, arg
 
 from wsreg.errors import InputError
-from wsreg.vocabulary import Intensity, ViewName
+from wsreg.vocabulary import CtIntensity, Intensity, PoseConvention, ViewName
 
 if TYPE_CHECKING:
     from wsreg.geometry.camera import Camera
@@ -26,6 +27,8 @@ Labels = Annotated[
 Xrays = Annotated[
     Positional[tuple[Path, ...]], arg(metavar="XRAY ...", help_behavior_hint="(any number)")
 ]
+Convention = Annotated[PoseConvention | None, arg(help_behavior_hint="(default: camera_from_ct)")]
+Files = Annotated[tuple[Path, ...], arg(metavar="FILE ...", help_behavior_hint="(none)")]
 OptionalFile = Annotated[Path | None, arg(metavar="FILE")]
 
 
@@ -34,11 +37,16 @@ class CtDetails:
     """What belongs to the CT."""
 
     labels: OptionalFile = None
-    """Label map (segmentation) of the CT, on any grid."""
+    """Label map (segmentation) of the CT, on any grid, or a folder with a mask for each structure."""
     label_names: OptionalFile = None
-    """Names of the label values: .json or .csv."""
+    """Names of the label values, if not those in the label map: .json, .csv, or a colour table."""
     series_uid: Annotated[str | None, arg(metavar="UID")] = None
     """Which series, where a DICOM folder holds several."""
+    ct_intensity: CtIntensity = "hu"
+    """What the voxels are: Hounsfield units, or grey values of a cone-beam CT (cbct), which are
+    scaled by the peaks of air and soft tissue."""
+    ct_scale: Annotated[tuple[float, float] | None, arg(metavar="AIR WATER")] = None
+    """For cbct: the grey values of air and water, if the peaks do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +68,8 @@ class Geometry:
     """Geometry of the X-ray. A flag fills what the header lacks, the camera file what both lack."""
 
     camera: OptionalFile = None
-    """camera.json."""
+    """The camera: camera.json, OpenCV's K (.json, .yml, .xml), MayaCam 2.0 (.txt) or an RT Image
+    (.dcm).  K needs --sdd or --pixel-spacing besides."""
     source_to_detector_mm: Annotated[float | None, arg(name="sdd", metavar="MM")] = None
     """Distance from the source to the detector."""
     pixel_spacing_mm: Annotated[
@@ -79,7 +88,14 @@ def read_ct(path: Path, details: CtDetails) -> Volume:
     """Read the CT with its labels."""
     from wsreg.volumes.reading import read_volume
 
-    return read_volume(path, details.labels, details.label_names, series_uid=details.series_uid)
+    return read_volume(
+        path,
+        details.labels,
+        details.label_names,
+        series_uid=details.series_uid,
+        intensity=details.ct_intensity,
+        scale=details.ct_scale,
+    )
 
 
 def xray_reader(
@@ -92,13 +108,15 @@ def xray_reader(
         geometry: flags and camera file.
         camera: what a rig says of the camera, where there is no camera file.
     """
-    from wsreg.geometry.camera_file import read_camera
     from wsreg.radiographs.camera_sources import CameraOverrides
     from wsreg.radiographs.reading import read_radiograph
 
-    return functools.partial(
+    notes: tuple[str, ...] = ()
+    if geometry.camera is not None:
+        camera, notes = camera_of_file(geometry.camera, geometry)
+    read = functools.partial(
         read_radiograph,
-        camera=camera if geometry.camera is None else read_camera(geometry.camera),
+        camera=camera,
         overrides=CameraOverrides(
             source_to_detector_mm=geometry.source_to_detector_mm,
             pixel_spacing_mm=geometry.pixel_spacing_mm,
@@ -110,6 +128,24 @@ def xray_reader(
         mirror=details.mirror,
         mask=details.mask,
     )
+
+    def read_with_notes(path: Path) -> Radiograph:
+        radiograph = read(path)
+        return dataclasses.replace(radiograph, notes=(*radiograph.notes, *notes))
+
+    return read_with_notes
+
+
+def camera_of_file(path: Path, geometry: Geometry) -> tuple[Camera, tuple[str, ...]]:
+    """Read a camera file; for K, a flag may give the length that it lacks.  Notes come along."""
+    from wsreg.geometry.calibration import CalibrationDetails
+    from wsreg.geometry.calibration_file import read_camera_with_notes
+
+    # One of them is enough for K: the other follows from it, and is compared where it is given.
+    spacing = geometry.pixel_spacing_mm
+    distance = geometry.source_to_detector_mm if spacing is None else None
+    details = CalibrationDetails(source_to_detector_mm=distance, pixel_spacing_mm=spacing)
+    return read_camera_with_notes(path, details)
 
 
 def parse_view(text: str) -> str | CArmAngles:

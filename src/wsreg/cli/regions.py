@@ -89,7 +89,7 @@ def _model(roi: str) -> tuple[str | None, Path]:
 
 def _by_file(options: Regions, path: Path, volume: Volume, xrays: Sequence[str]) -> FindRois:
     from wsreg.segmentation.masks import read_rois
-    from wsreg.volumes.labels import read_label_names
+    from wsreg.volumes.label_names import read_label_names
 
     if len(xrays) > 1 and not path.is_dir():
         raise InputError(f"--roi must be a folder or a model for {len(xrays)} X-rays, got {path}")

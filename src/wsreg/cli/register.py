@@ -13,10 +13,11 @@ from tyro.conf import arg
 from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
+    Convention,
     CtDetails,
+    Files,
     Geometry,
     Labels,
-    OptionalFile,
     XrayDetails,
     Xrays,
     parse_view,
@@ -27,15 +28,19 @@ from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import Backend, InitName, Method
+from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsreg.geometry.pose_file import PoseReading
+    from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
     from wsreg.rendering.prepared import PreparedCt
 
-Solved = tuple["RegistrationResult", Sequence[str]]
-"""A result, and the notes on what it was made of."""
+Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
+"""A result, the X-rays that it was made of, and the notes on these."""
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
@@ -49,8 +54,11 @@ Tolerance = Annotated[
 class Solver:
     """How to search and solve."""
 
-    init: Annotated[InitName | Path, arg(metavar="POSE_JSON|search|dicom")] = "search"
-    """Where to start: a pose file, a search around --view, or the X-ray's C-arm angles."""
+    init: Annotated[InitName | Path, arg(metavar="POSE|search|dicom")] = "search"
+    """Where to start: a pose (pose.json, result.json, ITK transform, OpenCV's R and t, matrix), a
+    search around --view, or the X-ray's C-arm angles."""
+    pose_convention: Convention = None
+    """What the numbers of a pose file mean, where it does not say."""
     view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
     """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""
     bodies: Bodies = ("auto",)
@@ -96,12 +104,18 @@ class Register:
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to write to."""
-    rig: OptionalFile = None
-    """rig.json, which tells how the cameras of the X-rays stand to each other: they are views of
-    one pose, matched by the names of their files, or in their order.  Its cameras fill what headers
-    and flags lack; start and view are those of the first X-ray."""
+    rig: Files = ()
+    """How the cameras of the X-rays stand to each other: rig.json, or a file of one camera for each
+    (MayaCam 2.0, OpenCV).  They are views of one pose, matched by the names of their files, or in
+    their order.  Cameras fill what headers and flags lack; start and view are those of the first
+    X-ray."""
+    calibration_units: CalibrationUnits | None = None
+    """Units of the rig's files, where they do not name them."""
     force: bool = False
     """Replace results that are already there."""
+    slicer: bool = False
+    """Write a folder slicer, too: the X-ray and the C-arm in the CT's coordinates, and a scene of
+    them for 3D Slicer."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -127,7 +141,7 @@ class Register:
         """Return the X-rays as they are registered: one by one, or the views of a rig together."""
         folders = result_folders(self.xrays, self.out)
         names = different(map(stem, self.xrays))
-        if self.rig is not None:
+        if self.rig:
             return [_Job(xrays=self.xrays, names=names, folder=self.out)]
         return [
             _Job(xrays=(path,), names=(name,), folder=folder)
@@ -148,14 +162,17 @@ class Register:
             no_garbage_collected(),
             begun(lambda: self._prepared_ct(asked)) as ready,
         ):
-            rig = None if self.rig is None else rig_of_xrays(self.rig, self.xrays, self.geometry)
+            rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
             view = parse_view(solver.view)
-            init = solver.init
-            start = wsreg.read_pose(init) if isinstance(init, Path) else init
+            reading = _start_of_file(solver)
             config = registration_config(solver)
             _load_solver(config.backend)
             ct, labels = ready.result()
+        start: Tensor | str = (
+            str(solver.init) if reading is None else reading.for_ct(ct.volume.centre_mm)
+        )
+        more = () if reading is None else reading.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
 
         def solve(job: _Job) -> Solved:
@@ -168,8 +185,8 @@ class Register:
                     rig=rig, view=view, bodies=asked.bodies, joints_mm=asked.joints_mm,
                     render_labels=labels, rois=rois, config=config, progress=progress,
                 )  # fmt: skip
-            notes = (*ct.volume.notes, *rig_notes(rig, job.xrays), *notes_of(radiographs))
-            return result, list(notes)
+            notes = (*ct.volume.notes, *more, *rig_notes(rig, job.xrays), *notes_of(radiographs))
+            return result, radiographs, list(notes)
 
         return solve
 
@@ -204,9 +221,16 @@ class Register:
 
     def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
         from wsreg.outputs.result_files import write_result
+        from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
 
-        result, notes = solve(job)
+        result, radiographs, notes = solve(job)
         files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
+        scene_folder = job.folder / "slicer"
+        if self.slicer:
+            write_slicer_scene(result, scene_folder, radiographs, ct=self.ct)
+            files.append(f"slicer/{SCENE}")
+        else:
+            remove_slicer_scene(scene_folder)
         if not self.quiet:
             print("\n".join(result_lines(result, job.folder, files, notes)))
         return result
@@ -220,10 +244,10 @@ class Register:
             "label_names": self.ct_details.label_names,
             "bodies": bodies_file(self.solver.bodies),
             "camera": self.geometry.camera,
-            "rig": self.rig,
             "mask": self.xray_details.mask,
             "init": init if isinstance(init, Path) else None,
             **self.regions.files(),
+            **dict(zip(different(["rig"] * len(self.rig)), self.rig, strict=True)),
             **dict(zip(different(["xray"] * len(xrays)), xrays, strict=True)),
         }
         return {role: path for role, path in files.items() if path is not None}
@@ -252,6 +276,17 @@ def registration_config(solver: Solver) -> RegistrationConfig:
     return RegistrationConfig(
         method=solver.method, backend=solver.backend, seed=solver.seed, trust=trust
     )
+
+
+def _start_of_file(solver: Solver) -> PoseReading | None:
+    """Return the start that a file gives, if one does."""
+    from wsreg.geometry.pose_file import read_pose_with_notes
+
+    if isinstance(solver.init, Path):
+        return read_pose_with_notes(solver.init, convention=solver.pose_convention)
+    if solver.pose_convention is not None:
+        raise InputError(f"--pose-convention is for a pose file, got --init {solver.init}")
+    return None
 
 
 def _load_solver(backend: Backend) -> None:

@@ -10,36 +10,50 @@ from typing import TYPE_CHECKING
 from wsreg.cli.options import Geometry, XrayDetails, xray_reader
 from wsreg.errors import InputError
 from wsreg.files.names import stem
+from wsreg.vocabulary import CalibrationUnits
 
 if TYPE_CHECKING:
     from wsreg.geometry.rig import Rig
     from wsreg.radiographs.radiograph import Radiograph
 
 
-def rig_of_xrays(file: Path, xrays: Sequence[Path], geometry: Geometry) -> Rig:
-    """Read a rig and put its views in the order of the X-rays.
+def rig_of_xrays(
+    files: Sequence[Path],
+    xrays: Sequence[Path],
+    geometry: Geometry,
+    units: CalibrationUnits | None,
+) -> Rig | None:
+    """Read a rig and put its views in the order of the X-rays; None without files.
 
     Raises:
         InputError: it cannot be read, has not one view for each X-ray, or has cameras where a
             camera file is given, too.
     """
-    from wsreg.geometry.rig_file import for_xrays, read_rig
+    from wsreg.geometry.calibration_file import read_rig
+    from wsreg.geometry.rig_file import for_xrays
 
-    rig = for_xrays(read_rig(file), [stem(path) for path in xrays])
+    if not files:
+        if units is not None:
+            raise InputError(f"--calibration-units are those of --rig, got {units} without it")
+        return None
+    rig = for_xrays(read_rig(files, units=units), [stem(path) for path in xrays])
     with_camera = [view.name for view in rig.views if view.camera is not None]
     if geometry.camera is not None and with_camera:
         raise InputError(
             "--camera must be left out where the rig has cameras, got one and "
-            f"{file} with those of {', '.join(with_camera)}"
+            f"{files[0]} with those of {', '.join(with_camera)}"
         )
     return rig
 
 
 def rig_notes(rig: Rig | None, xrays: Sequence[Path]) -> list[str]:
-    """Return a sentence on how several X-rays were matched with the views of a rig."""
+    """Return sentences on a rig: how X-rays were matched with its views, and what was mended."""
     from wsreg.geometry.rig_file import how_matched
 
-    return [how_matched(rig, [stem(path) for path in xrays])] if rig and len(xrays) > 1 else []
+    if rig is None:
+        return []
+    matched = [how_matched(rig, [stem(path) for path in xrays])] if len(xrays) > 1 else []
+    return [*matched, *(note for view in rig.views for note in view.notes)]
 
 
 def xrays_reader(

@@ -42,7 +42,7 @@ class Rig:
     def run(self) -> int:
         """Write the rig and return the exit status."""
         from wsreg.files.json_files import write_json
-        from wsreg.geometry.camera_file import read_camera
+        from wsreg.geometry.calibration_file import read_camera
         from wsreg.geometry.rig import orbit_rig
         from wsreg.geometry.rig_file import rig_record
         from wsreg.geometry.views import ISOCENTRE_FRACTION

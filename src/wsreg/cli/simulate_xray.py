@@ -104,9 +104,8 @@ class Xray:
         """Return the rig, of one view where a camera is given, and the number of the view."""
         import torch
 
-        from wsreg.geometry.camera_file import read_camera
+        from wsreg.geometry.calibration_file import read_camera, read_rig
         from wsreg.geometry.rig import Rig, RigView
-        from wsreg.geometry.rig_file import read_rig
 
         if self.camera is not None:
             place = torch.eye(4, dtype=torch.float64)
@@ -134,7 +133,7 @@ class Xray:
             places = [view.camera_from_rig for view in rig.views]
             first = rig_view_pose(volume, cameras, places, parse_view(self.view))
         else:
-            first = wsreg.read_pose(self.pose)
+            first = wsreg.read_pose(self.pose, ct_centre_mm=volume.centre_mm)
             check_plausible_pose(first, _camera(rig, 0), volume.corners_mm)
         if self.rig is None:
             return first

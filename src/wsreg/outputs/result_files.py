@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from wsreg import __version__
 from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
 from wsreg.files.names import different, file_name
-from wsreg.files.whole import staged_folder, write_text, writing_to
+from wsreg.files.whole import staged_folder, writing_to
+from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.pose_file import pose_record
 from wsreg.outputs.pictures import overlay_picture, write_png
-from wsreg.outputs.result_record import in_todays_form, result_to_dict
+from wsreg.outputs.result_record import in_todays_form
 from wsreg.registration.result import RegistrationResult
 from wsreg.volumes.bodies import VIEW_PREFIX
 
@@ -52,7 +56,12 @@ def write_result(
     folder = Path(folder)
     poses = _poses(result)
     files = ["result.json", *poses, "overlay.png"]
-    content = result_to_dict(result) | {
+    content = result.to_dict() | {
+        "versions": {
+            "wsreg": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
         "inputs": {role: _identity(Path(path)) for role, path in inputs.items()},
         "notes": list(notes),
         "files": files,
@@ -72,33 +81,18 @@ def write_result(
     return files
 
 
-def write_itk_transform(camera_from_ct: Tensor, path: str | Path) -> None:
-    """Write a pose [4,4] as an ITK transform that takes a CT point to the camera point (LPS mm).
+def read_result(path: str | Path) -> dict[str, Any]:
+    """Read a result.json, or that of a folder; an older schema comes in the form of today's.
 
-    An affine transform: it holds every rotation exactly, and 3D Slicer writes its linear
-    transforms the same way.  Slicer reads an ITK file as the transform *from* the parent, so
-    there it has to be inverted to move the CT into the camera frame.
-
-    Source: https://slicer.readthedocs.io/en/latest/developer_guide/modules/transforms.html
-    """
-    parameters = [*camera_from_ct[:3, :3].flatten().tolist(), *camera_from_ct[:3, 3].tolist()]
-    lines = (
-        "#Insight Transform File V1.0",
-        "#Transform 0",
-        "Transform: AffineTransform_double_3_3",
-        f"Parameters: {' '.join(map(repr, parameters))}",
-        "FixedParameters: 0 0 0",
-    )
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def read_result(folder: str | Path) -> dict[str, Any]:
-    """Read the result.json of a folder; one of an older schema comes in the form of today's.
+    Returns:
+        Its fields (docs/conventions.md), plain lists and numbers.
 
     Raises:
         InputError: there is none, it is not JSON, or it is of an unknown schema version.
     """
-    path = Path(folder) / "result.json"
+    path = Path(path)
+    if path.suffix.lower() != ".json" or path.is_dir():
+        path /= "result.json"
     return in_todays_form(read_json(path), str(path))
 
 

@@ -1,4 +1,4 @@
-"""Read one frame and its geometry from a DICOM X-ray (XA, RF, DX, CR).
+"""Read one frame and its geometry from a DICOM X-ray (XA, RF, DX, CR), classic or enhanced.
 
 No field that identifies a patient is read.
 """
@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wsreg.dicom.files import read_dataset
+from wsreg.dicom.header import Header, file_header, frame_header
+from wsreg.dicom.pixels import PixelFormat, decode_frame, pixel_format
 from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
+from wsreg.radiographs.header_geometry import HeaderGeometry, read_geometry
+from wsreg.radiographs.header_meaning import header_meaning
 from wsreg.radiographs.orientation import Orientation
-from wsreg.radiographs.raw_xray import PixelMeaning, RawXray
-
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+from wsreg.radiographs.patient_view import patient_orientation, view_position
+from wsreg.radiographs.raw_xray import RawXray
 
 XRAY_MODALITIES = ("XA", "RF", "DX", "CR")
-
-
-def has_dicom_preamble(path: Path) -> bool:
-    """Tell whether a file starts like DICOM, whatever its name."""
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
 
 
 def read_dicom(path: Path, frame: int | None = None) -> RawXray:
@@ -38,187 +35,122 @@ def read_dicom(path: Path, frame: int | None = None) -> RawXray:
     Raises:
         InputError: if the file cannot be read, is no X-ray, is in colour or lacks the frame.
     """
-    dataset = _read_dataset(path)
-    _check_is_xray(dataset, path)
+    dataset = read_dataset(path)
     notes: list[str] = []
-    index = _frame_index(dataset, path, frame, notes)
-    stored = _frame_pixels(dataset, path, index)
-    slope = (_numbers(dataset, "RescaleSlope", 1, notes) or (1.0,))[0]
-    intercept = (_numbers(dataset, "RescaleIntercept", 1, notes) or (0.0,))[0]
-    meaning, reason = _pixel_meaning(dataset, slope)
-    if str(dataset.get("LossyImageCompression", "")) == "01":
-        notes.append("The image has been compressed with loss.")
+    modality = _check_is_xray(file_header(dataset), path)
+    form = pixel_format(dataset, path, notes)
+    index = _frame_index(form, path, frame, notes)
+    header = frame_header(dataset, index, notes)
+    stored = decode_frame(dataset, form, index, path)
+    slope, intercept = _rescale(header)
+    found = header_meaning(header, modality, slope)
+    geometry = read_geometry(header, (form.rows, form.columns), modality)
+    orientation = _orientation(header, path)
+    angles = _angles(header, index)
+    directions = patient_orientation(header)
+    _note_rest(header, geometry)
     return RawXray(
         pixels=stored * np.float32(slope) + np.float32(intercept),
-        valid=_without_padding(dataset, stored),
-        orientation=_orientation(dataset, notes),
-        source_to_detector_mm=_source_to_detector_mm(dataset, notes),
-        pixel_spacing_mm=_pixel_spacing_mm(dataset, notes),
-        angles=_angles(dataset, index, notes),
-        meaning=meaning,
-        meaning_reason=reason,
+        valid=None if form.padding is None else ~form.is_padding(stored),
+        orientation=orientation,
+        source_to_detector_mm=geometry.source_to_detector_mm,
+        pixel_spacing_mm=geometry.pixel_spacing_mm,
+        angles=angles,
+        meaning=found.meaning,
+        meaning_reason=found.reason,
+        meaning_disputed=found.disputed,
+        patient_orientation=directions and orientation.undone_directions(directions),
+        view_position=view_position(header, angles),
         notes=tuple(notes),
     )
 
 
-def _read_dataset(path: Path) -> Any:
-    from pydicom import dcmread
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    try:
-        return dcmread(path)
-    except InvalidDicomError as error:
-        raise InputError(f"{path} is not a DICOM file: it lacks the DICM preamble") from error
-    except (OSError, EOFError, ValueError, BytesLengthException) as error:
-        raise InputError(f"{path} is a damaged or truncated DICOM file: {error}") from error
-
-
-def _check_is_xray(dataset: Any, path: Path) -> None:
-    modality = str(dataset.get("Modality", "") or "not stated")
+def _check_is_xray(header: Header, path: Path) -> str:
+    """Return the modality of an X-ray."""
+    modality = header.word("Modality")
     if modality not in XRAY_MODALITIES:
         raise InputError(
             f"{path} must be an X-ray ({', '.join(XRAY_MODALITIES)}), its DICOM modality is "
-            f"{modality}"
+            f"{modality or 'not stated'}"
         )
-    if "PixelData" not in dataset:
+    if not header.has("PixelData"):
         raise InputError(f"{path} must hold an image, it is a DICOM file without pixel data")
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    photometric = header.word("PhotometricInterpretation")
     if not photometric.startswith("MONOCHROME"):
         raise InputError(
             f"{path} must be a grey image (MONOCHROME1 or MONOCHROME2), it is in "
             f"{photometric or 'no stated photometric interpretation'}; export it in grey"
         )
+    return modality
 
 
-def _frame_index(dataset: Any, path: Path, frame: int | None, notes: list[str]) -> int:
-    count = int(dataset.get("NumberOfFrames", 1) or 1)
+def _frame_index(form: PixelFormat, path: Path, frame: int | None, notes: list[str]) -> int:
     if frame is None:
-        if count > 1:
-            notes.append(f"Took the first of {count} frames.")
+        if form.frames > 1:
+            notes.append(f"Took the first of {form.frames} frames.")
         return 0
-    if not 0 <= frame < count:
+    if not 0 <= frame < form.frames:
         raise InputError(
-            f"frame must lie in 0 to {count - 1}: {path} has {count} frame(s), got {frame}"
+            f"frame must lie in 0 to {form.frames - 1}: {path} has {form.frames} frame(s), "
+            f"got {frame}"
         )
     return frame
 
 
-def _frame_pixels(dataset: Any, path: Path, index: int) -> NDArray[Any]:
-    from pydicom.pixels import pixel_array
-
-    try:
-        pixels: NDArray[Any] = pixel_array(dataset, index=index)
-    except (AttributeError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError(f"the pixel data of {path} cannot be decoded: {error}") from error
-    return pixels
+def _rescale(header: Header) -> tuple[float, float]:
+    """Return slope and intercept; a slope of 0 says nothing."""
+    slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
+    if slope == 0:
+        header.note("Ignored RescaleSlope, which must not be 0.")
+    return slope or 1.0, intercept or 0.0
 
 
-def _without_padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    padding = dataset.get("PixelPaddingValue")
-    if padding is None:
-        return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    ends = sorted((int(padding), int(padding if limit is None else limit)))
-    valid: NDArray[np.bool_] = (stored < ends[0]) | (stored > ends[1])
-    return valid
-
-
-def _orientation(dataset: Any, notes: list[str]) -> Orientation:
-    rotation = _numbers(dataset, "FieldOfViewRotation", 1, notes)
-    flipped = str(dataset.get("FieldOfViewHorizontalFlip", "") or "").strip().upper() == "YES"
-    degrees = 0.0 if rotation is None else rotation[0] % 360
+def _orientation(header: Header, path: Path) -> Orientation:
+    rotation = header.number("FieldOfViewRotation")
+    flipped = header.word("FieldOfViewHorizontalFlip") == "YES"
+    degrees = 0.0 if rotation is None else rotation % 360
     if degrees not in (0.0, 90.0, 180.0, 270.0):
-        raise InputError(f"FieldOfViewRotation must be a multiple of 90 degrees, got {degrees:g}")
+        raise InputError(
+            f"{path} must have a FieldOfViewRotation that is a multiple of 90 degrees, "
+            f"got {degrees:g}"
+        )
     if degrees or flipped:
         mirrored = " and mirroring" if flipped else ""
-        notes.append(f"Undid a field of view rotation of {degrees:g} degrees{mirrored}.")
-    if any(_numbers(dataset, "FieldOfViewOrigin", 2, notes) or ()):
-        notes.append(
+        header.note(f"Undid a field of view rotation of {degrees:g} degrees{mirrored}.")
+    if any(header.numbers("FieldOfViewOrigin", 2) or ()):
+        header.note(
             "FieldOfViewOrigin is not used: DICOM does not say where on the detector the central "
             "ray falls."
         )
     return Orientation(rotation_deg=int(degrees), flipped=flipped)
 
 
-def _source_to_detector_mm(dataset: Any, notes: list[str]) -> float | None:
-    values = _positive(dataset, "DistanceSourceToDetector", 1, notes)
-    return None if values is None else values[0]
-
-
-def _pixel_spacing_mm(dataset: Any, notes: list[str]) -> tuple[float, float] | None:
-    """Return ImagerPixelSpacing, at the detector, before PixelSpacing, perhaps at the patient."""
-    imager = _positive(dataset, "ImagerPixelSpacing", 2, notes)
-    other = _positive(dataset, "PixelSpacing", 2, notes)
-    spacing = imager or other
-    if spacing is None:
-        return None
-    if imager is None:
-        notes.append("PixelSpacing stands in for the absent ImagerPixelSpacing.")
-    elif other is not None and not np.allclose(imager, other, rtol=1e-3):
-        notes.append(
-            f"Warning: ImagerPixelSpacing {imager} is used, PixelSpacing {other} differs from it."
-        )
-    return spacing[0], spacing[1]
-
-
-def _angles(dataset: Any, index: int, notes: list[str]) -> CArmAngles | None:
+def _angles(header: Header, index: int) -> CArmAngles | None:
     """Return positioner angles of frame ``index``: those of the first plus its increments."""
     angles_rad = []
     for axis in ("Primary", "Secondary"):
-        angle = _numbers(dataset, f"Positioner{axis}Angle", 1, notes)
-        if angle is None:
+        angle_deg = header.number(f"Positioner{axis}Angle")
+        if angle_deg is None:
             return None
-        angle_deg = angle[0]
-        increments = _numbers(dataset, f"Positioner{axis}AngleIncrement", None, notes)
+        increments = header.numbers(f"Positioner{axis}AngleIncrement")
         if increments is not None and index < len(increments):
             angle_deg += increments[index]
         angles_rad.append(math.radians(angle_deg))
     return CArmAngles(primary_rad=angles_rad[0], secondary_rad=angles_rad[1])
 
 
-def _pixel_meaning(dataset: Any, slope: float) -> tuple[PixelMeaning | None, str]:
-    """Say how pixels relate to X-ray intensity.
-
-    The relationship in the header says so, else DX and CR are as displayed.
-
-    PixelIntensityRelationship is about stored values, hence the sign of the rescale slope.
-    """
-    relationship = str(dataset.get("PixelIntensityRelationship", "") or "").strip().upper()
-    sign = dataset.get("PixelIntensityRelationshipSign")
-    if relationship in ("LIN", "LOG"):
-        reason = f"PixelIntensityRelationship {relationship}"
-        if sign is not None:
-            reason += f" with sign {int(sign):+d}"
-        if (1 if sign is None else int(sign)) * slope < 0:
-            return "attenuation", reason
-        return ("transmission" if relationship == "LIN" else "log transmission"), reason
-    if str(dataset.Modality) in ("DX", "CR"):
-        photometric = str(dataset.PhotometricInterpretation)
-        reason = f"{photometric} on a {dataset.Modality} image, which is shown with bright bone"
-        return ("attenuation" if photometric == "MONOCHROME2" else "log transmission"), reason
-    return None, ""
-
-
-def _positive(dataset: Any, keyword: str, count: int, notes: list[str]) -> tuple[float, ...] | None:
-    values = _numbers(dataset, keyword, count, notes)
-    if values is not None and min(values) <= 0:
-        notes.append(f"Ignored {keyword}, which must be positive, got {values}.")
-        return None
-    return values
-
-
-def _numbers(
-    dataset: Any, keyword: str, count: int | None, notes: list[str]
-) -> tuple[float, ...] | None:
-    """Return the ``count`` (or any number of) finite numbers of a field, None without them."""
-    try:
-        value = dataset.get(keyword)
-        if value is None or value == "":
-            return None
-        values = tuple(float(v) for v in np.atleast_1d(np.asarray(value, dtype=np.float64)))
-    except (TypeError, ValueError):
-        values = ()
-    if not values or count not in (None, len(values)) or not all(map(math.isfinite, values)):
-        notes.append(f"Ignored {keyword}, which is malformed.")
-        return None
-    return values
+def _note_rest(header: Header, geometry: HeaderGeometry) -> None:
+    """Note what is left out or lost."""
+    if header.word("LossyImageCompression") == "01":
+        header.note("The image has been compressed with loss.")
+    if header.items("ModalityLUTSequence"):
+        header.note("Warning: ModalityLUTSequence is not applied, values are used as stored.")
+    lacking: Any = [
+        name
+        for name, value in zip(
+            ("DistanceSourceToDetector", "ImagerPixelSpacing"), geometry, strict=True
+        )
+        if value is None and not header.has(name)
+    ]
+    if header.items("PerFrameFunctionalGroupsSequence") and lacking:
+        header.note(f"No functional group of the frame has {' or '.join(lacking)}.")

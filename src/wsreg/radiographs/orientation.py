@@ -15,6 +15,16 @@ from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 
+Directions = tuple[str, str]
+"""The patient's directions along increasing columns and rows, in letters: L R, A P, H F."""
+
+_OPPOSITES = str.maketrans("LRAPHF", "RLPAFH")
+
+
+def opposite(letters: str) -> str:
+    """Return the direction opposite to one in letters: ``LF`` for ``RH``."""
+    return letters.translate(_OPPOSITES)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Orientation:
@@ -43,3 +53,12 @@ class Orientation:
         """Return (row, column) spacing of the undone image from that of the stored one."""
         row, column = stored_mm
         return (column, row) if self.rotation_deg in (90, 270) else (row, column)
+
+    def undone_directions(self, stored: Directions) -> Directions:
+        """Return the patient's directions in the undone image from those in the stored one."""
+        columns, rows = stored
+        if self.flipped:
+            columns = opposite(columns)
+        for _ in range(self.rotation_deg // 90):
+            columns, rows = rows, opposite(columns)
+        return columns, rows

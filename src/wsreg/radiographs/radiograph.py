@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
+
+_IMAGES = {"image": torch.float32, "mask": torch.bool, "opposite_polarity": torch.float32}
+"""Types of the images, for those who give arrays or nested lists."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,7 +22,8 @@ class Radiograph:
 
     Args:
         image: [H,W] float32, attenuation: proportional to the line integral, so bone is bright
-            and air is dark; rows and columns as in the camera frame (any flip is undone).
+            and air is dark; rows and columns as in the camera frame (any flip is undone).  Arrays
+            and nested lists become tensors here.
         mask: [H,W] bool, False where pixels carry no anatomy (collimator, burnt-in text).
         camera: its geometry where known.
         angles: C-arm angles from the header where known.
@@ -34,8 +40,14 @@ class Radiograph:
     notes: tuple[str, ...] = ()
     name: str = "xray"
     opposite_polarity: Tensor | None = None
+    patient_orientation: tuple[str, str] | None = None
+    view_position: str | None = None
 
     def __post_init__(self) -> None:
+        for name, dtype in _IMAGES.items():
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, Tensor):
+                object.__setattr__(self, name, torch.tensor(np.asarray(given), dtype=dtype))
         if self.image.ndim != 2:
             raise InputError(f"radiograph image must be [H,W], got {list(self.image.shape)}")
         if self.mask.shape != self.image.shape:
@@ -43,3 +55,12 @@ class Radiograph:
                 f"radiograph mask must have the image's shape {list(self.image.shape)}, "
                 f"got {list(self.mask.shape)}"
             )
+
+    def __repr__(self) -> str:
+        rows, columns = self.image.shape
+        masked = 1.0 - float(self.mask.float().mean())
+        geometry = "no camera" if self.camera is None else repr(self.camera)
+        return (
+            f"Radiograph({self.name}, {rows} rows x {columns} columns, {masked:.0%} masked, "
+            f"{geometry})"
+        )

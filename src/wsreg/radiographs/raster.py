@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.radiographs.picture_files import Raster, Use, read_picture
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 RASTER_SUFFIXES = (*PICTURE_SUFFIXES, ".npy", *NIFTI_SUFFIXES)
 
-GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
-"""Pillow's names for one channel of 8, 16 or 32 bits."""
 
-
-def read_raster(path: Path, *, palette: bool = False) -> NDArray[Any]:
+def read_raster(path: Path, use: Use = "image") -> Raster:
     """Read the [H,W] pixels of a grey image in the type in which they are stored.
 
     In NIfTI the first axis counts columns and the second rows, as viewers show it: the affine of a
@@ -27,17 +25,15 @@ def read_raster(path: Path, *, palette: bool = False) -> NDArray[Any]:
 
     Args:
         path: of the file.
-        palette: whether a picture may have a palette, as label images of many tools do; its pixels
-            are the palette's numbers.
+        use: what the pixels of a picture are; those of ``labels`` may have a palette, as many tools
+            write them: its numbers are the pixels.
 
     Raises:
         InputError: if the file cannot be read, is in colour or is not one 2D image.
     """
     if path.name.lower().endswith(PICTURE_SUFFIXES):
-        return _read_picture(path, (*GREY_MODES, "P", "1") if palette else GREY_MODES)
-    if path.name.lower().endswith(".npy"):
-        return _read_npy(path)
-    return _read_nifti(path)
+        return read_picture(path, use)
+    return Raster(_read_npy(path) if path.name.lower().endswith(".npy") else _read_nifti(path))
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -47,14 +43,11 @@ def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
         InputError: if the file cannot be read or is not of the X-ray's ``shape`` (H, W).
     """
     if not path.is_file():
-        raise InputError(f"mask {path} is not a file")
-    name = path.name.lower()
-    if name.endswith(PICTURE_SUFFIXES):
-        values = _read_picture(path, (*GREY_MODES, "1"))
-    elif name.endswith(RASTER_SUFFIXES):
-        values = read_raster(path)
-    else:
+        said = "is a folder" if path.is_dir() else "is not a file"
+        raise InputError(f"mask {path} {said}")
+    if not path.name.lower().endswith(RASTER_SUFFIXES):
         raise InputError(f"mask {path} must end in one of {', '.join(RASTER_SUFFIXES)}")
+    values = read_raster(path, "mask").pixels
     if values.shape != shape:
         raise InputError(
             f"mask {path} must have the X-ray's rows x columns, {shape[0]} x {shape[1]}, "
@@ -64,28 +57,6 @@ def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     if not mask.any():
         raise InputError(f"mask {path} must leave some pixels, every one of its pixels is zero")
     return mask
-
-
-def _read_picture(path: Path, modes: tuple[str, ...]) -> NDArray[Any]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            if picture.mode not in modes:
-                raise InputError(
-                    f"{path} must be a grey image with one channel of 8, 16 or 32 bits, it is in "
-                    f"mode {picture.mode}; convert it, with Pillow's Image.convert('L') for example"
-                )
-            pages = getattr(picture, "n_frames", 1)
-            if pages > 1:
-                raise InputError(f"{path} must hold one image, it holds {pages}")
-            return np.array(picture)
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a readable PNG or TIFF image") from error
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is damaged or truncated: {error}") from error
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.geometry.carm import CArmAngles
-from wsreg.radiographs.orientation import Orientation
+from wsreg.radiographs.orientation import Directions, Orientation
 
 PixelMeaning = Literal["transmission", "log transmission", "attenuation"]
 """Proportional to the intensity reaching the detector; to its logarithm; or to minus that.
@@ -29,6 +29,10 @@ class RawXray:
         angles: C-arm angles of this frame from the header, or None.
         meaning: how the header relates pixels to X-ray intensity, or None if it does not.
         meaning_reason: which header fields say so.
+        meaning_disputed: whether other header fields contradict them.
+        patient_orientation: the patient's directions along increasing columns and rows, after
+            ``orientation`` is undone, or None.
+        view_position: which way the rays went, as a named view, or None.
         notes: sentences on what was found, assumed or ignored.
     """
 
@@ -40,4 +44,7 @@ class RawXray:
     angles: CArmAngles | None = None
     meaning: PixelMeaning | None = None
     meaning_reason: str = ""
+    meaning_disputed: bool = False
+    patient_orientation: Directions | None = None
+    view_position: str | None = None
     notes: tuple[str, ...] = ()

@@ -9,18 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wsreg.dicom.files import DICOM_SUFFIXES, is_dicom
 from wsreg.errors import InputError
 from wsreg.files.names import stem
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.camera_sources import CameraOverrides, CameraValue, resolve_camera
 from wsreg.radiographs.collimation import detect_field
-from wsreg.radiographs.dicom import DICOM_SUFFIXES, has_dicom_preamble, read_dicom
+from wsreg.radiographs.dicom import read_dicom
 from wsreg.radiographs.intensity import (
     decide_meaning,
     is_air_bright,
     other_meaning,
     to_attenuation,
 )
+from wsreg.radiographs.patient_view import mirrored, orientation_note
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_mask, read_raster
 from wsreg.radiographs.raw_xray import RawXray
@@ -81,6 +83,9 @@ def read_radiograph(
     if mirror:
         pixels, valid = pixels.flip(1), valid.flip(1)
         notes.append("Left and right are exchanged, as asked.")
+    directions = mirrored(raw.patient_orientation) if mirror else raw.patient_orientation
+    doubt = orientation_note(directions, raw.view_position)
+    notes += [] if doubt is None else [doubt]
     if collimation == "auto":
         valid = valid & detect_field(pixels, bright_is_air=_known_polarity(raw, intensity))
     if not bool(valid.any()):
@@ -105,6 +110,8 @@ def read_radiograph(
         notes=tuple(notes),
         name=stem(path),
         opposite_polarity=None if other is None else to_attenuation(pixels, valid, other),
+        patient_orientation=directions,
+        view_position=raw.view_position,
     )
 
 
@@ -114,19 +121,20 @@ def _read_raw(path: Path, frame: int | None) -> RawXray:
     if not path.is_file():
         raise InputError(f"X-ray {path} must be a file, it is a folder")
     name = path.name.lower()
-    try:
-        if not name.endswith(RASTER_SUFFIXES):
-            if not name.endswith(DICOM_SUFFIXES) and not has_dicom_preamble(path):
-                raise InputError(
-                    f"X-ray {path} must end in one of "
-                    f"{', '.join((*RASTER_SUFFIXES, *DICOM_SUFFIXES))} or be a DICOM file"
-                )
-            return read_dicom(path, frame)
-    except PermissionError as error:
-        raise InputError(f"X-ray {path} cannot be read: {error.strerror}") from error
+    if is_dicom(path) or name.endswith(DICOM_SUFFIXES):  # by content, whatever the name is
+        return read_dicom(path, frame)
+    if not name.endswith(RASTER_SUFFIXES):
+        raise InputError(
+            f"X-ray {path} must end in one of {', '.join((*RASTER_SUFFIXES, *DICOM_SUFFIXES))} "
+            "or be a DICOM file"
+        )
     if frame is not None:
         raise InputError(f"frame applies to multi-frame DICOM only, got {frame} with {path}")
-    return RawXray(pixels=read_raster(path))
+    try:
+        raster = read_raster(path)
+    except PermissionError as error:
+        raise InputError(f"X-ray {path} cannot be read: {error.strerror}") from error
+    return RawXray(pixels=raster.pixels, notes=raster.notes)
 
 
 def _check_pixels(pixels: np.ndarray, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,15 +15,15 @@ from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.plausibility import check_plausible_pose
-from wsreg.geometry.pose_file import check_rigid
 from wsreg.geometry.rig import Rig, RigView, relative
+from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.vocabulary import Method
-from wsreg.volumes.region_names import labels_of_region
+from wsreg.volumes.region_names import find_labels, labels_of_region
 from wsreg.volumes.views import rig_view_pose
 from wsreg.volumes.volume import Volume
 
@@ -115,7 +115,7 @@ def _check_finite(radiograph: Radiograph) -> None:
         )
 
 
-def asked_pivot(volume: Volume, pivot_mm: Tensor | None) -> Tensor:
+def asked_pivot(volume: Volume, pivot_mm: Any) -> Tensor:
     """Return [3] float64 the centre of rotation, checked; by default the volume's."""
     if pivot_mm is None:
         return volume.centre_mm
@@ -132,12 +132,23 @@ def checked_rois(
     """
     checked = []
     for view in views:
-        rois = view.rois
+        rois = None if view.rois is None else _with_label_values(view.rois, volume)
         if rois is not None:
             _check_rois(rois, view.radiograph, volume, method)
             rois = _moving_with(labels, rois, volume) if labels else rois
         checked.append(dataclasses.replace(view, rois=rois))
     return tuple(checked)
+
+
+def _with_label_values(rois: RoiTarget, volume: Volume) -> RoiTarget:
+    """Return regions whose labels are all values; names are looked up in the CT."""
+    if all(isinstance(label, int) for group in rois.labels for label in group):
+        return rois
+    groups = [
+        find_labels(volume, group, f"ROI {name}")
+        for name, group in zip(rois.names, rois.labels, strict=True)
+    ]
+    return dataclasses.replace(rois, labels=tuple(groups))
 
 
 def _check_rois(rois: RoiTarget, radiograph: Radiograph, volume: Volume, method: Method) -> None:
@@ -174,9 +185,11 @@ def _moving_with(labels: Collection[int], rois: RoiTarget, volume: Volume) -> Ro
 def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
     camera = camera or radiograph.camera
     if camera is None:
+        lacking = " ".join(note for note in radiograph.notes if "lacks" in note)
         raise InputError(
             "camera must be given for a radiograph without geometry of its own: "
             "source_to_detector_mm and pixel_spacing_mm are needed"
+            + (f" ({lacking.rstrip('.')})" if lacking else "")
         )
     size = tuple(radiograph.image.shape)
     if (camera.rows, camera.columns) != size:
@@ -196,8 +209,15 @@ def _check_seen(view: View, camera_from_ct: Tensor, volume: Volume, *, alone: bo
         raise InputError(f"{where}{error}") from None
 
 
+def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
+    """Return the label values of ``render_labels``, values or names, or a single one."""
+    one = isinstance(render_labels, int | str)
+    wanted = [render_labels] if one else list(render_labels)
+    return tuple(sorted(find_labels(volume, wanted, "render_labels")))
+
+
 def asked_start(
-    views: Sequence[View], volume: Volume, init: Tensor | str, view: str | CArmAngles
+    views: Sequence[View], volume: Volume, init: Any, view: str | CArmAngles
 ) -> tuple[Tensor, str]:
     """Return the start [4,4] in the first view, or the view to search around, and its kind.
 
@@ -205,7 +225,7 @@ def asked_start(
         InputError: a pose that cannot be right, an unknown start or view, or no angles for it.
     """
     first = views[0]
-    if isinstance(init, Tensor):
+    if not isinstance(init, str):
         pose = check_rigid(init, "init")
         for seen in views:
             _check_seen(seen, seen.camera_from_rig @ pose, volume, alone=len(views) == 1)

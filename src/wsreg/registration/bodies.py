@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,30 +68,47 @@ def make_bodies(
     bodies: Bodies,
     *,
     render_labels: Sequence[int] = (),
-    pivot_mm: Tensor,
+    pivot_mm: Tensor | None,
     joints_mm: Mapping[str, Tensor | Sequence[float]],
     ties: TieConfig,
+    method: Method = "gauss-newton",
 ) -> tuple[Body, ...]:
     """Return the bodies of a CT, the first one being what the others hold on to.
 
     Args:
         ct: the CT.
         bodies: see :data:`wsreg.volumes.bodies.Bodies`.
-        render_labels: the only labels that are rendered, as one body.
-        pivot_mm: [3] centre of rotation of the first body (CT, LPS mm).
+        render_labels: labels of bones that are registered by themselves, as one body.
+        pivot_mm: [3] centre of rotation of the first body (CT, LPS mm); None for the middle of the
+            CT, or of the labels to be registered.
         joints_mm: body -> [3] centre of its joint (CT, LPS mm), where it is known better than from
             the labels.
         ties: how bodies hold on to the first one.
+        method: the solver; the paper's loop renders nothing but ``render_labels``.
 
     Raises:
         InputError: bodies that cannot be.
     """
     parts = parts_of_bodies(ct.volume, bodies, tuple(render_labels))
+    if render_labels:
+        ties = dataclasses.replace(ties, rest=ties.around)
+        if method == "adam":
+            parts = {WHOLE: CtPart(kind="alone", groups=parts[WHOLE].groups)}
+    if pivot_mm is None:
+        pivot_mm = middle_of(ct.volume, render_labels) if render_labels else ct.volume.centre_mm
     centres = _checked_joints(joints_mm, parts, ct.volume)
     (name, part), *others = parts.items()
     first = Body(name=name, part=part, labels=_labels(part), pivot_mm=pivot_mm)
     held = [_held(ct, name, part, first, centres.get(name), ties) for name, part in others]
     return first, *held
+
+
+def middle_of(volume: Volume, labels: Sequence[int]) -> Tensor:
+    """Return [3] float64 the middle of the voxels of labels (CT, LPS mm)."""
+    assert volume.labels is not None
+    inside = torch.isin(volume.labels, torch.tensor(tuple(labels), dtype=volume.labels.dtype))
+    middle = inside.nonzero().double().mean(dim=0).flip(-1)
+    return transform_points(volume.ct_from_voxel, middle[None])[0]
 
 
 def _checked_joints(

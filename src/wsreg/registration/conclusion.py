@@ -71,7 +71,8 @@ def conclude(
         evidence = dataclasses.replace(evidence, alone=alone or "")
         evidence = _with_views_compared(problem, levels, answer.state, evidence)
     verdict = judge(evidence, trust)
-    if verdict.status == "fail" and len(problem.views) > 1 and by_descent and alone is None:
+    searchable = by_descent and not answer.start_kept and len(problem.views) > 1
+    if verdict.status == "fail" and searchable and alone is None:
         found = found_alone(reading, clock)
         better = joined(found.states, answer, clock)
         if better is not None:
@@ -147,6 +148,7 @@ def _evidence(
         doubts=problem.doubts,
         shown=shown,
         roi_dice=end.roi_dice() if with_rois else None,
+        start_kept=answer.start_kept,
     )
 
 
@@ -215,7 +217,8 @@ def _bodies(
     """Return every body where it is; the first has the verdict on the whole."""
     to_camera, parent = problem.views[0].camera_from_rig, problem.bodies[0]
     results = {}
-    for number, body in enumerate(problem.bodies):
+    answers = problem.bodies[:1] if problem.render_labels else problem.bodies
+    for number, body in enumerate(answers):
         deviation, of_image = uncertainty.of_body(number)
         evidence = BodyEvidence.of(body, state[0], state[number], of_image, shown[number])
         results[body.name] = BodyResult(
@@ -297,7 +300,7 @@ def _outlined(problem: Problem, number: int) -> tuple[tuple[str, ...], tuple[tup
     if rois and rois.labels:
         return rois.names, rois.labels
     with_labels = [body for body in bodies if body.labels]
-    if len(bodies) > 1:
+    if len(bodies) > 1 and not problem.render_labels:
         return tuple(b.name for b in with_labels), tuple(b.labels for b in with_labels)
     names = problem.volume.label_names
     alone: tuple[int, ...] = bodies[0].labels

@@ -44,6 +44,8 @@ class Problem:
         settings: all others.
         backend: the renderer that runs.
         doubts: what looks wrong about the labels of the bodies, a sentence each.
+        render_labels: the labels that are registered by themselves, if some were asked for; the
+            first body has them, and the others are no answers.
     """
 
     views: tuple[View, ...]
@@ -55,6 +57,7 @@ class Problem:
     settings: RegistrationConfig
     backend: str
     doubts: tuple[str, ...] = ()
+    render_labels: tuple[int, ...] = ()
 
     @property
     def volume(self) -> Volume:
@@ -69,10 +72,8 @@ class Problem:
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""
         angles = self.view if isinstance(self.view, str) else dataclasses.asdict(self.view)
-        alone = [
-            label for body in self.bodies if body.part.kind == "alone" for label in body.labels
-        ]
-        record = {**self.settings.record(), "view": angles, "render_labels": sorted(alone)}
+        labels = list(self.render_labels)
+        record = {**self.settings.record(), "view": angles, "render_labels": labels}
         rois = next((view.rois for view in self.views if view.rois is not None), None)
         if rois is not None:
             groups = rois.labels or ((),) * len(rois.names)

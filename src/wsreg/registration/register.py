@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-
-from torch import Tensor
+from typing import Any
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
@@ -12,6 +11,7 @@ from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.asked import (
     Rigs,
     asked_ct,
+    asked_labels,
     asked_pivot,
     asked_start,
     asked_views,
@@ -24,6 +24,7 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.label_doubts import label_doubts
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
+from wsreg.registration.single_bone import near_its_start
 from wsreg.registration.solver import solve
 from wsreg.registration.strategy import Progress, with_polarity_settled
 from wsreg.rendering.prepared import PreparedCt
@@ -38,15 +39,15 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     radiograph: Radiograph | Sequence[Radiograph],
     volume: Volume | PreparedCt,
     camera: Camera | Sequence[Camera | None] | None = None,
-    init: Tensor | str = "search",
+    init: Any = "search",
     *,
     rig: Rigs = None,
     view: str | CArmAngles = "PA",
     bodies: Bodies = "auto",
-    joints_mm: Mapping[str, Tensor | Sequence[float]] | None = None,
-    render_labels: Iterable[int] = (),
+    joints_mm: Mapping[str, Any] | None = None,
+    render_labels: Iterable[int | str] | int | str = (),
     rois: RoiTarget | Sequence[RoiTarget | None] | None = None,
-    pivot_mm: Tensor | None = None,
+    pivot_mm: Any = None,
     prepared: PreparedCt | None = None,
     config: RegistrationConfig | None = None,
     progress: Progress = lambda stage, done, total: None,
@@ -57,7 +58,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         radiograph: the X-ray (attenuation, with its mask), or several.
         volume: the CT, or what ``wsreg.prepare`` made of it.
         camera: geometry of the X-ray, or of each; the radiograph's own by default.
-        init: a start pose [4,4] ``camera_from_ct`` (LPS mm) in the first X-ray; ``search`` tries
+        init: a start pose [4,4] ``camera_from_ct`` (LPS mm) in the first X-ray, as every array
+            here a tensor, a NumPy array or nested lists; ``search`` tries
             many poses around ``view`` and needs no start; ``dicom`` starts from the first
             radiograph's C-arm angles.
         rig: where the cameras of several X-rays stand: a [4,4] ``camera_from_rig`` for each, or
@@ -70,7 +72,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             else None.  The answer's pose is the first body's.
         joints_mm: body -> [3] centre of its joint with the first body (CT, LPS mm), where it is
             known better than from the labels.
-        render_labels: labels of the bones that are registered, as one; only these are rendered.
+        render_labels: labels of the bones that are registered, as one, by value or name; only
+            these are rendered.
         rois: regions of interest found in the X-ray, or in each, whose overlap with those of the CT
             is part of the loss, and brings far starts near.  With ``render_labels`` only regions of
             these take part: others move by themselves.
@@ -93,7 +96,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         backend = resolve_backend(settings.backend)
         ct, clock = asked_ct(volume, prepared), Clock()
         radiographs = [radiograph] if isinstance(radiograph, Radiograph) else list(radiograph)
-        labels = tuple(sorted(set(render_labels)))
+        labels = asked_labels(ct.volume, render_labels)
         views = asked_views(radiographs, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
         start, kind = asked_start(views, ct.volume, init, view)
@@ -101,8 +104,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             ct,
             bodies_for(settings.method, bodies),
             render_labels=labels,
-            pivot_mm=asked_pivot(ct.volume, pivot_mm),
+            pivot_mm=None if pivot_mm is None else asked_pivot(ct.volume, pivot_mm),
             joints_mm=joints_mm or {},
+            method=settings.method,
             ties=settings.ties,
         )
         problem = Problem(
@@ -115,6 +119,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             settings=settings,
             backend=backend,
             doubts=_doubts(ct, parts),
+            render_labels=labels,
         )
         return registered(problem, progress, clock)
 
@@ -131,6 +136,7 @@ def registered(
     levels = make_levels(problem)
     clock.lap("prepare_xray")
     answer = solve(problem, levels, clock, progress)
+    answer = near_its_start(answer, clock)
     return conclude(answer, clock, polarity)
 
 

@@ -29,6 +29,9 @@ class Verdict:
     status: VerdictStatus
     reasons: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Verdict({self.status}: {' '.join(self.reasons)})"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
@@ -51,6 +54,9 @@ class Comparison:
     rois_end: Tensor
     roi_names: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Comparison({self.camera.rows} rows x {self.camera.columns} columns)"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BodyResult:
@@ -71,6 +77,13 @@ class BodyResult:
     standard_deviation: Tensor
     verdict: Verdict
     shown: float
+
+    def __repr__(self) -> str:
+        x, y, z = self.camera_from_ct[:3, 3].tolist()
+        return (
+            f"BodyResult({self.verdict.status}, {self.shown:.0%} shown, "
+            f"translation ({x:.1f}, {y:.1f}, {z:.1f}) mm)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +108,10 @@ class ViewResult:
     similarity_end: float
     comparison: Comparison
     orientation: Orientation = "none"
+
+    def __repr__(self) -> str:
+        start, end = self.similarity_start, self.similarity_end
+        return f"ViewResult({self.name}, similarity {start:.3f} -> {end:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,6 +162,22 @@ class RegistrationResult:
     def comparison(self) -> Comparison:
         """Return the images of the first view."""
         return self.views[0].comparison
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what result.json says of it: plain lists and numbers, null for NaN."""
+        from wsreg.registration.result_record import result_to_dict  # which needs these classes
+
+        return result_to_dict(self)
+
+    def __repr__(self) -> str:
+        x, y, z = self.camera_from_ct[:3, 3].tolist()
+        start, end = self.similarity_start, self.similarity_end
+        named = ", ".join(self.bodies)
+        return (
+            f"RegistrationResult({self.verdict.status}: {' '.join(self.verdict.reasons)} "
+            f"Similarity {start:.3f} -> {end:.3f}; translation ({x:.1f}, {y:.1f}, {z:.1f}) mm; "
+            f"bodies {named}; views {', '.join(view.name for view in self.views)})"
+        )
 
     def pose_in_view(self, view: int, body: str | None = None) -> Tensor:
         """Return [4,4] ``camera_from_ct`` of a body, by default the first, in a view by number."""

@@ -28,6 +28,7 @@ from wsreg.registration.strategy import (
     descents_from,
     is_lost,
     promising,
+    with_work,
 )
 
 UPRIGHT = torch.eye(4, dtype=torch.float64)
@@ -66,7 +67,9 @@ def _solve_gauss_newton(
     """
     readings = readings_of(problem, levels)
     best: Answer | None = None
-    for attempt in attempts(problem.init, regions=have_regions(levels)):
+    # A single bone is looked for near a given start only.
+    wider = not (problem.render_labels and problem.init == "pose")
+    for attempt in attempts(problem.init, regions=have_regions(levels), wider=wider):
         if best is not None and not is_lost(best.reading, best.state):
             break
         asked = readings[:1] if attempt.init == "pose" else readings
@@ -76,13 +79,18 @@ def _solve_gauss_newton(
     return best
 
 
-def attempts(init: str, *, regions: bool) -> list[Attempt]:
-    """Return what is tried, in this order, from a start by its name."""
-    ways = itertools.product(
-        dict.fromkeys((init, "search")), (False, True) if regions else (False,)
-    )
+def attempts(init: str, *, regions: bool, wider: bool) -> list[Attempt]:
+    """Return what is tried, in this order, from a start by its name.
+
+    Args:
+        init: the start.
+        regions: whether regions of interest may lead.
+        wider: whether a search may follow.
+    """
+    names = dict.fromkeys((init, "search") if wider else (init,))
+    ways = itertools.product(names, (False, True) if regions else (False,))
     tried = [Attempt(init=name, led=led) for name, led in ways]
-    return [*tried, Attempt(init="search", quarter=True)]
+    return [*tried, Attempt(init="search", quarter=True)] if wider else tried
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,20 +206,13 @@ def _refined(found: _Coarse, clock: Clock, progress: Progress, *, led: bool) -> 
     starts = promising(reading.problem, level, found.states, found.losses, count)
     last = len(reading.levels) - 1
     answer = descended(reading, starts, clock, progress, led=led, first=min(1, last))
-    answer = _with_work(answer, found.iterations, found.renders)
+    answer = with_work(answer, found.iterations, found.renders)
     if not led:
         return answer
     states = torch.cat((answer.state[None], answer.rivals))
     alone = descended(answer.reading, states, clock, first=max(0, last - 1))
     alone = dataclasses.replace(alone, starts=max(alone.starts, answer.starts))
-    return _with_work(alone, answer.iterations, answer.renders)
-
-
-def _with_work(answer: Answer, iterations: int, renders: int) -> Answer:
-    """Return an answer with the work of what led to it."""
-    return dataclasses.replace(
-        answer, iterations=answer.iterations + iterations, renders=answer.renders + renders
-    )
+    return with_work(alone, answer.iterations, answer.renders)
 
 
 def _best(answers: Sequence[Answer]) -> Answer:

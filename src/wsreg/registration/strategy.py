@@ -47,6 +47,7 @@ class Answer:
         other_reading: the lowest loss with left and right exchanged over the answer's, at the
             finest level or, if it was not worth refining there, at the coarsest; None if only one
             reading was tried.
+        start_kept: why the start is the answer, where it is not the best state; a sentence.
     """
 
     reading: Reading
@@ -56,6 +57,7 @@ class Answer:
     rivals: Tensor
     starts: int
     other_reading: float | None = None
+    start_kept: str = ""
 
 
 def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
@@ -173,6 +175,13 @@ def descended(
         renders=renders,
         rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
         starts=len(starts) - 1,
+    )
+
+
+def with_work(answer: Answer, iterations: int, renders: int) -> Answer:
+    """Return an answer with the work of what led to it."""
+    return dataclasses.replace(
+        answer, iterations=answer.iterations + iterations, renders=answer.renders + renders
     )
 
 

@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_
 from wsreg.rendering.rays import PlaneAxes
 from wsreg.volumes.bodies import Bodies, parts_of_bodies
 from wsreg.volumes.parts import WHOLE_CT, CtPart, bones_apart, bones_of, rest_of
+from wsreg.volumes.region_names import find_labels
 from wsreg.volumes.resampling import resample_isotropic
 from wsreg.volumes.volume import Volume
 
@@ -206,7 +207,7 @@ class PreparedCt:
 def prepare(
     volume: Volume,
     voxel_sizes_mm: Sequence[float | None] = VOXEL_SIZES_MM,
-    labels: tuple[int, ...] = (),
+    labels: Iterable[int | str] = (),
     *,
     bodies: Bodies = "auto",
 ) -> PreparedCt:
@@ -215,7 +216,8 @@ def prepare(
     Args:
         volume: the CT.
         voxel_sizes_mm: of the levels, see :meth:`PreparedCt.levels`.
-        labels: the only ones that will be rendered, if so (``render_labels`` of ``register``).
+        labels: the only ones that will be rendered, if so (``render_labels`` of ``register``), by
+            value or name.
         bodies: as they will be given to ``register``.
 
     Raises:
@@ -223,7 +225,8 @@ def prepare(
     """
     load_kernels()
     prepared = PreparedCt(volume=volume)
-    for part in parts_of_bodies(volume, bodies, labels).values():
+    alone = tuple(sorted(find_labels(volume, labels, "labels")))
+    for part in parts_of_bodies(volume, bodies, alone).values():
         prepared.levels(voxel_sizes_mm, part)
     return prepared
 

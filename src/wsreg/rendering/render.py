@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,14 +11,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wsreg.errors import BackendError, InputError
+from wsreg.geometry.arrays import as_float64, finite_numbers, in_words
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import skew, transform_points
+from wsreg.geometry.rigidity import check_all_rigid
 from wsreg.rendering.backends import numba_backend, reference
 from wsreg.rendering.backends.protocol import RenderBackend
 from wsreg.rendering.plane_grid import Rois
 from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.rays import check_field_of_view
 from wsreg.vocabulary import Backend
+from wsreg.volumes.region_names import find_labels
 from wsreg.volumes.volume import Volume
 
 _BACKENDS: Mapping[str, tuple[RenderBackend, str | None]] = {
@@ -28,6 +31,9 @@ _BACKENDS: Mapping[str, tuple[RenderBackend, str | None]] = {
 """Each renderer with the kind of device that it runs on (None: any); ``auto`` takes the first that
 fits."""
 BACKENDS = ("auto", *_BACKENDS)
+
+Roi = int | str | Iterable[int | str]
+"""A label of the CT by value or name, or a group of them."""
 
 
 def resolve_backend(backend: str, device: torch.device | str = "cpu") -> str:
@@ -52,9 +58,9 @@ def resolve_backend(backend: str, device: torch.device | str = "cpu") -> str:
 def render(
     volume: Volume | PreparedVolume,
     camera: Camera,
-    camera_from_ct: Tensor,
+    camera_from_ct: Any,
     *,
-    rois: Iterable[int | Iterable[int]] = (),
+    rois: Iterable[Roi] = (),
     attenuation: bool = True,
     step_mm: float | None = None,
     backend: Backend = "auto",
@@ -64,8 +70,9 @@ def render(
     Args:
         volume: the CT.  What is prepared of it is kept for as long as it lives.
         camera: the X-ray geometry; its rows and columns are the image's.
-        camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm).
-        rois: label values, each a channel of its own; a group of values makes one channel.
+        camera_from_ct: [4,4] or [B,4,4] rigid poses, CT (LPS mm) to camera (mm): a tensor, an
+            array or nested lists.
+        rois: label values or names, each a channel of its own; a group of them makes one channel.
         attenuation: False leaves the first channel out, for those who want the ROIs alone.
         step_mm: longest distance between samples along the central ray; every voxel plane
             by default, and at the least.
@@ -76,7 +83,7 @@ def render(
         the ray inside it (mm).  float32 from numba, float64 from the reference.
 
     Raises:
-        InputError: for a pose of the wrong shape or not finite, labels the volume
+        InputError: for a pose of the wrong shape, not finite or not rigid, labels the volume
             lacks, a bad step, or a camera whose field of view is too wide.
         BackendError: for a backend that cannot run on the pose's device.
     """
@@ -92,12 +99,12 @@ def render(
 def render_with_jacobian(
     volume: Volume | PreparedVolume,
     camera: Camera,
-    camera_from_ct: Tensor,
+    camera_from_ct: Any,
     *,
-    rois: Iterable[int | Iterable[int]] = (),
+    rois: Iterable[Roi] = (),
     attenuation: bool = True,
     step_mm: float | None = None,
-    pivot_mm: Tensor | None = None,
+    pivot_mm: Any = None,
     backend: Backend = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Render X-rays and their derivatives to the pose, in one pass.
@@ -113,7 +120,7 @@ def render_with_jacobian(
     poses, run, centre_mm = _checked(
         volume, camera, camera_from_ct, rois, attenuation, step_mm, backend
     )
-    pivot = centre_mm if pivot_mm is None else pivot_mm.to(torch.float64)
+    pivot = centre_mm if pivot_mm is None else finite_numbers(pivot_mm, "pivot_mm", (3,))
     return run(_double(poses), pivot_mm=pivot, derivatives=True)
 
 
@@ -123,21 +130,25 @@ Run = Callable[..., tuple[Tensor, Tensor]]
 def _checked(
     volume: Volume | PreparedVolume,
     camera: Camera,
-    camera_from_ct: Tensor,
-    rois: Iterable[int | Iterable[int]],
+    camera_from_ct: Any,
+    rois: Iterable[Roi],
     attenuation: bool,
     step_mm: float | None,
     backend: str,
 ) -> tuple[Tensor, Run, Tensor]:
     """Return (poses [B,4,4], what renders them, the volume's centre) of right arguments."""
-    renderer, _ = _BACKENDS[resolve_backend(backend, camera_from_ct.device)]
-    check_field_of_view(camera)
-    if camera_from_ct.shape[-2:] != (4, 4) or camera_from_ct.ndim not in (2, 3):
+    poses = camera_from_ct if isinstance(camera_from_ct, Tensor) else as_float64(camera_from_ct)
+    if poses is None:
         raise InputError(
-            f"camera_from_ct must be [4,4] or [B,4,4], got {list(camera_from_ct.shape)}"
+            f"camera_from_ct must be a 4x4 matrix of numbers, got {in_words(camera_from_ct)}"
         )
-    if not bool(torch.isfinite(camera_from_ct).all()):
+    renderer, _ = _BACKENDS[resolve_backend(backend, poses.device)]
+    check_field_of_view(camera)
+    if poses.shape[-2:] != (4, 4) or poses.ndim not in (2, 3):
+        raise InputError(f"camera_from_ct must be [4,4] or [B,4,4], got {list(poses.shape)}")
+    if not bool(torch.isfinite(poses).all()):
         raise InputError("camera_from_ct must be finite, got NaN or infinity")
+    check_all_rigid(poses, "camera_from_ct")
     prepared = PreparedVolume(volume=volume) if isinstance(volume, Volume) else volume
     run = functools.partial(
         renderer.render,
@@ -147,13 +158,14 @@ def _checked(
         attenuation=attenuation,
         step_mm=step_mm,
     )
-    poses = camera_from_ct if camera_from_ct.ndim == 3 else camera_from_ct[None]
+    poses = poses if poses.ndim == 3 else poses[None]
     return poses, run, prepared.volume.centre_mm
 
 
-def _groups(rois: Iterable[int | Iterable[int]], volume: Volume, attenuation: bool) -> Rois:
+def _groups(rois: Iterable[Roi], volume: Volume, attenuation: bool) -> Rois:
     """Return the labels of each ROI's channel."""
-    groups = tuple((roi,) if isinstance(roi, int) else tuple(roi) for roi in rois)
+    asked = [(roi,) if isinstance(roi, int | str) else tuple(roi) for roi in rois]
+    groups = tuple(_values(volume, group) for group in asked)
     if not (groups or attenuation):
         raise InputError("rois must name labels where attenuation is left out, got none")
     unknown = {label for group in groups for label in group}.difference(volume.label_values)
@@ -162,6 +174,13 @@ def _groups(rois: Iterable[int | Iterable[int]], volume: Volume, attenuation: bo
             f"rois must be labels of the volume {list(volume.label_values)}, got {sorted(unknown)}"
         )
     return groups
+
+
+def _values(volume: Volume, group: Sequence[int | str]) -> tuple[int, ...]:
+    """Return the label values of a group; names are looked up."""
+    if any(isinstance(label, str) for label in group):
+        return find_labels(volume, group, "rois")
+    return tuple(label for label in group if not isinstance(label, str))
 
 
 def _double(poses: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from wsreg.errors import InputError
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_raster
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import HARD_MASK
-from wsreg.volumes.labels import read_label_names
+from wsreg.volumes.label_names import read_label_names
 from wsreg.volumes.region_names import labels_of_region
 from wsreg.volumes.volume import Volume
 
@@ -55,7 +55,8 @@ def read_rois(
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"ROI mask {path} is not a file")
+        said = "is a folder" if path.is_dir() else "is not a file"
+        raise InputError(f"ROI mask {path} {said}")
     if path.name.lower().endswith(".npz"):
         found, probabilities = _read_probabilities(path, shape)
         return target_of_probabilities(found, probabilities > HARD_MASK, volume, str(path))
@@ -150,7 +151,7 @@ def _known(volume: Volume) -> str:
 
 
 def _read_label_image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
-    labels = read_raster(path, palette=True)
+    labels = read_raster(path, "labels").pixels
     _check_size(path, labels.shape, shape)
     if not np.array_equal(labels, np.floor(labels)):  # NaN fails too
         raise InputError(f"ROI mask {path} must hold whole-number labels, got fractions")

@@ -63,7 +63,7 @@ def parts_of_bodies(
     Args:
         volume: the CT.
         bodies: see :data:`Bodies`.
-        alone: the only labels that are rendered at all, if there are some; they are one body.
+        alone: labels that are registered by themselves, if there are some; they are one body.
 
     Raises:
         InputError: bodies that cannot be, or both arguments.
@@ -71,7 +71,8 @@ def parts_of_bodies(
     if alone:
         if bodies not in (None, "auto"):
             raise InputError("render_labels make one body of their own, bodies must be left out")
-        return {WHOLE: CtPart(kind="alone", groups=(tuple(sorted(set(alone))),))}
+        own = (tuple(sorted(set(alone))),)
+        return {WHOLE: CtPart(kind="bones", groups=own), REST: CtPart(kind="rest", groups=own)}
     groups = labels_of_bodies(volume, bodies)
     if not groups:
         return {WHOLE: WHOLE_CT}

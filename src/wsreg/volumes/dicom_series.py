@@ -1,248 +1,175 @@
-"""A CT stored as a DICOM series: one file a slice, ordered and placed by its headers alone.
-
-Slices are stacked along the line through their ImagePositionPatient, so a series taken with a
-tilted gantry keeps its shear in the affine instead of being resampled or refused.
-"""
+"""A CT stored as DICOM: one file a slice or many frames in one file, placed by headers alone."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from wsreg.dicom.files import is_dicom, listed, read_dataset
+from wsreg.dicom.header import Header, file_header
 from wsreg.errors import InputError
-from wsreg.volumes.image_files import last_line
+from wsreg.volumes.dicom_planes import CT_STORAGE, PLANE_TAGS, is_ct, planes_of
+from wsreg.volumes.dicom_stack import largest_stack, same_places, stack_affine
+from wsreg.volumes.dicom_voxels import hounsfield, read_stored, without_copies
 from wsreg.volumes.voxel_image import VoxelImage, check_affine
 
-GAP_TOLERANCE = 0.05
-"""Fraction of the usual slice distance by which one distance may differ."""
-
-LEAST_GAP_MM = 1e-3
-"""Slices closer than this lie at the same position."""
-
-LINE_TOLERANCE = 0.1
-"""Fraction of the usual slice distance by which a slice may lie off the evenly divided line."""
-
-_TAGS = (
-    "Columns",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "ImageType",
-    "Modality",
-    "NumberOfFrames",
-    "PixelSpacing",
-    "Rows",
-    "SeriesInstanceUID",
-)
+ROWS_TAG = 0x00280010
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Slice:
-    """Geometry of one slice: rows and columns, spacing (row, column) mm, axes, corner (LPS mm)."""
+class _Folder:
+    """What a folder holds.
+
+    Args:
+        series: headers of CT images by series and file.
+        modalities: how many DICOM files there are of each kind.
+        damaged: files of a CT whose header is cut short, with what is left of their series.
+        unreadable: DICOM files that may be anything.
+    """
 
     path: Path
-    size: tuple[int, int]
-    spacing_mm: tuple[float, float]
-    axes: NDArray[np.float64]
-    position_mm: NDArray[np.float64]
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        return np.cross(self.axes[0], self.axes[1])
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file carries DICOM's preamble."""
-    from pydicom.misc import is_dicom as has_preamble
-
-    try:
-        return path.is_file() and bool(has_preamble(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    series: dict[str, dict[Path, Any]] = field(default_factory=lambda: defaultdict(dict))
+    modalities: Counter[str] = field(default_factory=Counter)
+    damaged: dict[Path, str] = field(default_factory=dict)
+    unreadable: list[Path] = field(default_factory=list)
 
 
 def read_dicom_series(path: Path, series_uid: str | None = None) -> VoxelImage:
     """Read one CT series from a folder, or the series that a given file belongs to.
 
-    Other files in the folder (reports, localisers, other modalities) are left alone; subfolders
-    are not searched.  Rescale slope and intercept are applied.
+    The largest stack of slices that belong together is taken, or the one that a given file is in;
+    a given file with many frames is read alone.  Other files in the folder (reports, localisers,
+    other modalities) are left alone; subfolders are not searched.  Rescale slope and intercept are
+    applied slice by slice, and declared padding is air.
 
     Raises:
         InputError: no CT, several series and no ``series_uid``, missing, doubled or unlike
             slices, missing tags, or damaged files.
     """
-    folder = path if path.is_dir() else path.parent
-    series = _find_ct_series(folder)
-    if series_uid is None and path.is_file():
-        series_uid = str(_read_header(path).SeriesInstanceUID)
-    headers = _choose_series(series, series_uid, folder)
-    slices = [_parse_slice(file, header) for file, header in headers.items()]
-    _check_alike(slices, folder)
-    normal = slices[0].normal
-    slices.sort(key=lambda s: float(s.position_mm @ normal))
-    ct_from_voxel = _stack_affine(slices, folder)
+    notes: list[str] = []
+    wanted = path if path.is_file() else None
+    folder = path.parent if wanted else path
+    headers = _headers_of(path, series_uid, notes)
+    planes = planes_of(headers, folder, notes)
+    if not planes:
+        raise InputError(f"{path} must hold the slices of a CT, got localisers only")
+    left_out = len(notes)
+    stack = largest_stack(planes, folder, notes, wanted)
+    stored = dict(zip(stack, read_stored(stack, folder, notes), strict=True))
+    places = [[stored[plane] for plane in place] for place in same_places(stack)]
+    unique = without_copies(places, folder, notes)
+    try:
+        ct_from_voxel = stack_affine([one.plane for one in unique], folder)
+    except InputError as error:
+        raise InputError(". ".join([str(error), *notes[left_out:]])) from error
     check_affine(ct_from_voxel, folder)
-    return VoxelImage(_read_pixels(slices), ct_from_voxel)
+    return VoxelImage(hounsfield(unique, folder, notes), ct_from_voxel, tuple(notes))
 
 
-def _find_ct_series(folder: Path) -> dict[str, dict[Path, Any]]:
-    """Read the headers of the CT slices in a folder, by series and file."""
-    series: dict[str, dict[Path, Any]] = defaultdict(dict)
-    modalities: Counter[str] = Counter()
-    for file in sorted(folder.iterdir()):
+def _headers_of(path: Path, series_uid: str | None, notes: list[str]) -> dict[Path, Any]:
+    """Return headers by file of the CT series that is asked for."""
+    if path.is_file():
+        header = file_header(read_dataset(path, PLANE_TAGS))
+        if len(header.items("PerFrameFunctionalGroupsSequence")) > 1 and is_ct(header):
+            return {path: header.levels[0]}
+        if header.word("Modality") not in ("CT", "") and header.has("Rows"):
+            raise InputError(
+                f"{path} must be an image of a CT, its DICOM modality is {header.word('Modality')}"
+            )
+        if series_uid is None:
+            series_uid = _series_of(header)
+    found = _search(path.parent if path.is_file() else path)
+    headers = _choose_series(found, series_uid)
+    uid = _series_of(file_header(next(iter(headers.values()))))
+    for file, left in found.damaged.items():
+        if uid.startswith(left):
+            raise InputError(f"{file} is damaged, its DICOM header is cut short or lacks Rows")
+    if found.unreadable:
+        names = listed([file.name for file in found.unreadable])
+        notes.append(f"Left out {len(found.unreadable)} files that cannot be read: {names}.")
+    return headers
+
+
+def _search(path: Path) -> _Folder:
+    """Read the headers of the DICOM files in a folder."""
+    folder = _Folder(path=path)
+    for file in sorted(path.iterdir()):
         if file.name == "DICOMDIR" or not is_dicom(file):
             continue
-        header = _read_header(file)
-        modalities[str(header.Modality)] += 1
-        if header.Modality == "CT" and "LOCALIZER" not in (header.get("ImageType") or ()):
-            series[str(header.SeriesInstanceUID)][file] = header
+        try:
+            dataset = read_dataset(file, PLANE_TAGS)
+        except InputError:
+            folder.modalities["unreadable"] += 1
+            folder.unreadable.append(file)
+            continue
+        header = file_header(dataset)
+        folder.modalities[header.word("Modality") or "no stated modality"] += 1
+        if not header.has("Rows") and _may_be_ct(header, dataset) and _is_cut(file):
+            folder.damaged[file] = _series_of(header)
+        elif is_ct(header) and header.has("Rows"):
+            folder.series[_series_of(header)][file] = dataset
+    return folder
+
+
+def _may_be_ct(header: Header, dataset: Any) -> bool:
+    """Tell whether what is left of a header, perhaps half of a UID, is that of a CT's image."""
+    meta = file_header(dataset.file_meta).value("MediaStorageSOPClassUID")
+    stated = {str(uid) for uid in (header.value("SOPClassUID"), meta) if uid}
+    return any(uid.startswith(one) for uid in CT_STORAGE for one in stated)
+
+
+def _is_cut(file: Path) -> bool:
+    """Tell whether a header may end before Rows, which every image has, because the file is cut.
+
+    pydicom returns what it got of a cut file, even half a value.
+    """
+    return all(tag < ROWS_TAG for tag in read_dataset(file).keys())  # noqa: SIM118
+
+
+def _series_of(header: Header) -> str:
+    return str(header.value("SeriesInstanceUID") or "")
+
+
+def _choose_series(folder: _Folder, series_uid: str | None) -> dict[Path, Any]:
     # screen captures (dose reports, 3D views) are CT by modality too, but lie nowhere
-    placed = {
+    series = {
         uid: headers
-        for uid, headers in series.items()
-        if any("ImagePositionPatient" in header for header in headers.values())
+        for uid, headers in folder.series.items()
+        if any(_may_lie(header) for header in headers.values())
     }
-    if not placed:
-        found = ", ".join(f"{n} of {name}" for name, n in modalities.items()) or "none"
-        raise InputError(
-            f"{folder} must hold the slices of a CT series, got these DICOM files: {found} "
-            "(subfolders are not searched)"
-        )
-    return placed
-
-
-def _read_header(file: Path) -> Any:
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        header = dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except (InvalidDicomError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{file} is not a readable DICOM file: {error}") from error
-    # pydicom returns what it got of a cut file, even half a value; every image has rows
-    whole = len(header.get("Modality") or "") > 1 and "SeriesInstanceUID" in header
-    if not whole or (header.Modality == "CT" and "Rows" not in header):
-        raise InputError(f"{file} is damaged, its DICOM header is cut short")
-    return header
-
-
-def _choose_series(
-    series: dict[str, dict[Path, Any]], series_uid: str | None, folder: Path
-) -> dict[Path, Any]:
+    if not series:
+        raise _no_ct(folder)
     listing = ", ".join(f"{uid} ({len(headers)} slices)" for uid, headers in series.items())
     if series_uid is None and len(series) > 1:
         raise InputError(
-            f"{folder} holds {len(series)} CT series, choose one with series_uid: {listing}"
+            f"{folder.path} holds {len(series)} CT series, choose one with series_uid: {listing}"
         )
     if series_uid is not None and series_uid not in series:
-        raise InputError(f"series_uid must be a CT series of {folder}: {listing}, got {series_uid}")
+        raise InputError(
+            f"series_uid must be a CT series of {folder.path}: {listing}, got {series_uid}"
+        )
     return series[series_uid] if series_uid is not None else next(iter(series.values()))
 
 
-def _parse_slice(file: Path, header: Any) -> _Slice:
-    if int(header.get("NumberOfFrames") or 1) > 1:
-        raise InputError(
-            f"{file} must be a single slice, got {header.NumberOfFrames} frames in one file "
-            "(an enhanced CT: convert it to NIfTI first)"
+def _may_lie(dataset: Any) -> bool:
+    """Tell whether a file says, be it badly, where it lies."""
+    return "ImagePositionPatient" in dataset or "PerFrameFunctionalGroupsSequence" in dataset
+
+
+def _no_ct(folder: _Folder) -> InputError:
+    slices = sum(len(headers) for headers in folder.series.values())
+    if slices:
+        return InputError(
+            f"{folder.path} must hold the slices of a CT series, but {slices} CT slices lack "
+            "ImagePositionPatient"
         )
-    rows, columns = _numbers(file, header, "Rows", 1), _numbers(file, header, "Columns", 1)
-    row_spacing_mm, column_spacing_mm = _numbers(file, header, "PixelSpacing", 2)
-    return _Slice(
-        path=file,
-        size=(int(rows[0]), int(columns[0])),
-        spacing_mm=(row_spacing_mm, column_spacing_mm),
-        axes=_numbers(file, header, "ImageOrientationPatient", 6).reshape(2, 3),
-        position_mm=_numbers(file, header, "ImagePositionPatient", 3),
+    if folder.damaged:
+        file = next(iter(folder.damaged))
+        return InputError(f"{file} is damaged, its DICOM header is cut short or lacks Rows")
+    found = ", ".join(f"{n} of {name}" for name, n in folder.modalities.items()) or "none"
+    return InputError(
+        f"{folder.path} must hold the slices of a CT series, got these DICOM files: {found} "
+        "(subfolders are not searched)"
     )
-
-
-def _numbers(file: Path, header: Any, tag: str, count: int) -> NDArray[np.float64]:
-    try:
-        value = header.get(tag)
-        numbers = np.array([] if value is None else value, dtype=np.float64).reshape(-1)
-    except ValueError as error:
-        raise InputError(f"{file} has a damaged DICOM tag {tag}: {error}") from error
-    if len(numbers) != count:
-        raise InputError(f"{file} must have {count} numbers in the DICOM tag {tag}, got {value!r}")
-    return numbers
-
-
-def _check_alike(slices: list[_Slice], folder: Path) -> None:
-    first = slices[0]
-    if len(slices) < 2:
-        raise InputError(f"{folder} must hold at least 2 slices of a CT, got only {first.path}")
-    for other in slices[1:]:
-        same = (
-            other.size == first.size
-            and np.allclose(other.spacing_mm, first.spacing_mm, atol=1e-4)
-            and np.allclose(other.axes, first.axes, atol=1e-4)
-        )
-        if not same:
-            raise InputError(
-                "slices of one series must agree in size, pixel spacing and orientation, "
-                f"got {first.path} and {other.path} which differ"
-            )
-
-
-def _stack_affine(slices: list[_Slice], folder: Path) -> NDArray[np.float64]:
-    """Return the [4,4] ct_from_voxel of slices sorted along their normal."""
-    first = slices[0]
-    positions_mm = np.stack([s.position_mm for s in slices])
-    heights_mm = positions_mm @ first.normal
-    gap_mm = _usual_gap_mm(heights_mm, folder)
-    step_mm = (positions_mm[-1] - positions_mm[0]) / (len(slices) - 1)
-    on_line_mm = positions_mm[0] + np.arange(len(slices))[:, None] * step_mm
-    off_mm = np.linalg.norm(positions_mm - on_line_mm, axis=1)
-    if off_mm.max() > LINE_TOLERANCE * gap_mm:
-        raise InputError(
-            f"{folder} must hold slices along one straight line, got one at "
-            f"{heights_mm[off_mm.argmax()]:.2f} mm that lies {off_mm.max():.2f} mm off it"
-        )
-    row_spacing_mm, column_spacing_mm = first.spacing_mm
-    affine = np.eye(4)
-    affine[:3, 0] = first.axes[0] * column_spacing_mm
-    affine[:3, 1] = first.axes[1] * row_spacing_mm
-    affine[:3, 2] = step_mm
-    affine[:3, 3] = first.position_mm
-    return affine
-
-
-def _usual_gap_mm(heights_mm: NDArray[np.float64], folder: Path) -> float:
-    """Return the distance between neighbouring slices, which must be about the same for all."""
-    gaps_mm = np.diff(heights_mm)
-    usual_mm = float(np.median(gaps_mm))
-    for height, gap in zip(heights_mm, gaps_mm, strict=False):
-        if gap < LEAST_GAP_MM:
-            raise InputError(
-                f"{folder} must hold one slice for each position, got two at {height:.2f} mm "
-                "(several phases in one series?)"
-            )
-        if abs(gap - usual_mm) > GAP_TOLERANCE * usual_mm:
-            raise InputError(
-                f"{folder} must hold evenly spaced slices, {usual_mm:.2f} mm apart, got "
-                f"{gap:.2f} mm after the slice at {height:.2f} mm (missing slices?)"
-            )
-    return usual_mm
-
-
-def _read_pixels(slices: list[_Slice]) -> NDArray[Any]:
-    """Read [D,H,W] rescaled values, by SimpleITK because it decodes compressed slices by itself."""
-    import SimpleITK
-
-    planes = []
-    for one in slices:
-        try:
-            plane = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(one.path)))
-        except RuntimeError as error:
-            raise InputError(f"{one.path} has no readable pixels: {last_line(error)}") from error
-        if plane.shape != (1, *one.size):
-            raise InputError(
-                f"{one.path} must hold {one.size[0]}x{one.size[1]} single numbers, "
-                f"got an array of {list(plane.shape)}"
-            )
-        planes.append(plane)
-    return np.concatenate(planes)

@@ -1,8 +1,11 @@
-"""Images in a single file: NIfTI (through nibabel), NRRD and MetaImage (through SimpleITK)."""
+"""Images in a single file: NIfTI (through nibabel), NRRD and MetaImage (through SimpleITK).
+
+SimpleITK decodes the voxels; where they lie is checked in the header itself, because it fills what
+a header lacks with defaults.
+"""
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.volumes.metaimage_header import (
+    check_metaimage_placement,
+    mm_per_metaimage_unit,
+    orientation_doubt,
+    read_metaimage_header,
+)
+from wsreg.volumes.nifti import read_nifti
+from wsreg.volumes.nrrd_header import nrrd_placement, read_nrrd_header
 from wsreg.volumes.voxel_image import VoxelImage, check_affine, check_is_3d
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
-ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-KNOWN_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
-
-LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
+NRRD_SUFFIXES = (".nrrd", ".nhdr")
+METAIMAGE_SUFFIXES = (".mha", ".mhd")
+KNOWN_SUFFIXES = NIFTI_SUFFIXES + NRRD_SUFFIXES + METAIMAGE_SUFFIXES
 
 
 def has_known_suffix(path: Path) -> bool:
@@ -32,6 +41,22 @@ def read_image_file(path: Path) -> VoxelImage:
         InputError: missing, of an unknown kind, damaged, not one 3D image of single numbers, or
             without a usable affine.
     """
+    check_image_file(path)
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        image = read_nifti(path)
+    else:
+        channels, ct_from_voxel, notes = read_itk_channels(path)
+        if channels.shape[-1] != 1:
+            raise InputError(f"{path} must hold one number per voxel, got {channels.shape[-1]}")
+        image = VoxelImage(channels[..., 0], ct_from_voxel, tuple(notes))
+    check_affine(image.ct_from_voxel, path)
+    return image
+
+
+def check_image_file(path: Path) -> None:
+    """Raise InputError unless the path is a file whose name ends like an image."""
+    if path.is_dir():
+        raise InputError(f"{path} must be an image file, it is a folder")
     if not path.is_file():
         raise InputError(f"no such image file: {path}")
     if not has_known_suffix(path):
@@ -39,72 +64,49 @@ def read_image_file(path: Path) -> VoxelImage:
             f"{path} must be one of {', '.join(KNOWN_SUFFIXES)} or a DICOM series, "
             f"got the ending {path.suffix!r}"
         )
-    is_nifti = path.name.lower().endswith(NIFTI_SUFFIXES)
-    image = _read_nifti(path) if is_nifti else _read_itk(path)
-    check_affine(image.ct_from_voxel, path)
-    return image
 
 
-def _read_nifti(path: Path) -> VoxelImage:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
+def read_itk_channels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], list[str]]:
+    """Read an NRRD or MetaImage file.
 
-    try:
-        image = nibabel.load(path)
-        if image.get_data_dtype().kind not in "iuf":
-            raise InputError(f"{path} must hold one number per voxel, got {image.get_data_dtype()}")
-        check_is_3d(image.shape, path)
-        _check_has_orientation(image.header, path)
-        voxels = np.ascontiguousarray(image.dataobj.get_unscaled().reshape(image.shape[:3]).T)
-    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
-        raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    if (slope, intercept) != (1, 0):
-        voxels = _scaled(voxels, float(slope), float(intercept))
-    to_mm = MM_PER_UNIT[image.header.get_xyzt_units()[0]]
-    ct_from_voxel = LPS_FROM_RAS @ np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
-    return VoxelImage(voxels, ct_from_voxel)
+    Returns:
+        Numbers [D,H,W,C] with C numbers for each voxel, the affine from voxel index (x,y,z) to LPS
+        millimetres, and what was assumed.
 
-
-def _scaled(voxels: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    """Apply slope and intercept; nibabel would do so in float64: twice the time and memory."""
-    small_whole = voxels.dtype.kind in "iu" and voxels.itemsize <= 2
-    if small_whole and slope == 1 and intercept.is_integer() and abs(intercept) < 2**30:
-        whole: NDArray[Any] = np.add(voxels, int(intercept), dtype=np.int32)
-        return whole
-    scaled = voxels.astype(np.float32)
-    scaled *= slope
-    scaled += intercept
-    return scaled
-
-
-def _check_has_orientation(header: Any, path: Path) -> None:
-    if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise InputError(
-            f"{path} must say how its voxels lie in the patient, "
-            "but its sform_code and qform_code are both 0"
-        )
-
-
-def _read_itk(path: Path) -> VoxelImage:
+    Raises:
+        InputError: damaged, not 3D, or without a place in the patient.
+    """
     import SimpleITK
 
+    is_nrrd = path.name.lower().endswith(NRRD_SUFFIXES)
     try:
+        fields = {} if is_nrrd else read_metaimage_header(path)
         image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise InputError(f"{path} is not a readable image: {last_line(error)}") from error
     check_is_3d(image.GetSize(), path)
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"{path} must hold one number per voxel, got {image.GetNumberOfComponentsPerPixel()}"
-        )
+    if is_nrrd:
+        ct_from_voxel, notes = nrrd_placement(read_nrrd_header(path), path)
+    else:
+        check_metaimage_placement(fields, path)
+        ct_from_voxel, notes = _metaimage_placement(image, fields)
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
+    count = image.GetNumberOfComponentsPerPixel()
+    voxels = SimpleITK.GetArrayFromImage(image).reshape(*image.GetSize()[::-1], count)
+    return voxels, ct_from_voxel, notes
+
+
+def _metaimage_placement(
+    image: Any, fields: dict[str, str]
+) -> tuple[NDArray[np.float64], list[str]]:
+    dimensions = image.GetDimension()
+    direction = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]
+    to_mm, notes = mm_per_metaimage_unit(fields)
     ct_from_voxel = np.eye(4)
-    ct_from_voxel[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    ct_from_voxel[:3, 3] = image.GetOrigin()
-    return VoxelImage(SimpleITK.GetArrayFromImage(image), ct_from_voxel)
+    ct_from_voxel[:3, :3] = direction * image.GetSpacing()[:3] * to_mm
+    ct_from_voxel[:3, 3] = np.array(image.GetOrigin()[:3]) * to_mm
+    return ct_from_voxel, notes + orientation_doubt(fields, ct_from_voxel)
 
 
 def last_line(error: Exception) -> str:

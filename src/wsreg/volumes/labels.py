@@ -1,137 +1,102 @@
-"""Label maps: read, brought onto the CT's grid, and named."""
+"""Label maps: read from a file or a folder, brought onto the CT's grid, and named."""
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
-from wsreg.volumes.image_files import read_image_file
+from wsreg.volumes.dicom_segmentation import read_segmentation
+from wsreg.volumes.grids import check_covered, labelled_mm3, onto_grid, same_grid
+from wsreg.volumes.image_files import NIFTI_SUFFIXES, read_image_file
+from wsreg.volumes.label_names import names_in_label_table
+from wsreg.volumes.mask_folder import read_mask_folder
+from wsreg.volumes.nifti import nifti_extensions
+from wsreg.volumes.slicer_segmentation import is_slicer_segmentation, read_slicer_segmentation
 from wsreg.volumes.voxel_image import VoxelImage
 
-LEAST_OVERLAP = 0.5
-"""Fraction of the labelled volume that must lie inside the CT."""
-
-SAME_GRID_TOLERANCE_MM = 1e-3
-NAME_COLUMNS = ("structure", "name")
+ROUNDING = 1e-3
+"""A value this close to a whole number is that number."""
 
 
-def read_labels(path: Path, ct: VoxelImage) -> NDArray[Any]:
-    """Read [D,H,W] uint8 or int16 labels on the CT's grid (nearest neighbour from another grid).
+class LabelMap(NamedTuple):
+    """The labels of a CT.
+
+    Args:
+        values: [D,H,W] uint8 or int16 on the CT's grid.
+        names: of label values, as the label map itself says them.
+        notes: sentences on what was assumed or settled.
+    """
+
+    values: NDArray[Any]
+    names: dict[int, str]
+    notes: tuple[str, ...]
+
+
+def read_labels(path: Path, ct: VoxelImage) -> LabelMap:
+    """Read labels on the CT's grid (nearest neighbour from another grid), and their names.
+
+    Args:
+        path: a label map in a NIfTI, NRRD or MetaImage file, a .seg.nrrd of 3D Slicer, or a folder
+            with a mask for each structure.
+        ct: on whose grid the labels are wanted.
 
     Raises:
-        InputError: unreadable, values that are no labels, nothing labelled, or labels that lie
-            mostly outside the CT.
+        InputError: unreadable, values that are no labels, nothing labelled, labels that lie mostly
+            outside the CT, or structures that overlap.
     """
+    if path.is_dir():
+        image, names = read_mask_folder(path, ct)
+    else:
+        image, names = _read_file(path)
+    labels, notes = _whole_labels(image, path)
+    if not labels.any():
+        raise InputError(f"labels {path} must label something, got only background (0)")
+    if not same_grid(image, ct):
+        own_mm3 = labelled_mm3(labels, image)
+        labels = onto_grid(image._replace(voxels=labels), ct)
+        check_covered(labelled_mm3(labels, ct), own_mm3, path)
+    return LabelMap(labels, names, (*image.notes, *notes))
+
+
+def _read_file(path: Path) -> tuple[VoxelImage, dict[int, str]]:
+    """Read a label map, and the names within it."""
+    if path.is_file() and is_dicom(path):
+        return read_segmentation(path)
+    if is_slicer_segmentation(path):
+        return read_slicer_segmentation(path)
     image = read_image_file(path)
+    names: dict[int, str] = {}
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        for content in nifti_extensions(path):
+            names |= names_in_label_table(content)
+    return image, names
+
+
+def _whole_labels(image: VoxelImage, path: Path) -> tuple[NDArray[Any], list[str]]:
+    """Return the voxels as uint8 or int16, once they pass as labels."""
     values = image.voxels
     smallest, largest = float(values.min()), float(values.max())
-    if not (smallest >= 0 and largest <= np.iinfo(np.int16).max):  # NaN fails both
+    if not (smallest > -ROUNDING and largest < np.iinfo(np.int16).max + ROUNDING):  # nor NaN
         raise InputError(f"labels {path} must lie in 0..32767, got {smallest:g}..{largest:g}")
-    labels = values.astype(np.uint8 if largest <= 255 else np.int16)
-    if not np.array_equal(labels, values):
-        raise InputError(f"labels {path} must be whole numbers, got fractions")
-    if largest == 0:
-        raise InputError(f"labels {path} must label something, got only background (0)")
-    if _same_grid(image, ct):
-        return labels
-    return _onto_grid(image._replace(voxels=labels), ct, path)
-
-
-def read_label_names(names: Mapping[int, str] | str | os.PathLike[str] | None) -> dict[int, str]:
-    """Return names by label value, from a mapping, JSON ``{"1": "hip_left"}``, or CSV.
-
-    A CSV needs the columns ``id`` and ``structure`` (or ``name``); others are ignored.
-
-    Raises:
-        InputError: the file is missing, of another kind, or an id is not a whole number.
-    """
-    if names is None:
-        return {}
-    if isinstance(names, Mapping):
-        return _as_names(names.items(), "label_names")
-    path = Path(names)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"label_names {path} cannot be read: {error}") from error
-    if path.suffix.lower() == ".json":
-        return _names_from_json(text, path)
-    if path.suffix.lower() == ".csv":
-        return _names_from_csv(text, path)
-    raise InputError(f"label_names must be a .json or .csv file, got {path}")
-
-
-def _same_grid(image: VoxelImage, ct: VoxelImage) -> bool:
-    """Tell whether two grids have one size and every voxel in one place: the corners decide."""
-    if image.voxels.shape != ct.voxels.shape:
-        return False
-    apart = np.abs(image.ct_from_voxel - ct.ct_from_voxel)[:3]
-    reach = np.array([*ct.voxels.shape[::-1], 1])
-    return float((apart @ reach).max()) <= SAME_GRID_TOLERANCE_MM
-
-
-def _onto_grid(image: VoxelImage, ct: VoxelImage, path: Path) -> NDArray[Any]:
-    from scipy.ndimage import affine_transform
-
-    label_from_ct_voxel = np.linalg.inv(image.ct_from_voxel) @ ct.ct_from_voxel
-    resampled: NDArray[Any] = affine_transform(
-        image.voxels,
-        label_from_ct_voxel[2::-1, 2::-1],  # arrays are indexed (z,y,x), affines (x,y,z)
-        offset=label_from_ct_voxel[2::-1, 3],
-        output_shape=ct.voxels.shape,
-        order=0,
-        mode="grid-constant",
-    )
-    fraction = _labelled_mm3(resampled, ct) / _labelled_mm3(image.voxels, image)
-    if fraction < LEAST_OVERLAP:
+    kind = np.uint8 if largest < 255 + ROUNDING else np.int16
+    if values.dtype.kind in "iu":
+        return values.astype(kind, copy=False), []
+    whole = np.rint(values)
+    off = float(np.abs(values - whole).max())
+    scaled = f"the file's slope of {image.slope:g}" if image.slope != 1.0 else ""
+    # Single precision knows values above 8192 to no more than this.
+    if off > max(ROUNDING, 1e-6 * largest):
+        reason = f" ({scaled} makes them so; save whole numbers without a slope)" if scaled else ""
         raise InputError(
-            f"labels {path} must lie inside the CT, got only {fraction:.0%} of the labelled volume "
-            "there (labels of another patient's grid?)"
+            f"labels {path} must be whole numbers, got fractions up to {off:.2g} off{reason}"
         )
-    return resampled
-
-
-def _labelled_mm3(labels: NDArray[Any], image: VoxelImage) -> float:
-    voxel_mm3 = abs(float(np.linalg.det(image.ct_from_voxel[:3, :3])))
-    return np.count_nonzero(labels) * voxel_mm3
-
-
-def _names_from_json(text: str, path: Path) -> dict[int, str]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"label_names {path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f'label_names {path} must be like {{"1": "hip_left"}}, got {content!r}')
-    return _as_names(content.items(), path)
-
-
-def _names_from_csv(text: str, path: Path) -> dict[int, str]:
-    table = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = table.fieldnames or []
-    name_column = next((column for column in NAME_COLUMNS if column in columns), None)
-    if "id" not in columns or name_column is None:
-        raise InputError(
-            f"label_names {path} must have the columns id and structure (or name), got {columns}"
-        )
-    return _as_names(((row["id"], row[name_column]) for row in table), path)
-
-
-def _as_names(items: Iterable[tuple[Any, Any]], source: object) -> dict[int, str]:
-    names = {}
-    for value, name in items:
-        try:
-            names[int(value)] = str(name)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{source} must name whole-number labels, got {value!r}: {name!r}"
-            ) from error
-    return names
+    notes = []
+    if off:
+        because = f", because of {scaled}" if scaled else ""
+        notes.append(f"Labels up to {off:.1g} off whole numbers{because} were rounded to them.")
+    return whole.astype(kind), notes

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
-from wsreg.volumes.dicom_series import is_dicom, read_dicom_series
-from wsreg.volumes.image_files import has_known_suffix, read_image_file
-from wsreg.volumes.labels import read_label_names, read_labels
-from wsreg.volumes.voxel_image import VoxelImage
+from wsreg.vocabulary import CtIntensity
+from wsreg.volumes.dicom_series import read_dicom_series
+from wsreg.volumes.grey_scale import to_hounsfield
+from wsreg.volumes.image_files import read_image_file
+from wsreg.volumes.label_names import read_label_names
+from wsreg.volumes.labels import read_labels
+from wsreg.volumes.voxel_image import VoxelImage, check_patient_size
 
 if TYPE_CHECKING:
     from wsreg.volumes.volume import Volume
@@ -25,6 +29,8 @@ LOWEST_HU, HIGHEST_HU = -32768.0, 65535.0
 LEAST_HU_RANGE = 100.0
 """Fat and muscle alone span more; images scaled to 0..1 or -1..1 span less."""
 
+CBCT_HINT = "a cone-beam CT with grey values of its own needs --ct-intensity cbct (intensity)"
+
 
 def read_volume(
     path: str | os.PathLike[str],
@@ -32,16 +38,24 @@ def read_volume(
     label_names: Mapping[int, str] | str | os.PathLike[str] | None = None,
     *,
     series_uid: str | None = None,
+    intensity: CtIntensity = "hu",
+    scale: tuple[float, float] | None = None,
 ) -> Volume:
     """Read a CT.
 
     Args:
         path: a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, a
             folder with a DICOM series, or one file of that series.
-        labels: a label map (a file as above); on another grid it is taken over by nearest
-            neighbour.
-        label_names: name of each label value, or a .json or .csv file with them.
+        labels: a label map (a NIfTI, NRRD or MetaImage file, or a .seg.nrrd of 3D Slicer), or a
+            folder with a mask for each structure, as TotalSegmentator writes them; on another grid
+            it is taken over by nearest neighbour.
+        label_names: name of each label value, or a file with them (see
+            :func:`~wsreg.volumes.label_names.read_label_names`); they win over names within the
+            label map.
         series_uid: which series, where a DICOM folder holds several.
+        intensity: what the voxels are: Hounsfield units (``hu``), or the grey values of a cone-beam
+            CT (``cbct``), which are scaled by the peaks of air and soft tissue in their histogram.
+        scale: the grey values of air and of water, for ``cbct``, where the histogram does not tell.
 
     Returns:
         Hounsfield units [D,H,W] = (z,y,x), int16 where the values are whole numbers that fit and
@@ -50,14 +64,30 @@ def read_volume(
 
     Raises:
         InputError: a file is missing, damaged or of another kind; not one 3D image; no usable
-            affine; values that cannot be Hounsfield units; labels that do not fit the CT.
+            affine; a size that no patient has; values that cannot be Hounsfield units; labels that
+            do not fit the CT.
     """
-    image = _read_ct(Path(path), series_uid)
-    hu = _as_hounsfield(image.voxels, path)
+    if intensity not in get_args(CtIntensity):
+        raise InputError(f"intensity must be one of {get_args(CtIntensity)}, got {intensity!r}")
+    if scale is not None and intensity != "cbct":
+        raise InputError("scale (--ct-scale) needs intensity cbct (--ct-intensity cbct), got hu")
     if labels is None and label_names is not None:
         raise InputError("label_names needs labels, got names without a label map")
-    label_map = None if labels is None else read_labels(Path(labels), image)
     names = read_label_names(label_names)
+    image = _read_ct(Path(path), series_uid)
+    check_patient_size(image, path)
+    _check_values(image.voxels, path)
+    notes = image.notes
+    if intensity == "cbct":
+        hu, scale_note = to_hounsfield(image.voxels, scale, path)
+        notes += (scale_note,)
+    else:
+        hu = _as_hounsfield(image.voxels, path)
+    label_map = None
+    if labels is not None:
+        label_map = read_labels(Path(labels), image)
+        names = names or label_map.names
+        notes += label_map.notes
     # Not before: torch takes a second to load, which another thread may do while this one unpacks.
     import torch
 
@@ -66,38 +96,45 @@ def read_volume(
     return Volume(
         hu=torch.from_numpy(hu),
         ct_from_voxel=torch.from_numpy(image.ct_from_voxel),
-        labels=None if label_map is None else torch.from_numpy(label_map),
+        labels=None if label_map is None else torch.from_numpy(label_map.values),
         label_names=names,
-        notes=image.notes,
+        notes=notes,
     )
 
 
 def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
-    if path.is_dir() or (not has_known_suffix(path) and is_dicom(path)):
+    if path.is_dir() or is_dicom(path):
         return read_dicom_series(path, series_uid)
     if series_uid is not None:
         raise InputError(f"series_uid chooses within a DICOM folder, got {path}")
     return read_image_file(path)
 
 
+def _check_values(voxels: NDArray[Any], source: object) -> None:
+    """Raise InputError for voxels that are no numbers, or all the same."""
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels.sum(dtype=np.float64)):
+        count = int(np.count_nonzero(~np.isfinite(voxels)))
+        raise InputError(
+            f"{source} must hold finite Hounsfield units, got {count} NaN or infinite voxels"
+        )
+    if voxels.min() == voxels.max():
+        raise InputError(f"{source} must hold a CT, got the same value {voxels.min():g} everywhere")
+
+
 def _as_hounsfield(voxels: NDArray[Any], source: object) -> NDArray[Any]:
     """Return the voxels as int16 or float32, once they pass as Hounsfield units."""
     lowest, highest = float(voxels.min()), float(voxels.max())
     whole_numbers = voxels.dtype.kind in "iu"
-    if not whole_numbers and not np.isfinite(voxels.sum(dtype=np.float64)):
-        raise InputError(f"{source} must hold finite Hounsfield units, got NaN or infinite voxels")
-    if lowest == highest:
-        raise InputError(f"{source} must hold a CT, got the same value {lowest:g} everywhere")
     if lowest < LOWEST_HU or highest > HIGHEST_HU:
         raise InputError(
             f"{source} must hold Hounsfield units within {LOWEST_HU:g}..{HIGHEST_HU:g}, "
-            f"got {lowest:g}..{highest:g}"
+            f"got {lowest:g}..{highest:g}; {CBCT_HINT}"
         )
     if highest - lowest < LEAST_HU_RANGE or lowest >= 0:
         raise InputError(
             f"{source} must hold Hounsfield units (air -1000, water 0), "
             f"got {lowest:g}..{highest:g} "
-            "(scaled for display, or the rescale intercept not applied?)"
+            f"(scaled for display, or the rescale intercept not applied?); {CBCT_HINT}"
         )
     if highest <= np.iinfo(np.int16).max:
         whole = voxels.astype(np.int16)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +21,23 @@ AIR_HU = -900.0
 """What counts as air in a scanned CT: noise up to here is no signal."""
 
 
+def _as_tensor(voxels: Any) -> Tensor | None:
+    """Return an array or nested lists as a tensor of a type that volumes have."""
+    if voxels is None or isinstance(voxels, Tensor):
+        return voxels
+    array = np.ascontiguousarray(voxels)
+    if array.dtype in (np.uint8, np.int16, np.float32):
+        return torch.from_numpy(array)
+    whole = array.dtype.kind in "biu" and array.size and abs(array).max() <= np.iinfo(np.int16).max
+    return torch.from_numpy(array.astype(np.int16 if whole else np.float32))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Volume:
     """A CT volume.  Compared and hashed by identity, so that prepared forms can be cached for it.
 
     Args:
-        hu: [D,H,W] = (z,y,x) Hounsfield units, int16 or float32.
+        hu: [D,H,W] = (z,y,x) Hounsfield units, int16 or float32, a tensor or an array.
         ct_from_voxel: [4,4] float64 affine, voxel index (x,y,z) -> LPS patient millimetres.
         labels: [D,H,W] uint8 or int16 label of each voxel (0 is background), or None.
         label_names: name of each label value.
@@ -41,6 +53,8 @@ class Volume:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "hu", _as_tensor(self.hu))
+        object.__setattr__(self, "labels", _as_tensor(self.labels))
         if self.hu.ndim != 3 or 0 in self.hu.shape:
             raise InputError(f"volume hu must be [D,H,W] and not empty, got {list(self.hu.shape)}")
         if self.hu.is_floating_point() and not bool(torch.isfinite(self.hu).all()):
@@ -58,6 +72,12 @@ class Volume:
                 f"volume labels must have the CT's shape {list(self.hu.shape)}, "
                 f"got {list(self.labels.shape)}"
             )
+
+    def __repr__(self) -> str:
+        depth, height, width = self.hu.shape
+        spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing_mm)
+        labels = "no labels" if self.labels is None else f"labels ({len(self.label_names)} names)"
+        return f"Volume({width} x {height} x {depth} voxels of {spacing} mm, {labels})"
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

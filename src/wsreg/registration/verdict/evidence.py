@@ -54,6 +54,7 @@ class Evidence:
         parallel: whether all of several views look in one direction.
         shown: fraction of the first body that the views show, in the view that shows most.
         alone: what the views find, each alone, where they were asked; a sentence.
+        start_kept: why the start is the answer, where it is for want of a better one.
         roi_dice: of each region that took part, by name; None if no regions were given.
         orientation: how a single X-ray lies against the view asked for.
         opposite_view: the view that it shows, if that is the opposite of the one asked for.
@@ -78,6 +79,7 @@ class Evidence:
     parallel: bool = False
     shown: float = 1.0
     alone: str = ""
+    start_kept: str = ""
     roi_dice: Mapping[str, float] | None = None
     orientation: Orientation = "none"
     opposite_view: str = ""

@@ -22,7 +22,8 @@ _CAUSES = {
 
 def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     """Return the verdict: what failed, else what to check, else what speaks for the answer."""
-    found = [
+    found: list[Finding] = [
+        *((("fail", evidence.start_kept),) if evidence.start_kept else ()),
         *_of_views(evidence, config),
         *_of_numbers(evidence, config),
         *_of_solver(evidence, config),

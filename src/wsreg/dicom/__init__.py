@@ -1,0 +1,1 @@
+"""DICOM files: told by their content, read with bad values tolerated, frames decoded."""

@@ -1,0 +1,175 @@
+"""The grey pixels of a PNG or TIFF file, with all their bits, the way up that the file says."""
+
+from __future__ import annotations
+
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsreg.errors import InputError
+from wsreg.radiographs.tiff_tags import TiffTags, stored_tiff
+
+Use = Literal["image", "mask", "labels"]
+"""What pixels are: brightness; what is used (not black); or numbers, whatever they look like."""
+
+_GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
+"""Pillow's names for one channel of 8, 16 or 32 bits."""
+
+_CHANNEL_MODES = ("LA", "La", "RGB", "RGBA", "RGBa", "RGBX")
+_PALETTE_MODES = ("P", "PA")
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_EXIF_ORIENTATION = 274
+_DEEP_BITS = 16
+
+
+class Raster(NamedTuple):
+    """Pixels [H,W] of a file, and sentences on what was done to them."""
+
+    pixels: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(path: Path, use: Use) -> Raster:
+    """Read a PNG or TIFF file.
+
+    Equal colour channels are grey, and a palette of greys is; an alpha channel must be opaque.
+
+    Raises:
+        InputError: the file is damaged, holds several images, is in colour, is no picture of
+            brightness (1 bit), or has a tag that cannot be followed.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        data = path.read_bytes()
+        stored = stored_tiff(data)
+        data, tags = (data, _png_tags(data)) if stored is None else stored
+        with Image.open(BytesIO(data)) as picture:
+            pages = getattr(picture, "n_frames", 1)
+            if pages > 1:
+                raise InputError(f"{path} must hold one image, it holds {pages}")
+            if stored is None:
+                tags = tags._replace(orientation=picture.getexif().get(_EXIF_ORIENTATION, 1))
+            pixels, notes = _grey(picture, data, tags, use, path)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a readable PNG or TIFF image") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is larger than any X-ray: {error}") from error
+    except InputError:
+        raise
+    except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is damaged or truncated: {error}") from error
+    if tags.min_is_white and use != "labels":
+        pixels = _inverted(pixels, tags, path)
+        notes.append("Small numbers are white in the file (PhotometricInterpretation 0): inverted.")
+    if 2 <= tags.orientation <= 8:
+        notes.append(f"Turned as the file's Orientation tag ({tags.orientation}) says.")
+        pixels = _turned(pixels, tags.orientation)
+    elif tags.orientation != 1:
+        notes.append(f"The file's Orientation tag {tags.orientation} is not 1 to 8: ignored.")
+    return Raster(np.ascontiguousarray(pixels), tuple(notes))
+
+
+def _png_tags(data: bytes) -> TiffTags:
+    """Return the same of a PNG file, from its first chunk; what is neither says nothing."""
+    if not data.startswith(_PNG_START) or len(data) < 26:
+        return TiffTags()
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
+    return TiffTags(bits=data[24], samples=samples)
+
+
+def _grey(
+    picture: Any, data: bytes, tags: TiffTags, use: Use, path: Path
+) -> tuple[NDArray[Any], list[str]]:
+    """Return the pixels of one channel as stored, and what was done."""
+    if tags.samples > 1 and tags.bits == _DEEP_BITS and picture.mode in _CHANNEL_MODES:
+        return _one_channel(_deep_channels(data, path), path)
+    if picture.mode in _PALETTE_MODES:
+        if use == "labels":
+            indices = np.array(picture)
+            return indices[..., 0] if indices.ndim == 3 else indices, []
+        grey, _ = _one_channel(np.array(picture.convert("RGBA")), path)
+        return grey, ["The grey values of the file's palette were read."]
+    if picture.mode in _CHANNEL_MODES:
+        return _one_channel(np.array(picture), path)
+    if picture.mode == "1" and use != "image":
+        return np.array(picture), []
+    if picture.mode not in _GREY_MODES:
+        raise InputError(
+            f"{path} must be a grey image of 8, 16 or 32 bits, it is in mode {picture.mode} "
+            f"({'1 bit a pixel' if picture.mode == '1' else 'colour'}); export it in grey"
+        )
+    return _as_stored(np.array(picture), tags, use), []
+
+
+def _deep_channels(data: bytes, path: Path) -> NDArray[Any]:
+    """Read channels [H,W,C] of 16 bits, of which Pillow keeps 8, through SimpleITK."""
+    import SimpleITK
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / ("picture.png" if data.startswith(_PNG_START) else "picture.tif")
+        file.write_bytes(data)
+        channels: NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file)))
+    if channels.ndim != 3 or channels.dtype != np.uint16:
+        raise InputError(f"{path} must hold one grey image, its 16-bit channels cannot be read")
+    return channels
+
+
+def _one_channel(channels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
+    """Return the channel [H,W] that all colour channels of [H,W,C] are equal to."""
+    count = channels.shape[-1]
+    has_alpha = count in (2, 4)
+    if has_alpha and (channels[..., -1] != np.iinfo(channels.dtype).max).any():
+        raise InputError(
+            f"{path} must be opaque, some of its pixels are transparent (alpha channel); "
+            "export it in grey without alpha"
+        )
+    colours = channels[..., : count - has_alpha]
+    differ = (colours != colours[..., :1]).any(axis=-1)
+    if differ.any():
+        raise InputError(
+            f"{path} must be grey, its colour channels differ in {differ.mean():.1%} of its pixels; "
+            "export it in grey, with all its bits"
+        )
+    return colours[..., 0], [f"Its {count} channels{' (one alpha)' * has_alpha} were read as grey."]
+
+
+def _as_stored(pixels: NDArray[Any], tags: TiffTags, use: Use) -> NDArray[Any]:
+    """Undo what Pillow does to numbers of few bits, signed bytes and unsigned 32 bits."""
+    if tags.signed and pixels.dtype == np.uint8:
+        return pixels.view(np.int8)
+    if not tags.signed and tags.bits == 32 and pixels.dtype == np.int32:
+        return pixels.view(np.uint32)
+    if use == "labels" and tags.bits in (2, 4):  # spread over 0..255, as brightness may be
+        return pixels // np.uint8(255 // (2**tags.bits - 1))
+    return pixels
+
+
+def _inverted(pixels: NDArray[Any], tags: TiffTags, path: Path) -> NDArray[Any]:
+    if pixels.dtype.kind == "b":
+        return ~pixels
+    if pixels.dtype.kind != "u":
+        raise InputError(
+            f"{path} must have a PhotometricInterpretation other than 0 (small numbers are white), "
+            "which for signed and real numbers has no meaning"
+        )
+    highest = 2 ** max(tags.bits, 8) - 1
+    return (highest - pixels.astype(np.int64)).astype(pixels.dtype)
+
+
+def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return stored pixels [H,W] as they are shown: the tag says where row 0 and column 0 are."""
+    # 1 top left, 2 top right, 3 bottom right, 4 bottom left: rows are rows;
+    # 5 left top, 6 right top, 7 right bottom, 8 left bottom: rows become columns.
+    if orientation >= 5:
+        pixels = pixels.T
+        orientation -= 4
+    if orientation in (2, 3):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4):
+        pixels = pixels[::-1]
+    return pixels

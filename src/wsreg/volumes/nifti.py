@@ -1,0 +1,155 @@
+"""NIfTI-1 and NIfTI-2 files, single or as a pair of header and image, through nibabel."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsreg.errors import InputError
+from wsreg.volumes.voxel_image import VoxelImage, check_is_3d, spans_space
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+"""NIfTI's codes of units of length: metre, millimetre, micrometre; 0 is unknown."""
+
+ATLAS_CODES = {3: "Talairach", 4: "MNI152", 5: "a template"}
+"""Codes of coordinates that are not the patient's own."""
+
+APART_MM, APART_DEG = 0.1, 0.1
+"""Two placements further apart are told."""
+
+FAR_APART_MM, FAR_APART_DEG = 5.0, 5.0
+"""Two placements further apart are warned of."""
+
+_TEXT_EXTENSIONS = (0, 4, 6, 30)
+"""Codes of header extensions that may hold a label table: none, AFNI, comment, Caret."""
+
+
+def read_nifti(path: Path) -> VoxelImage:
+    """Read one 3D image; where sform and qform are both given the sform is taken, and told.
+
+    Raises:
+        InputError: damaged, not one 3D image of single numbers, or neither form places it.
+    """
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image = _open(path)
+        if image.get_data_dtype().kind not in "iuf":
+            raise InputError(f"{path} must hold one number per voxel, got {image.get_data_dtype()}")
+        check_is_3d(image.shape, path)
+        ct_from_voxel, notes = _placement(image, path)
+        voxels = np.ascontiguousarray(image.dataobj.get_unscaled().reshape(image.shape[:3]).T)
+    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
+        raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    if (slope, intercept) != (1, 0):
+        voxels = _scaled(voxels, float(slope), float(intercept))
+    return VoxelImage(voxels, ct_from_voxel, tuple(notes), float(slope))
+
+
+def nifti_extensions(path: Path) -> Iterator[bytes]:
+    """Yield the contents of the header's extensions that are text: names may be among them."""
+    for extension in getattr(_open(path).header, "extensions", ()):
+        if extension.get_code() in _TEXT_EXTENSIONS:
+            try:
+                content = extension.get_content()
+            except UnicodeDecodeError:
+                continue
+            yield content if isinstance(content, bytes) else str(content).encode()
+
+
+def _open(path: Path) -> Any:
+    import nibabel
+
+    return nibabel.load(path)
+
+
+def _scaled(voxels: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
+    """Apply slope and intercept; nibabel would do so in float64: twice the time and memory."""
+    small_whole = voxels.dtype.kind in "iu" and voxels.itemsize <= 2
+    if small_whole and slope == 1 and intercept.is_integer() and abs(intercept) < 2**30:
+        whole: NDArray[Any] = np.add(voxels, int(intercept), dtype=np.int32)
+        return whole
+    scaled = voxels.astype(np.float32)
+    scaled *= slope
+    scaled += intercept
+    return scaled
+
+
+def _placement(image: Any, path: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the affine to LPS millimetres, and what was assumed about it."""
+    to_mm, notes = _mm_per_unit(image.header)
+    to_lps = LPS_FROM_RAS @ np.diag([to_mm, to_mm, to_mm, 1.0])
+    forms = {name: _form(image.header, name) for name in ("sform", "qform")}
+    coded = {name: (to_lps @ affine, code) for name, (affine, code) in forms.items() if code}
+    if not coded:
+        raise InputError(
+            f"{path} does not tell how its voxels lie in the patient: "
+            "its sform_code and qform_code are both 0 or missing"
+        )
+    usable = {name: form for name, form in coded.items() if spans_space(form[0])}
+    taken = next(iter(usable or coded))
+    affine, code = coded[taken]
+    notes += [
+        f"The {name} of the NIfTI header is no affine of three axes and was ignored."
+        for name in coded
+        if usable and name not in usable
+    ]
+    if len(usable) == 2:
+        notes += _disagreement(usable, image.shape[:3])
+    if code in ATLAS_CODES:
+        notes.append(
+            f"Warning: the {taken} (code {code}) gives coordinates of {ATLAS_CODES[code]}, "
+            "not of the scanner; the size need not be the patient's."
+        )
+    return affine, notes
+
+
+def _mm_per_unit(header: Any) -> tuple[float, list[str]]:
+    code = int(header["xyzt_units"]) & 7 if "xyzt_units" in header else 0
+    if code in MM_PER_UNIT:
+        return MM_PER_UNIT[code], []
+    said = "names no unit of length" if code == 0 else f"has the unknown unit code {code}"
+    return 1.0, [f"The NIfTI header {said} (xyzt_units); millimetres were assumed."]
+
+
+def _form(header: Any, name: str) -> tuple[NDArray[np.float64], int]:
+    """Return an affine of the header and its code; NaN for one that cannot be worked out."""
+    if f"{name}_code" not in header:  # Analyze, the format's ancestor
+        return np.full((4, 4), np.nan), 0
+    code = int(header[f"{name}_code"])
+    try:
+        affine = header.get_sform() if name == "sform" else header.get_qform()
+    except ValueError:  # no quaternion
+        return np.full((4, 4), np.nan), code
+    return np.asarray(affine, dtype=np.float64), code
+
+
+def _disagreement(
+    forms: dict[str, tuple[NDArray[np.float64], int]], size_xyz: tuple[int, ...]
+) -> list[str]:
+    """Say how far apart sform and qform are over the volume, if that is worth a word."""
+    (sform, s_code), (qform, q_code) = forms["sform"], forms["qform"]
+    ends = np.stack(np.meshgrid(*[(-0.5, n - 0.5) for n in size_xyz]), axis=-1).reshape(-1, 3)
+    corners = np.c_[ends, np.ones(len(ends))]
+    apart_mm = float(np.linalg.norm(corners @ (sform - qform).T, axis=1).max())
+    s_axes, q_axes = (
+        form[:3, :3] / np.linalg.norm(form[:3, :3], axis=0) for form in (sform, qform)
+    )
+    cosines = np.clip((s_axes * q_axes).sum(axis=0), -1.0, 1.0)
+    apart_deg = float(np.degrees(np.arccos(cosines)).max())
+    if apart_mm < APART_MM and apart_deg < APART_DEG:
+        return []
+    far = apart_mm > FAR_APART_MM or apart_deg > FAR_APART_DEG
+    return [
+        f"{'Warning: the' if far else 'The'} sform (code {s_code}) was taken; the qform (code "
+        f"{q_code}) places the volume up to {apart_mm:.1f} mm and {apart_deg:.1f} degrees from it."
+    ]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from wsreg.dicom.header import file_header
+from wsreg.geometry.camera import Camera
+from wsreg.geometry.carm import CArmAngles
+from wsreg.geometry.views import pose_towards
+from wsreg.radiographs.patient_view import (
+    RAYS_TO,
+    mirrored,
+    orientation_note,
+    patient_orientation,
+    view_position,
+)
+
+
+def dataset(**fields: Any) -> Dataset:
+    made = Dataset()
+    for keyword, value in fields.items():
+        setattr(made, keyword, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["L", "F"], ("L", "F")),
+        (["AL", "FR "], ("AL", "FR")),
+        (["", ""], None),
+        (["L"], None),
+        (["L", "X"], None),
+        (["L", "F", "P"], None),
+    ],
+)
+def test_patient_orientation(value: list[str], expected: tuple[str, str] | None) -> None:
+    header = file_header(dataset(PatientOrientation=value))
+    assert patient_orientation(header) == expected
+
+
+def code(value: str, meaning: str = "") -> Dataset:
+    return dataset(ViewCodeSequence=Sequence([dataset(CodeValue=value, CodeMeaning=meaning)]))
+
+
+@pytest.mark.parametrize(
+    ("header", "view"),
+    [
+        (dataset(ViewPosition="AP"), "AP"),
+        (dataset(ViewPosition="PA"), "PA"),
+        (dataset(ViewPosition="LL"), "LAT"),
+        (dataset(ViewPosition="RL"), "RLAT"),
+        (dataset(ViewPosition="LLO"), None),
+        (dataset(ViewPosition=""), None),
+        (code("399348003"), "AP"),
+        (code("R-10214"), "PA"),
+        (code("local", "Left Lateral"), "LAT"),
+        (code("399067008", "lateral"), None),
+        (dataset(), None),
+    ],
+)
+def test_view_position(header: Dataset, view: str | None) -> None:
+    assert view_position(file_header(header), None) == view
+
+
+@pytest.mark.parametrize(
+    ("angles_deg", "view"),
+    [((0, 0), "PA"), ((-10, 12), "PA"), ((90, 0), "LAT"), ((-85, 0), "RLAT"), ((175, 0), "AP"),
+     ((-180, 3), "AP"), ((45, 0), None), ((0, 30), None)],
+)  # fmt: skip
+def test_view_of_angles(angles_deg: tuple[float, float], view: str | None) -> None:
+    primary, secondary = map(math.radians, angles_deg)
+    angles = CArmAngles(primary_rad=primary, secondary_rad=secondary)
+    assert view_position(file_header(dataset()), angles) == view
+
+
+LETTERS: dict[tuple[int, ...], str] = {
+    (1, 0, 0): "L", (-1, 0, 0): "R", (0, 1, 0): "P",
+    (0, -1, 0): "A", (0, 0, 1): "H", (0, 0, -1): "F",
+}  # fmt: skip
+CAMERA = Camera(source_to_detector_mm=1000.0, rows=4, columns=4, pixel_spacing_mm=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("view", sorted(RAYS_TO))
+def test_what_the_named_views_show_needs_no_note(view: str) -> None:
+    """The letters are those of the pose by which the CT itself is rendered in that view."""
+    import torch
+
+    rotation = pose_towards(torch.zeros(3, dtype=torch.float64), CAMERA, view)[:3, :3].numpy()
+    columns, rows, rays = (tuple(int(v) for v in np.round(axis)) for axis in rotation)
+    directions = LETTERS[columns], LETTERS[rows]
+    assert LETTERS[rays] == RAYS_TO[view]  # type: ignore[index]
+    assert orientation_note(directions, view) is None
+    note = orientation_note(mirrored(directions), view)
+    assert note is not None
+    assert "stored mirrored; mirror (--mirror)" in note
+
+
+def test_usual_storage() -> None:
+    """Left at the right of the image: as the camera saw it in AP, mirrored in PA."""
+    assert orientation_note(("L", "F"), "AP") is None
+    assert "mirrored" in (orientation_note(("L", "F"), "PA") or "")
+    assert "mirrored" in (orientation_note(("LH", "FP"), "PA") or "")
+    assert orientation_note(("R", "H"), "AP") is None  # head down is no mirror
+    assert "contradict" in (orientation_note(("L", "F"), "LAT") or "")
+    assert orientation_note(None, "PA") is None
+    assert orientation_note(("L", "F"), None) is None
+    assert "contradict" in (orientation_note(("L", "L"), "PA") or "")
