@@ -103,6 +103,7 @@ class Asked:
             pivot_mm=torch.zeros(3, dtype=torch.float64), part=SimpleNamespace(kind="alone")
         ),
     )
+    render_labels: tuple[int, ...] = ()
     volume: Any = field(
         default_factory=lambda: SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64))
     )
@@ -159,21 +160,28 @@ def looked_up(losses: dict[float, float]) -> LossOf:
 
 def test_the_order_of_attempts() -> None:
     quarter = Attempt(init="search", quarter=True)
-    assert attempts("pose", regions=False) == [
+    assert attempts("pose", regions=False, wider=True) == [
         Attempt(init="pose"),
         Attempt(init="search"),
         quarter,
     ]
-    assert attempts("dicom", regions=True) == [
+    assert attempts("dicom", regions=True, wider=True) == [
         Attempt(init="dicom"),
         Attempt(init="dicom", led=True),
         Attempt(init="search"),
         Attempt(init="search", led=True),
         quarter,
     ]
-    assert attempts("search", regions=False) == [Attempt(init="search"), quarter]
-    assert attempts("search", regions=True) == [
+    assert attempts("search", regions=False, wider=True) == [Attempt(init="search"), quarter]
+    assert attempts("search", regions=True, wider=True) == [
         Attempt(init="search"), Attempt(init="search", led=True), quarter,
+    ]  # fmt: skip
+
+
+def test_where_nothing_wider_follows_there_is_no_search() -> None:
+    assert attempts("pose", regions=False, wider=False) == [Attempt(init="pose")]
+    assert attempts("pose", regions=True, wider=False) == [
+        Attempt(init="pose"), Attempt(init="pose", led=True),
     ]  # fmt: skip
 
 
@@ -186,6 +194,14 @@ def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> N
     assert (first, again) == ([0.0], [0.0])  # one level is the coarsest and the finest
     assert len(searched[0]) == 6  # the best of the search
     assert searched[1][0] == place(found)
+
+
+def test_a_single_bone_is_not_searched_beyond_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = started(monkeypatch, pose=[0.0], search=[30.0])
+    monkeypatch.setattr(solver, "near_its_start", lambda answer, clock: answer, raising=False)
+    assert place(solved(Asked(render_labels=(5,)), Ground(towards(35.0)))) == 0.0
+    assert [name for name, _ in asked] == ["pose"]
+    assert place(solved(Asked(render_labels=(5,), init="search"), Ground(towards(35.0)))) == 30.0
 
 
 def test_a_good_start_is_not_searched_around(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,14 +386,15 @@ def test_what_shows_nearly_the_same_is_tried_in_both_readings(
     assert place(found) == 17.0
 
 
+@pytest.mark.parametrize("asked", [Asked(views=(None,)), Asked(init="search")])
 def test_a_pose_and_several_views_are_left_where_they_are(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, asked: Asked
 ) -> None:
     started(monkeypatch, search=[10.0], pose=[10.0])
-    asked = near_to(monkeypatch, 1.0, (5.0, 7.0))
-    solved(Asked(views=(None,)), Ground(towards(10.0)))
-    solved(Asked(init="search"), Ground(towards(10.0)))
-    assert asked == []
+    near = near_to(monkeypatch, 1.0, (5.0, 7.0))
+    two_readings(monkeypatch, [towards(10.0)] * 2, [towards(10.0)] * 2)
+    solved(asked)
+    assert near == []
 
 
 def test_states_are_told_apart_by_what_the_ct_covers_at_each(
