@@ -117,7 +117,8 @@ def write_xrays(folder: Path, volume: Volume, true: Tensor) -> None:
 
 def transmission(volume: Volume, pose: Tensor) -> np.ndarray:
     image = render(volume, CAMERA, pose)[0, 0].numpy()
-    return np.round(np.exp(-image) * 60000).astype(np.uint16)
+    stored: np.ndarray = np.round(np.exp(-image) * 60000).astype(np.uint16)
+    return stored
 
 
 def dicom(modality: str, sop_class: str, uid: str) -> Dataset:

@@ -148,3 +148,15 @@ def test_a_pose_that_only_the_second_xray_cannot_show_names_it(coarse: Volume) -
     views = asked_views([xray(camera), xray(camera)], [HERE, near], None, None)
     with pytest.raises(InputError, match=r"^in view ap-2: .* it reaches behind the source"):
         asked_start(views, coarse, view_pose(coarse, camera), "PA")
+
+
+def test_an_xray_without_a_camera_says_what_its_header_lacks() -> None:
+    image, mask = torch.zeros(28, 32), torch.ones(28, 32, dtype=torch.bool)
+    notes = (
+        "Took the first of 3 frames.",
+        "The geometry is incomplete, it lacks pixel_spacing_mm.",
+    )
+    radiograph = Radiograph(image=image, mask=mask, notes=notes)
+    message = r"are needed \(The geometry is incomplete, it lacks pixel_spacing_mm\)$"
+    with pytest.raises(InputError, match=message):
+        asked_views([radiograph], None, None, None)

@@ -33,6 +33,9 @@ Round sides of a body have up to 0.71 on voxels of 6 mm, and cut ends of real CT
 GOES_ON_MM = 600.0
 """How far a body is thought to go on."""
 
+EDGE_ON = 0.7
+"""Cosine of the angle between a face's normal and the optical axis from which on it faces those."""
+
 SAMPLES = 32
 """Samples of a ray beyond a face."""
 
@@ -102,8 +105,20 @@ def attenuation_beyond(
     source = index_from_camera[:3, 3]
     total = torch.zeros(camera.rows, camera.columns)
     for face in faces:
-        total += _beyond(face, volume, source, directions, length_mm)
+        if _is_edge_on(face, volume, camera_from_ct):
+            total += _beyond(face, volume, source, directions, length_mm)
     return total
+
+
+def _is_edge_on(face: CutFace, volume: Volume, camera_from_ct: Tensor) -> bool:
+    """Tell whether a face borders the image rather than facing the source or the detector.
+
+    What lies beyond the latter is missing on all rays alike, so that none is left to compare, and
+    the CT still shows what it shows.
+    """
+    across = torch.linalg.inv(volume.ct_from_voxel[:3, :3])[face.axis]
+    normal = camera_from_ct[:3, :3].double() @ (across / across.norm())
+    return abs(float(normal[2])) < EDGE_ON
 
 
 def _beyond(
@@ -122,7 +137,8 @@ def _beyond(
     ends = torch.stack(((low - source) / safe, (high - source) / safe))
     near = ends.amin(dim=0).amax(dim=-1).clamp_min(0.0)
     far = torch.minimum(ends.amax(dim=0).amin(dim=-1), length_mm)
-    inside_mm = (far - near).clamp_min(0.0)
+    met = far > near
+    near, inside_mm, directions = near[met], (far - near)[met], directions[met]
     steps = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
     along_mm = near[..., None] + inside_mm[..., None] * steps
     later, earlier = [axis for axis in (2, 1, 0) if axis != face.axis]
@@ -133,5 +149,6 @@ def _beyond(
         .clamp(0, int(size[axis]) - 1)
         for axis in (later, earlier)
     )
-    mean = face.attenuation[row, column].mean(dim=-1)
-    return mean * inside_mm.float()
+    total = torch.zeros(met.shape)
+    total[met] = face.attenuation[row, column].mean(dim=-1) * inside_mm.float()
+    return total

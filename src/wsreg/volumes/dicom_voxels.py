@@ -180,7 +180,7 @@ def _kind(
 
 def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
     if slope == 1 and float(intercept).is_integer() and stored.itemsize <= 2:
-        return stored.astype(np.int64) + int(intercept)
+        return stored.astype(np.int32) + int(intercept)
     scaled: NDArray[Any] = stored * float(slope) + float(intercept)
     return scaled
 
