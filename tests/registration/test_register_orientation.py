@@ -187,20 +187,19 @@ def test_an_image_mirrored_against_its_header_is_found(
         assert all(reason.endswith("say --mirror.") for reason in mirror)
 
 
-def test_a_pose_that_fits_is_believed_and_one_that_does_not_is_searched_for(
+def test_a_given_pose_that_fits_is_not_doubted(
     torso: Volume, xray: Stored, brisk: RegistrationConfig
 ) -> None:
+    """Of a mirrored image none fits, and none passes."""
     beside = torch.tensor([0.05, 0.03, -0.04, 5.0, -4.0, 8.0], dtype=torch.float64)
     start = perturb(xray.truth, beside, torso.centre_mm)
     found = register(xray.radiograph, torso, init=start, config=brisk)
     assert error_mm(torso, found, xray) < 1.0
+    assert found.verdict.status == "pass"
     assert found.views[0].orientation == "none"
     assert found.config["evidence"]["other_reading"] is None
-    wrong = mirrored(xray)
-    found = register(wrong.radiograph, torso, init=start, config=brisk)
-    assert error_mm(torso, found, wrong) < 1.0
-    assert found.views[0].orientation == "mirrored"
-    assert found.config["evidence"]["other_reading"] > 1.5
+    wrong = register(mirrored(xray).radiograph, torso, init=start, config=brisk)
+    assert wrong.verdict.status != "pass"
 
 
 @pytest.mark.parametrize(("change", "orientation"), [
