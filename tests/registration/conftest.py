@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -56,6 +57,55 @@ def _coarse(phantom: Volume) -> Volume:
 def _camera() -> Camera:
     """Of X-rays of 112 x 128 pixels."""
     return Camera(source_to_detector_mm=1000.0, rows=112, columns=128, pixel_spacing_mm=(3.0, 3.0))
+
+
+@pytest.fixture(name="uneven", scope="session")
+def _uneven() -> Volume:
+    """A body that ends within its CT, on voxels of 4 mm, unlike itself from any other side.
+
+    Labels 1 and 2 are the two densest of its parts.
+    """
+    parts = (  # middle and half axes (mm), HU, label
+        ((0, 0, 0), (84, 62, 98), 0, 0),
+        ((4, 40, 5), (10, 9, 72), 500, 0),
+        ((-46, 8, -36), (12, 14, 26), 900, 1),
+        ((40, -12, -30), (20, 8, 10), 700, 2),
+        ((-20, -26, 40), (24, 8, 9), 600, 0),
+        ((36, 14, 34), (8, 10, 24), 800, 0),
+        ((14, -34, 4), (7, 12, 18), 700, 0),
+        ((-30, 4, 62), (14, 18, 10), -800, 0),
+        ((26, -6, -64), (10, 20, 8), -700, 0),
+        ((52, 6, -4), (6, 14, 8), 900, 0),
+    )
+    z, y, x = torch.meshgrid(
+        *(4.0 * (torch.arange(n) - (n - 1) / 2) for n in (56, 40, 48)), indexing="ij"
+    )
+    hu, labels = torch.full(z.shape, -1000.0), torch.zeros(z.shape, dtype=torch.uint8)
+    for (cx, cy, cz), (ax, ay, az), value, label in parts:
+        inside = ((x - cx) / ax) ** 2 + ((y - cy) / ay) ** 2 + ((z - cz) / az) ** 2 <= 1
+        hu[inside] = value
+        labels[inside] = label
+    ct_from_voxel = torch.diag(torch.tensor([4.0, 4.0, 4.0, 1.0], dtype=torch.float64))
+    ct_from_voxel[:3, 3] = step(-94.0, -78.0, -110.0)
+    names = {1: "left part", 2: "right part"}
+    return Volume(
+        hu=hu.to(torch.int16), ct_from_voxel=ct_from_voxel, labels=labels, label_names=names
+    )
+
+
+@pytest.fixture(name="torso", scope="session")
+def _torso(phantom: Volume) -> Volume:
+    """The phantom on voxels of 4 mm; it is cut off at both ends."""
+    return resample_isotropic(phantom, 4.0)
+
+
+@pytest.fixture(name="brisk", scope="session")
+def _brisk(quick: RegistrationConfig) -> RegistrationConfig:
+    """Settings for X-rays of CTs with voxels of 4 mm."""
+    search = SearchConfig(poses=64, refined=8, kept=3, rotation_deg=12.0, shift_mm=40.0)
+    first, second, third = (dataclasses.replace(level, apart=True) for level in quick.levels)
+    third = dataclasses.replace(third, voxel_mm=None)
+    return dataclasses.replace(quick, levels=(first, second, third), search=search)
 
 
 @pytest.fixture(name="small_camera", scope="session")

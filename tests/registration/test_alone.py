@@ -15,6 +15,7 @@ from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.readings import Reading
 from wsreg.registration.strategy import Answer
 
 
@@ -32,23 +33,26 @@ def said(
     monkeypatch: pytest.MonkeyPatch, problem: Problem, states: list[Tensor], lost: list[bool]
 ) -> str:
     """The sentence, if the searches end at these states."""
-    levels, asked = make_levels(problem), list[Problem]()
+    reading, asked = reading_of(problem), list[Problem]()
 
     def solve(one: Problem, own: list[Level], *_: Any) -> Answer:
         number = len(asked)
         asked.append(one)
         assert one.views == (problem.views[number],)
         assert one.init == "search"
-        assert [level.views for level in own] == [(level.views[number],) for level in levels]
-        state = states[number]
-        return answered(state)
+        assert not one.settings.search.mirrored
+        assert [level.views for level in own] == [
+            (level.views[number],) for level in reading.levels
+        ]
+        return answered(Reading(problem=one, levels=own), states[number])
 
-    def is_lost(one: Problem, own: list[Level], state: Tensor) -> bool:
+    def is_lost(own: Reading, state: Tensor) -> bool:
+        assert own.problem is asked[-1]
         return lost[len(asked) - 1]
 
     monkeypatch.setattr(module, "solve", solve)
     monkeypatch.setattr(module, "is_lost", is_lost)
-    found = found_alone(problem, levels, Clock())
+    found = found_alone(reading, Clock())
     assert len(asked) == len(problem.views)
     fitting = [state for state, is_out in zip(states, lost, strict=True) if not is_out]
     assert len(found.states) == len(fitting)
@@ -62,7 +66,12 @@ def moved(state: Tensor, shift_mm: float, body: int = 0) -> Tensor:
     return there
 
 
+def reading_of(problem: Problem) -> Reading:
+    return Reading(problem=problem, levels=make_levels(problem))
+
+
 def answered(
+    reading: Reading,
     state: Tensor,
     rivals: tuple[Tensor, ...] = (),
     iterations: int = 0,
@@ -70,7 +79,10 @@ def answered(
     starts: int = 0,
 ) -> Answer:
     others = torch.stack(rivals) if rivals else state[None][:0]
-    return Answer(state=state, iterations=iterations, renders=renders, rivals=others, starts=starts)
+    return Answer(
+        reading=reading, state=state, iterations=iterations, renders=renders, rivals=others,
+        starts=starts,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -119,32 +131,32 @@ def test_where_both_fit_it_matters_how_far_apart(
 
 def test_what_one_view_finds_leads_to_the_answer_of_all(pair: Problem, true_state: Tensor) -> None:
     """As near as the level's images tell, which are averaged once more than the X-rays."""
-    levels = make_levels(pair)
+    reading = reading_of(pair)
     near = moved(moved(true_state, 3.0), 3.0, body=1)
-    before = answered(near)
-    found = joined(pair, levels, near[None], before, Clock())
+    before = answered(reading, near)
+    found = joined(near[None], before, Clock())
     assert found is not None
     for body, state, truth in zip(pair.bodies, found.state, true_state, strict=True):
         error = twist_between(truth, state, body.pivot_mm).abs()
         assert float(error[:3].max()) < 0.01
         assert float(error[3:].max()) < 0.3
-    assert joined(pair, levels, near[None], found, Clock()) is None  # not better than itself
-    assert joined(pair, levels, near[None][:0], before, Clock()) is None
+    assert joined(near[None], found, Clock()) is None  # not better than itself
+    assert joined(near[None][:0], before, Clock()) is None
 
 
 def test_an_answer_nearly_as_good_is_a_rival_of_the_better_one(
     pair: Problem, true_state: Tensor
 ) -> None:
     """The one before and its own rivals; what they took is counted."""
-    levels = make_levels(pair)
+    reading = reading_of(pair)
     near = moved(moved(true_state, 3.0), 3.0, body=1)
-    far = joined(pair, levels, near[None], answered(near), Clock())
+    far = joined(near[None], answered(reading, near), Clock())
     assert far is not None
     assert len(far.rivals) == 0  # 3 mm away the loss is more than twice as high
     best = far.state
     beside = moved(moved(best, 0.02), 0.02, body=1)
-    before = answered(beside, rivals=(near, beside), iterations=100, renders=200, starts=2)
-    found = joined(pair, levels, near[None], before, Clock())
+    before = answered(reading, beside, rivals=(near, beside), iterations=100, renders=200, starts=2)
+    found = joined(near[None], before, Clock())
     assert found is not None
     assert torch.equal(found.state, best)
     assert torch.equal(found.rivals, torch.stack((beside, beside)))

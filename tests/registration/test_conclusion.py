@@ -13,6 +13,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.readings import Reading
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.strategy import Answer
 from wsreg.registration.ties import Tie
@@ -22,8 +23,14 @@ from wsreg.volumes.volume import Volume
 
 
 def concluded(problem: Problem, state: Tensor) -> RegistrationResult:
-    answer = Answer(state=state, iterations=0, renders=0, rivals=state[None][:0], starts=0)
-    return conclude(problem, make_levels(problem), answer, Clock(), "as read")
+    reading = Reading(problem=problem, levels=make_levels(problem))
+    return conclude(answered(reading, state), Clock(), "as read")
+
+
+def answered(reading: Reading, state: Tensor) -> Answer:
+    return Answer(
+        reading=reading, state=state, iterations=0, renders=0, rivals=state[None][:0], starts=0
+    )
 
 
 def without_rois(problem: Problem, count: int) -> Problem:

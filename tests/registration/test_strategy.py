@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +18,9 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.problem import Problem
 from wsreg.registration.projection import Projection
+from wsreg.registration.readings import Reading
 from wsreg.registration.starts.config import SearchConfig
-from wsreg.registration.starts.table import STARTS
-from wsreg.registration.strategy import Answer, solve, with_polarity_settled
+from wsreg.registration.strategy import Answer, descended, is_lost, with_polarity_settled
 from wsreg.similarity.ncc import GlobalNcc
 
 NOISE = torch.rand(24, 24, generator=torch.Generator().manual_seed(0))
@@ -91,120 +91,142 @@ def looked_up(losses: dict[float, float]) -> Callable[[Tensor], Tensor]:
     return loss_of
 
 
-def problem_of(**changes: Any) -> Any:
-    """What a strategy reads of a problem."""
+def reading_of(levels: Sequence[Landscape], **changes: Any) -> Reading:
+    """What a strategy reads of a problem: one bone, which no end of a CT cuts off."""
     settings = RegistrationConfig(
         levels=(LevelConfig(image_px=24, voxel_mm=1.0, measure=GlobalNcc()),),
-        search=SearchConfig(poses=32, refined=6, kept=3, finished=2),
-        probes=2,
+        search=SearchConfig(kept=3, finished=2),
     )
-    parts = {
-        "settings": settings,
-        "start": at(0.0)[0],
-        "init": "pose",
-        "bodies": (SimpleNamespace(pivot_mm=torch.zeros(3, dtype=torch.float64)),),
-        "volume": SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64)),
-    }
-    return SimpleNamespace(**{**parts, **changes})
-
-
-def solved(
-    monkeypatch: pytest.MonkeyPatch, levels: list[Landscape], *starts: float, **changes: Any
-) -> Answer:
-    monkeypatch.setattr(
-        "wsreg.registration.strategy.STARTS", {**STARTS, "pose": lambda *_: at(*starts)}
+    bone = SimpleNamespace(part=SimpleNamespace(kind="alone"))
+    volume = SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64))
+    problem = SimpleNamespace(
+        settings=dataclasses.replace(settings, **changes), bodies=(bone,), volume=volume
     )
-    return solve(problem_of(**changes), levels, Clock(), lambda stage, done, total: None)  # type: ignore[arg-type]
+    return Reading(problem=problem, levels=levels)  # type: ignore[arg-type]
 
 
-def test_states_much_worse_than_the_best_go_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def from_starts(levels: Sequence[Landscape], *along_x_mm: float, **changes: Any) -> Answer:
+    return descended(reading_of(levels, **changes), at(*along_x_mm), Clock())
+
+
+def test_states_much_worse_than_the_best_go_no_further() -> None:
     """1.25 times the best loss is the limit."""
     loss_of = looked_up({10.0: 0.2, 20.0: 0.246, 30.0: 0.254, 40.0: 0.2001, 50.0: torch.nan})
     coarse, fine = Landscape(loss_of), Landscape(loss_of)
-    settings = dataclasses.replace(problem_of().settings, search=SearchConfig(kept=5, finished=5))
-    found = solved(monkeypatch, [coarse, fine], 20.0, 30.0, 40.0, 50.0, 10.0, settings=settings)
+    search = SearchConfig(kept=5, finished=5)
+    found = from_starts([coarse, fine], 20.0, 30.0, 40.0, 50.0, 10.0, search=search)
     assert coarse.refined == [[20.0, 30.0, 40.0, 50.0, 10.0]]
     assert fine.refined == [[10.0, 40.0, 20.0]]
     assert float(found.state[0, 0, 3]) == 10.0
 
 
-def test_fewer_and_fewer_go_on_and_only_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_and_fewer_go_on_and_only_different_ones() -> None:
     places = [10.0, 11.0, 20.0, 30.0, 40.0, 50.0]
     loss_of = looked_up({x: 0.2 + 0.001 * n for n, x in enumerate(places)})
     levels = [Landscape(loss_of, voxel_mm=mm) for mm in (2.0, 1.0, 0.5)]
-    solved(monkeypatch, levels, *places)
+    from_starts(levels, *places)
     # 11 is beside 10, within two voxels; three are kept, then two finished.
     assert levels[1].refined == [[10.0, 20.0, 30.0]]
     assert levels[2].refined == [[10.0, 20.0]]
 
 
-def test_rivals_are_other_answers_with_nearly_the_same_loss(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_rivals_are_other_answers_with_nearly_the_same_loss() -> None:
     """Less than 1.04 times the best."""
     for other, rivals in ((0.207, [20.0]), (0.209, [])):
         level = Landscape(looked_up({10.0: 0.2, 20.0: other, 30.0: 0.3}))
-        found = solved(monkeypatch, [level], 30.0, 20.0, 10.0)
+        found = from_starts([level], 30.0, 20.0, 10.0)
         assert float(found.state[0, 0, 3]) == 10.0
         assert found.rivals[:, 0, 0, 3].tolist() == rivals
         assert found.starts == 2
 
 
-def test_what_was_rendered_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_rendered_is_counted() -> None:
     level = Landscape(looked_up({10.0: 0.2, 20.0: 0.3}))
-    found = solved(monkeypatch, [level, level], 10.0, 20.0)
+    found = from_starts([level, level], 10.0, 20.0)
     assert found.iterations == 0
     assert found.renders == 2 + 1  # the first of two states, and the one that went on
 
 
-def towards(best_mm: float) -> Callable[[Tensor], Tensor]:
-    """A loss that grows from 0.1 with the distance from ``best_mm``, 0.5 at 20 mm."""
-    return lambda x: 0.1 + 0.02 * (x - best_mm).abs()
+def test_progress_and_time_are_told_for_each_level() -> None:
+    level, clock, told = Landscape(looked_up({10.0: 0.2})), Clock(), list[tuple[str, int, int]]()
+    descended(reading_of([level, level]), at(10.0), clock, lambda *one: told.append(one))
+    assert told == [("register", 0, 2), ("register", 1, 2), ("register", 2, 2)]
+    assert set(clock.stop()) == {"level_1", "level_2", "total"}
 
 
-def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    level = Landscape(towards(35.0))
-    found = solved(monkeypatch, [level], 0.0)
-    assert abs(float(found.state[0, 0, 3]) - 35.0) < 15.0
-    assert len(level.refined) == 2
-    assert len(level.refined[1]) == 6  # the best of the search
-    # The start, those of the search, two to compare, and all that was tried.
-    assert found.renders == 1 + 6 + 32 + 2
+def test_a_descent_may_begin_at_a_finer_level() -> None:
+    levels = [Landscape(looked_up({10.0: 0.2, 20.0: 0.3})) for _ in range(3)]
+    told = list[tuple[str, int, int]]()
+    reading = reading_of(levels)
+    found = descended(
+        reading, at(20.0, 10.0), Clock(), lambda *one: told.append(one), first=1
+    )  # fmt: skip
+    assert [level.refined for level in levels] == [[], [[20.0, 10.0]], [[10.0]]]
+    assert told == [("register", 1, 3), ("register", 2, 3), ("register", 3, 3)]
+    assert found.reading is reading
 
 
-def test_a_good_start_is_not_searched_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    level = Landscape(towards(5.0))
-    found = solved(monkeypatch, [level], 0.0)
-    assert float(found.state[0, 0, 3]) == 0.0
-    assert len(level.refined) == 1
-    assert found.renders == 1
+def test_regions_lead_where_asked() -> None:
+    """On the levels as they are; else on those of the images alone."""
+    both, plain = ([Landscape(looked_up({10.0: 0.2}))] for _ in range(2))
+    reading = reading_of(both)
+    reading.__dict__["plain"] = plain
+    descended(reading, at(10.0), Clock())
+    assert (both[0].refined, plain[0].refined) == ([], [[10.0]])
+    descended(reading, at(10.0), Clock(), led=True)
+    assert (both[0].refined, plain[0].refined) == ([[10.0]], [[10.0]])
 
 
-def test_a_search_that_finds_nothing_better_does_not_replace_the_answer(
+def test_before_each_level_is_told_what_the_ct_covers_at_the_best_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The start is lost, but all places around it are worse."""
-    level = Landscape(lambda x: 0.6 + 0.001 * x.abs())
-    found = solved(monkeypatch, [level], 0.0, start=at(30.0)[0])
-    assert len(level.refined) == 2
-    assert float(found.state[0, 0, 3]) == 0.0
+    coarse, fine, better = (Landscape(looked_up({10.0: 0.2, 20.0: 0.3})) for _ in range(3))
+    told = list[float]()
+    readings = [reading_of([coarse, fine]), reading_of([coarse, better])]
+
+    def covered(reading: Reading, state: Tensor) -> Reading:
+        told.append(float(state[0, 0, 3]))
+        return readings[len(told) - 1]
+
+    monkeypatch.setattr("wsreg.registration.strategy.covered", covered)
+    found = descended(readings[0], at(20.0, 10.0), Clock())
+    assert told == [20.0, 10.0]
+    assert (fine.refined, better.refined) == ([], [[10.0]])
+    assert found.reading is readings[1]
 
 
-def test_a_search_is_not_searched_again() -> None:
-    level = Landscape(lambda x: 0.6 + 0.001 * x.abs())
-    found = solve(problem_of(init="search"), [level], Clock(), lambda *_: None)  # type: ignore[list-item]
-    assert len(level.refined) == 1
-    assert found.renders == 6 + 32
+def test_what_is_like_nothing_in_the_xray_is_lost() -> None:
+    reading = reading_of([Landscape(looked_up({10.0: 0.2, 20.0: 0.7}))])
+    assert not is_lost(reading, at(10.0)[0])
+    assert is_lost(reading, at(20.0)[0])
 
 
-def test_progress_and_time_are_told_for_each_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "wsreg.registration.strategy.STARTS", {**STARTS, "pose": lambda *_: at(10.0)}
-    )
-    level, clock, told = Landscape(looked_up({10.0: 0.2})), Clock(), list[tuple[str, int, int]]()
-    solve(problem_of(), [level, level], clock, lambda *one: told.append(one))  # type: ignore[list-item]
-    assert told == [("register", 0, 2), ("register", 1, 2), ("register", 2, 2)]
-    assert set(clock.stop()) == {"start", "level_1", "level_2", "total"}
+@pytest.mark.parametrize(
+    ("agreements", "steepness", "lost", "looked"),
+    [
+        ([0.97], 0.01, False, 1),
+        ([0.97], 0.0005, True, 1),  # on a plain
+        ([0.9999], 0.0, False, 0),  # right even on a plain
+        ([0.9999, 0.9], 0.01, True, 1),  # one of two X-rays is enough
+    ],
+)
+def test_edges_and_the_rise_of_the_loss_tell_what_is_lost(
+    monkeypatch: pytest.MonkeyPatch, agreements: list[float], steepness: float, lost: bool,
+    looked: int,
+) -> None:  # fmt: skip
+    seen = list[Landscape]()
+    coarse, fine = (Landscape(looked_up({10.0: 0.2})) for _ in range(2))
+
+    def rise(level: Landscape, state: Tensor) -> float:
+        seen.append(level)
+        return steepness
+
+    evaluation = SimpleNamespace(gradient_agreements=agreements)
+    module = "wsreg.registration.strategy"
+    monkeypatch.setattr(f"{module}.evaluate", lambda *_, **__: evaluation)
+    monkeypatch.setattr(f"{module}.steepness", rise)
+    assert is_lost(reading_of([coarse, fine]), at(10.0)[0]) == lost
+    assert seen == [coarse] * looked
 
 
 def with_readings(problem: Problem, *inverted: bool) -> Problem:
@@ -275,14 +297,13 @@ def two_valleys(other: float) -> Callable[[Tensor], Tensor]:
     return loss_of
 
 
-def test_rivals_are_refined_before_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rivals_are_refined_before_they_count() -> None:
     """One that has not converged, and looks worse than it is, is a rival once it has."""
     descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
-    settings = dataclasses.replace(problem_of().settings, descent=descent)
     found = {}
     for other in (0.2, 0.215):  # 1.04 times the best loss is 0.208
         level = Slope(two_valleys(other))
-        found[other] = solved(monkeypatch, [level], 10.0, 43.0, settings=settings)
+        found[other] = from_starts([level], 10.0, 43.0, descent=descent)
         assert float(found[other].state[0, 0, 3]) == 10.0
         # Both once, a step of the second, and once more the second alone: it and its step.
         assert [len(states) for states in level.refined] == [2, 1, 1, 1]
@@ -294,29 +315,27 @@ def test_rivals_are_refined_before_they_count(monkeypatch: pytest.MonkeyPatch) -
     assert rival == pytest.approx(40.0 + 3.0 * (0.4 / 1.4) ** 2)
 
 
-def test_a_rival_that_ends_lower_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_that_ends_lower_is_the_answer() -> None:
     """0.2005 after a step and 0.1991 after another, against 0.2 of what had converged."""
     descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
-    settings = dataclasses.replace(problem_of().settings, descent=descent)
-    found = solved(monkeypatch, [Slope(two_valleys(0.199))], 10.0, 43.0, settings=settings)
+    found = from_starts([Slope(two_valleys(0.199))], 10.0, 43.0, descent=descent)
     assert float(found.state[0, 0, 3]) == pytest.approx(40.0 + 3.0 * (0.4 / 1.4) ** 2)
     assert found.rivals[:, 0, 0, 3].tolist() == [10.0]
 
 
-def test_a_rival_far_behind_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_far_behind_is_not_refined() -> None:
     """1.25 times the best loss is the limit."""
     descent = LevenbergMarquardtConfig(max_iterations=1, damping=0.4)
-    settings = dataclasses.replace(problem_of().settings, descent=descent)
     level = Slope(two_valleys(0.24))
-    found = solved(monkeypatch, [level], 10.0, 50.0, settings=settings)
+    found = from_starts([level], 10.0, 50.0, descent=descent)
     assert [len(states) for states in level.refined] == [2, 1]
     assert len(found.rivals) == 0
 
 
-def test_bodies_come_apart_where_a_level_has_several(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bodies_come_apart_where_a_level_has_several() -> None:
     """They begin where the whole was."""
     whole, apart = Slope(two_valleys(0.3)), Slope(two_valleys(0.3), bodies=3)
-    found = solved(monkeypatch, [whole, apart], 14.0)
+    found = from_starts([whole, apart], 14.0)
     assert found.state.shape == (3, 4, 4)
     assert found.state[:, 0, 3].tolist() == pytest.approx([10.0, 10.0, 10.0], abs=0.1)
     assert apart.refined[0] == pytest.approx([10.0], abs=0.1)
@@ -332,5 +351,5 @@ def test_a_body_that_holds_on_to_the_first_may_creep(monkeypatch: pytest.MonkeyP
         return minimise(*arguments)
 
     monkeypatch.setattr("wsreg.registration.strategy.minimise", spy)
-    solved(monkeypatch, [Slope(two_valleys(0.3), bodies=2)], 12.0)
+    from_starts([Slope(two_valleys(0.3), bodies=2)], 12.0)
     assert seen[0].tolist() == [1.0] * 6 + [10.0] * 6

@@ -21,11 +21,6 @@ def mirrored_radiograph(radiograph: Radiograph) -> Radiograph:
 
 
 def mirrored_camera(camera: Camera) -> Camera:
-    """Return the camera of a mirrored image: its principal point lies as far from the other side.
-
-    One that is the image's centre by default stays so.
-    """
-    if camera.principal_point_px is None:
-        return camera
-    column, row = camera.principal_point_px
+    """Return the camera of a mirrored image, its principal point as far from the other side."""
+    column, row = camera.centre_px
     return dataclasses.replace(camera, principal_point_px=(camera.columns - 1 - column, row))

@@ -36,6 +36,9 @@ QUARTER = torch.tensor(
     [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64
 )
 
+LEAST_LOSS = 1e-9
+"""Losses are compared no further than this: the rounding of float32 is above."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
@@ -128,8 +131,10 @@ def _attempted(
     lowest = min(one.lowest for one in found)
     near = [one for one in found if one.lowest <= PRUNE_RATIO * lowest]
     best = _best([_refined(one, clock, progress, led=attempt.led) for one in near])
-    if len(near) < len(found):
-        best = dataclasses.replace(best, other_reading=max(one.lowest for one in found) / lowest)
+    for one in found:
+        if one not in near:
+            best = dataclasses.replace(best, other_reading=_ratio(one.lowest, lowest))
+            best = with_work(best, one.iterations, one.renders)
     return best
 
 
@@ -224,7 +229,7 @@ def _best(answers: Sequence[Answer]) -> Answer:
         losses = [float(one.reading.plain[-1].loss(one.state[None])) for one in answers]
     best = answers[losses.index(min(losses))]
     ratios = [
-        loss / min(losses)
+        _ratio(loss, min(losses))
         for loss, one in zip(losses, answers, strict=True)
         if one.reading.mirrored != best.reading.mirrored
     ]
@@ -235,6 +240,11 @@ def _best(answers: Sequence[Answer]) -> Answer:
         renders=sum(one.renders for one in answers),
         other_reading=min(ratios, default=None),
     )
+
+
+def _ratio(loss: float, lowest: float) -> float:
+    """Return how many times the lowest loss, which is 0 where images are the same, another is."""
+    return max(loss, LEAST_LOSS) / max(lowest, LEAST_LOSS)
 
 
 def _solve_adam(
@@ -270,7 +280,7 @@ def _solve_adam(
         renders=descent.iterations + 1,
         rivals=start[None][:0],
         starts=0,
-        other_reading=max(losses) / min(losses) if len(losses) > 1 else None,
+        other_reading=_ratio(max(losses), min(losses)) if len(losses) > 1 else None,
     )
 
 

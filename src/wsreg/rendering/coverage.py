@@ -1,8 +1,8 @@
 """What rays meet where the body goes on but the CT does not.
 
-A CT is cut off where its tissue ends all at once: its last slice shows nearly as much of it as the
-slices before.  Beyond such a face the body is thought to go on as that slice shows it.  That says
-which rays a rendering of the CT cannot be compared with, not what they would show.
+A CT is cut off where its tissue ends all at once: most of what its slices show goes on to the last
+one.  Beyond such a face the body is thought to go on as that slice shows it.  That says which rays
+a rendering of the CT cannot be compared with, not what they would show.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ LEAST_AREA_MM2 = 500.0
 BEFORE_MM = 12.0
 """How far inside the slice lies that the last one is compared with."""
 
-LEAST_LEFT = 0.6
-"""A body is cut off where the last slice has at least this fraction of that one's tissue."""
+LEAST_LEFT = 0.75
+"""A body is cut off where at least this fraction of that slice's tissue goes on to the last one.
+
+Round sides of a body have up to 0.71 on voxels of 6 mm, and cut ends of real CTs 0.92 or more."""
 
 GOES_ON_MM = 600.0
 """How far a body is thought to go on."""
@@ -57,12 +59,12 @@ class CutFace:
 
 def cut_faces(volume: Volume) -> tuple[CutFace, ...]:
     """Return the faces at which a CT is cut off; a coarse copy of the CT tells them as well."""
-    found = []
+    found, tissue = [], volume.attenuation > TISSUE_PER_MM
     for axis in range(3):
-        slices = volume.attenuation.movedim(2 - axis, 0)
+        slices = tissue.movedim(2 - axis, 0)
         spacing_mm = volume.spacing_mm[axis]
         pixel_mm2 = abs(float(torch.linalg.det(volume.ct_from_voxel[:3, :3]))) / spacing_mm
-        area_mm2 = (slices > TISSUE_PER_MM).sum(dim=(1, 2)).double() * pixel_mm2
+        area_mm2 = slices.sum(dim=(1, 2)).double() * pixel_mm2
         filled = (area_mm2 > LEAST_AREA_MM2).nonzero()[:, 0].tolist()
         if not filled:
             continue
@@ -72,11 +74,11 @@ def cut_faces(volume: Volume) -> tuple[CutFace, ...]:
             shown, inside = last + inwards, last + inwards * (1 + before)
             if not 0 <= inside < len(slices):
                 continue
-            if area_mm2[shown] >= LEAST_LEFT * area_mm2[inside]:
-                face = CutFace(
-                    axis=axis, at=last - 0.5 * inwards, up=inwards < 0, attenuation=slices[shown]
-                )
-                found.append(face)
+            left = int((slices[shown] & slices[inside]).sum()) / max(1, int(slices[inside].sum()))
+            if left >= LEAST_LEFT:
+                ended = volume.attenuation.select(2 - axis, shown)
+                at = last - 0.5 * inwards
+                found.append(CutFace(axis=axis, at=at, up=inwards < 0, attenuation=ended))
     return tuple(found)
 
 

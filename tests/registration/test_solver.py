@@ -1,0 +1,450 @@
+"""Which starts and readings are tried, on landscapes made by hand: a bone that slides along x."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.registration import solver
+from wsreg.registration.clock import Clock
+from wsreg.registration.config import LevelConfig, RegistrationConfig
+from wsreg.registration.readings import Reading
+from wsreg.registration.solver import QUARTER, Attempt, attempts, solve
+from wsreg.registration.starts.config import SearchConfig
+from wsreg.registration.starts.table import STARTS
+from wsreg.registration.strategy import Answer
+from wsreg.similarity.ncc import GlobalNcc
+
+LossOf = Callable[[Tensor], Tensor]
+REGION = object()
+
+
+def at(*along_x_mm: float) -> Tensor:
+    """[N,1,4,4]"""
+    states = torch.eye(4, dtype=torch.float64).repeat(len(along_x_mm), 1, 1, 1)
+    states[:, 0, 0, 3] = torch.tensor(along_x_mm, dtype=torch.float64)
+    return states
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A view of a level, with its terms."""
+
+    terms: tuple[object, ...] = ()
+    roi_term: object = None
+    roi_grid: object = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "roi_term", REGION if REGION in self.terms else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A level whose loss of x mm is given; it is flat to the solver, so states stay.
+
+    A region in its view adds ``of_region`` to the loss.
+    """
+
+    loss_of: LossOf
+    of_region: LossOf = torch.zeros_like
+    views: tuple[Seen, ...] = (Seen(),)
+    refined: list[list[float]] = field(default_factory=list)
+    bodies: tuple[Any, ...] = (
+        SimpleNamespace(volume=SimpleNamespace(volume=SimpleNamespace(spacing_mm=(1.0,) * 3))),
+    )
+
+    def loss(self, states: Tensor) -> Tensor:
+        x = states[:, 0, 0, 3]
+        led = self.views[0].roi_term is not None
+        return self.loss_of(x) + (self.of_region(x) if led else 0.0)
+
+    def linearize(self, states: Tensor) -> QuadraticModel:
+        self.refined.append(states[:, 0, 0, 3].tolist())
+        zero = torch.zeros(len(states), 6, dtype=torch.float64)
+        return QuadraticModel(
+            value=self.loss(states), gradient=zero, normal_matrix=torch.diag_embed(zero + 1.0)
+        )
+
+    def move(self, states: Tensor, steps: Tensor) -> Tensor:
+        return states
+
+    def with_rois_alone(self, config: object) -> None:
+        return None
+
+
+def with_region(loss_of: LossOf, of_region: LossOf) -> Ground:
+    return Ground(loss_of, of_region, (Seen(terms=(REGION,)),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a solver reads of a problem; several views, so that nothing is mirrored by itself."""
+
+    init: str = "pose"
+    start: Tensor = field(default_factory=lambda: at(0.0)[0])
+    settings: RegistrationConfig = field(
+        default_factory=lambda: RegistrationConfig(
+            levels=(LevelConfig(image_px=24, voxel_mm=1.0, measure=GlobalNcc()),),
+            search=SearchConfig(poses=32, refined=6, kept=3, finished=2, half_turned=False),
+            probes=2,
+        )
+    )
+    views: tuple[object, ...] = (None, None)
+    bodies: tuple[Any, ...] = (
+        SimpleNamespace(
+            pivot_mm=torch.zeros(3, dtype=torch.float64), part=SimpleNamespace(kind="alone")
+        ),
+    )
+    render_labels: tuple[int, ...] = ()
+    volume: Any = field(
+        default_factory=lambda: SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64))
+    )
+
+
+@pytest.fixture(autouse=True)
+def _half_a_loss_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state is lost from a loss of a half on, by the image at the finest level."""
+
+    def is_lost(reading: Reading, state: Tensor) -> bool:
+        return float(reading.plain[-1].loss(state[None])) >= 0.5
+
+    monkeypatch.setattr(solver, "is_lost", is_lost)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, **starts: list[float]) -> list[tuple[str, Tensor]]:
+    """Let starts be at these places; what they were asked for is put down."""
+    asked = list[tuple[str, Tensor]]()
+
+    def given(name: str, places: list[float]) -> Callable[..., Tensor]:
+        def start(problem: Asked, level: Ground) -> Tensor:
+            asked.append((name, problem.start))
+            return at(*places)
+
+        return start
+
+    made = {name: given(name, places) for name, places in starts.items()}
+    monkeypatch.setattr(solver, "STARTS", {**STARTS, **made})
+    return asked
+
+
+def solved(asked: Asked, *levels: Ground) -> Answer:
+    return solve(asked, levels, Clock(), lambda stage, done, total: None)  # type: ignore[arg-type]
+
+
+def place(answer: Answer) -> float:
+    return float(answer.state[0, 0, 3])
+
+
+def towards(best_mm: float) -> LossOf:
+    """A loss that grows from 0.1 with the distance from ``best_mm``, 0.5 at 20 mm."""
+    return lambda x: 0.1 + 0.02 * (x - best_mm).abs()
+
+
+def looked_up(losses: dict[float, float]) -> LossOf:
+    """The loss at the named places, 9 elsewhere."""
+
+    def loss_of(x: Tensor) -> Tensor:
+        values = [losses.get(round(one, 6), 9.0) for one in x.tolist()]
+        return torch.tensor(values, dtype=torch.float64)
+
+    return loss_of
+
+
+def test_the_order_of_attempts() -> None:
+    quarter = Attempt(init="search", quarter=True)
+    assert attempts("pose", regions=False, wider=True) == [
+        Attempt(init="pose"),
+        Attempt(init="search"),
+        quarter,
+    ]
+    assert attempts("dicom", regions=True, wider=True) == [
+        Attempt(init="dicom"),
+        Attempt(init="dicom", led=True),
+        Attempt(init="search"),
+        Attempt(init="search", led=True),
+        quarter,
+    ]
+    assert attempts("search", regions=False, wider=True) == [Attempt(init="search"), quarter]
+    assert attempts("search", regions=True, wider=True) == [
+        Attempt(init="search"), Attempt(init="search", led=True), quarter,
+    ]  # fmt: skip
+
+
+def test_where_nothing_wider_follows_there_is_no_search() -> None:
+    assert attempts("pose", regions=False, wider=False) == [Attempt(init="pose")]
+    assert attempts("pose", regions=True, wider=False) == [
+        Attempt(init="pose"), Attempt(init="pose", led=True),
+    ]  # fmt: skip
+
+
+def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    started(monkeypatch, pose=[0.0])
+    level = Ground(towards(35.0))
+    found = solved(Asked(), level)
+    assert abs(place(found) - 35.0) < 15.0
+    first, again, *searched = level.refined
+    assert (first, again) == ([0.0], [0.0])  # one level is the coarsest and the finest
+    assert len(searched[0]) == 6  # the best of the search
+    assert searched[1][0] == place(found)
+
+
+def test_a_single_bone_is_not_searched_beyond_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = started(monkeypatch, pose=[0.0], search=[30.0])
+    monkeypatch.setattr(solver, "near_its_start", lambda answer, clock: answer, raising=False)
+    assert place(solved(Asked(render_labels=(5,)), Ground(towards(35.0)))) == 0.0
+    assert [name for name, _ in asked] == ["pose"]
+    assert place(solved(Asked(render_labels=(5,), init="search"), Ground(towards(35.0)))) == 30.0
+
+
+def test_a_good_start_is_not_searched_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    started(monkeypatch, pose=[0.0])
+    coarse, fine = Ground(towards(5.0)), Ground(towards(5.0))
+    found = solved(Asked(), coarse, fine)
+    assert place(found) == 0.0
+    assert (coarse.refined, fine.refined) == ([[0.0]], [[0.0]])
+    assert found.renders == 2
+    assert found.other_reading is None
+
+
+def test_a_search_that_finds_nothing_better_does_not_replace_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The start is lost, but all places around it are worse; all that was done is counted."""
+    started(monkeypatch, pose=[0.0], search=[30.0, 40.0])
+    level = Ground(lambda x: 0.6 + 0.001 * x.abs())
+    found = solved(Asked(), level)
+    assert place(found) == 0.0
+    assert level.refined == [[0.0], [0.0], *[[30.0, 40.0]] * 4]
+    assert found.renders == 10
+
+
+def test_a_search_is_not_searched_again_but_turned_by_a_quarter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = started(monkeypatch, search=[0.0])
+    solved(Asked(init="search"), Ground(lambda x: x + 0.6))
+    assert [name for name, _ in asked] == ["search", "search"]
+    (_, first), (_, second) = asked
+    assert torch.equal(first, at(0.0)[0])
+    assert torch.equal(second, QUARTER @ first)
+    # What points along the columns then points along the rows.
+    x = torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    assert (second[0] @ x).tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_what_a_start_of_the_header_finds_ends_the_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = started(monkeypatch, dicom=[0.0], search=[5.0])
+    assert place(solved(Asked(init="dicom"), Ground(towards(0.0)))) == 0.0
+    assert place(solved(Asked(init="dicom"), Ground(towards(30.0)))) == 5.0
+    assert [name for name, _ in asked] == ["dicom", "dicom", "search", "search"]
+
+
+def test_regions_do_not_lead_where_the_image_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would lead to 20."""
+    started(monkeypatch, pose=[0.0, 20.0])
+    level = with_region(looked_up({0.0: 0.3, 20.0: 0.4}), looked_up({0.0: 3.0, 20.0: 0.0}))
+    found = solved(Asked(), level)
+    assert place(found) == 0.0
+    assert level.refined[0] == [0.0, 20.0]
+    assert [len(states) for states in level.refined] == [2, 1]
+
+
+def test_regions_lead_where_the_image_is_lost_and_the_image_judges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To 20, far behind by the image of the coarsest level, which is the best by the finest."""
+    started(monkeypatch, pose=[0.0, 20.0], search=[40.0])
+    of_region = looked_up({0.0: 3.0, 20.0: 0.0, 40.0: 0.0})
+    coarse = with_region(looked_up({0.0: 0.3, 20.0: 0.8, 40.0: 0.1}), of_region)
+    fine = with_region(looked_up({0.0: 0.9, 20.0: 0.2, 40.0: 0.1}), of_region)
+    assert place(solved(Asked(), coarse, fine)) == 20.0
+    assert coarse.refined == [[0.0, 20.0]] * 2 + [[20.0]]  # the image, regions, then the image
+    assert fine.refined == [[0.0], [20.0], [20.0]]
+
+
+def test_what_regions_find_is_no_answer_where_the_image_fits_better_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started(monkeypatch, pose=[0.0, 20.0], search=[0.0])
+    level = with_region(looked_up({0.0: 0.6, 20.0: 0.7}), looked_up({0.0: 3.0, 20.0: 0.0}))
+    assert place(solved(Asked(), level)) == 0.0
+
+
+def two_readings(
+    monkeypatch: pytest.MonkeyPatch, as_it_came: list[LossOf], mirrored: list[LossOf]
+) -> tuple[list[Ground], list[Ground]]:
+    """Let each reading have levels of its own, coarse to fine."""
+    levels = [Ground(one) for one in as_it_came], [Ground(one) for one in mirrored]
+
+    def readings_of(problem: Any, _: object) -> tuple[Reading, ...]:
+        first, second = levels
+        return (
+            Reading(problem=problem, levels=first),  # type: ignore[arg-type]
+            Reading(problem=problem, levels=second, mirrored=True),  # type: ignore[arg-type]
+        )
+
+    monkeypatch.setattr(solver, "readings_of", readings_of)
+    return levels
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_reading_far_behind_at_the_coarsest_level_is_not_refined(
+    monkeypatch: pytest.MonkeyPatch, swapped: bool
+) -> None:
+    """From 1.25 times the other's loss on; how far behind it was is said."""
+    started(monkeypatch, search=[10.0])
+    good, bad = [looked_up({10.0: 0.2}), looked_up({10.0: 0.1})], [looked_up({10.0: 0.26})] * 2
+    levels = two_readings(monkeypatch, *((bad, good) if swapped else (good, bad)))
+    found = solved(Asked(init="search"))
+    assert found.reading.mirrored == swapped
+    assert found.other_reading == pytest.approx(1.3)
+    refined = [[level.refined for level in one] for one in levels]
+    expected = [[[[10.0]], [[10.0]]], [[[10.0]], []]]
+    assert refined == (expected[::-1] if swapped else expected)
+    assert found.renders == 3
+
+
+def test_readings_that_are_near_at_the_coarsest_level_are_told_by_the_finest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started(monkeypatch, search=[10.0])
+    two_readings(
+        monkeypatch,
+        [looked_up({10.0: 0.2}), looked_up({10.0: 0.3})],
+        [looked_up({10.0: 0.249}), looked_up({10.0: 0.1})],
+    )
+    found = solved(Asked(init="search"))
+    assert found.reading.mirrored
+    assert found.other_reading == pytest.approx(3.0)
+    assert found.renders == 4
+
+
+def test_a_given_pose_is_not_mirrored_and_a_search_after_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started(monkeypatch, pose=[0.0], search=[10.0])
+    fits = [looked_up({0.0: 0.4, 10.0: 0.4})] * 2
+    better = [looked_up({0.0: 0.1, 10.0: 0.1})] * 2
+    _, mirrored = two_readings(monkeypatch, fits, better)
+    found = solved(Asked())
+    assert not found.reading.mirrored
+    assert found.other_reading is None
+    assert mirrored[0].refined == []
+    _, mirrored = two_readings(monkeypatch, [looked_up({0.0: 0.6, 10.0: 0.7})] * 2, better)
+    found = solved(Asked())
+    assert found.reading.mirrored
+    assert place(found) == 10.0
+    assert found.other_reading == pytest.approx(6.0)  # the pose's, which is as it came
+
+
+def test_the_header_may_start_a_mirrored_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = started(monkeypatch, dicom=[0.0])
+    two_readings(monkeypatch, [looked_up({0.0: 0.6})] * 2, [looked_up({0.0: 0.1})] * 2)
+    assert solved(Asked(init="dicom")).reading.mirrored
+    assert [name for name, _ in asked] == ["dicom", "dicom"]
+
+
+def near_to(
+    monkeypatch: pytest.MonkeyPatch, same: float, other: tuple[float, float]
+) -> list[float]:
+    """Let poses that show nearly the same lie so far beside."""
+    asked = list[float]()
+
+    def near_matches(state: Tensor, pivot_mm: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(float(state[0, 0, 3]))
+        return at(asked[-1] + same), at(*(asked[-1] + one for one in other))
+
+    monkeypatch.setattr(solver, "near_matches", near_matches)
+    return asked
+
+
+def test_what_shows_nearly_the_same_is_tried_in_both_readings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started(monkeypatch, search=[10.0, 30.0])
+    asked = near_to(monkeypatch, 1.0, (5.0, 7.0))
+    first, second = two_readings(
+        monkeypatch,
+        [looked_up({10.0: 0.5, 30.0: 0.6, 31.0: 0.6})] * 2,
+        [looked_up({10.0: 0.6, 30.0: 0.5, 17.0: 0.4})] * 2,
+    )
+    found = solved(Asked(init="search", views=(None,)))
+    assert asked[:2] == [10.0, 30.0]  # the best of each reading
+    assert first[0].refined[1] == [11.0, 35.0, 37.0]  # its own, and what the other one leads to
+    assert second[0].refined[1] == [15.0, 17.0, 31.0]
+    assert found.reading.mirrored
+    assert place(found) == 17.0
+
+
+@pytest.mark.parametrize("asked", [Asked(views=(None,)), Asked(init="search")])
+def test_a_pose_and_several_views_are_left_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    started(monkeypatch, search=[10.0], pose=[10.0])
+    near = near_to(monkeypatch, 1.0, (5.0, 7.0))
+    two_readings(monkeypatch, [towards(10.0)] * 2, [towards(10.0)] * 2)
+    solved(asked)
+    assert near == []
+
+
+def test_states_are_told_apart_by_what_the_ct_covers_at_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """20 is behind by all of the image, and the best by what is covered there."""
+    started(monkeypatch, search=[10.0, 20.0])
+    whole = Ground(looked_up({10.0: 0.2, 20.0: 0.22}))
+    part = Ground(looked_up({20.0: 0.1, 10.0: 9.0}))
+    told = list[float]()
+    by_part = Reading(problem=Asked(init="search"), levels=[part, part], mirrored=False)  # type: ignore[arg-type]
+
+    def covered(reading: Reading, state: Tensor) -> Reading:
+        told.append(float(state[0, 0, 3]))
+        return by_part if told[-1] == 20.0 else reading
+
+    for module in ("solver", "strategy"):
+        monkeypatch.setattr(f"wsreg.registration.{module}.covered", covered)
+    found = solved(Asked(init="search"), whole, whole)
+    assert place(found) == 20.0
+    assert found.reading is by_part
+    assert told == [10.0, 20.0, 20.0]  # both, and once more before the finer level
+    assert whole.refined == [[10.0, 20.0], [10.0]]
+    assert part.refined == [[20.0], [20.0]]
+    assert found.renders == 2 + 1 + 1 + 1
+
+
+def test_a_pose_begins_with_what_the_ct_covers_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    started(monkeypatch, pose=[10.0, 20.0])
+    whole, part = Ground(looked_up({10.0: 0.2})), Ground(looked_up({10.0: 0.1}))
+    by_part = Reading(problem=Asked(), levels=[part], mirrored=False)  # type: ignore[arg-type]
+    for module in ("solver", "strategy"):
+        monkeypatch.setattr(f"wsreg.registration.{module}.covered", lambda *_: by_part)
+    found = solved(Asked(), whole)
+    assert found.reading is by_part
+    assert whole.refined == []
+
+
+def test_adam_takes_the_reading_whose_start_fits_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    started(monkeypatch, search=[10.0, 20.0], pose=[10.0])
+    config = dataclasses.replace(
+        Asked().settings, method="adam", adam=dataclasses.replace(Asked().settings.adam, steps=1)
+    )
+    two_readings(monkeypatch, [looked_up({10.0: 0.3})] * 2, [looked_up({10.0: 0.2})] * 2)
+    monkeypatch.setattr(
+        solver, "minimise_adam", lambda *a: SimpleNamespace(state=a[2], iterations=1)
+    )
+    found = solved(Asked(init="search", settings=config))
+    assert found.reading.mirrored
+    assert found.other_reading == pytest.approx(1.5)
+    found = solved(Asked(settings=config))
+    assert not found.reading.mirrored
+    assert found.other_reading is None
