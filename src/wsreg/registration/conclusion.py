@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -47,6 +47,21 @@ from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 OPPOSITE_VIEWS = {"PA": "AP", "AP": "PA", "LAT": "RLAT", "RLAT": "LAT"}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Weighed:
+    """An answer with all that is known of it: what is seen at start and end, how surely, and so on.
+
+    ``shown`` is the fraction of each body that the views show.
+    """
+
+    answer: Answer
+    start: Evaluation
+    end: Evaluation
+    uncertainty: Uncertainty
+    shown: Sequence[float]
+    evidence: Evidence
+
+
 def conclude(
     answer: Answer, clock: Clock, polarity: str, *, alone: str | None = None
 ) -> RegistrationResult:
@@ -59,19 +74,8 @@ def conclude(
     problem, trust = reading.problem, reading.problem.settings.trust
     by_descent = problem.settings.method == "gauss-newton"
     levels = weightless(reading.levels) if by_descent else reading.levels
-    finest = levels[-1]
-    answer, start, end = _better(problem, finest, answer)
-    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
-    rise = steepness(middle(levels), answer.state)
-    shown = [
-        shown_fraction(problem, finest, body, pose)
-        for body, pose in zip(problem.bodies, answer.state, strict=True)
-    ]
-    evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
-    evidence = _with_orientation(answer, evidence)
-    if len(problem.views) > 1:
-        evidence = dataclasses.replace(evidence, alone=alone or "")
-        evidence = _with_views_compared(problem, levels, answer.state, evidence)
+    weighed = _weighed(answer, levels, alone or "")
+    answer, evidence = weighed.answer, weighed.evidence
     verdict = judge(evidence, trust)
     searchable = by_descent and not answer.start_kept and len(problem.views) > 1
     if verdict.status == "fail" and searchable and alone is None:
@@ -80,27 +84,44 @@ def conclude(
         if better is not None:
             return conclude(better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
-        verdict = judge(evidence, trust)
     if verdict.status != "pass" and searchable and not evidence.parallel:
         evidence = _with_distances(reading, answer.state, evidence)
-        verdict = judge(evidence, trust)
-    bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
-    views = _views(problem, finest, answer.state, start, end, evidence.orientation)
-    clock.lap("verdict")
-    record = {**problem.record(), "polarity": polarity, "evidence": dataclasses.asdict(evidence)}
-    return _result(answer, evidence, verdict, bodies, views, record, clock)
+    weighed = dataclasses.replace(weighed, evidence=evidence)
+    return _result(weighed, judge(evidence, trust), levels[-1], polarity, clock)
+
+
+def _weighed(answer: Answer, levels: Sequence[Level], alone: str) -> _Weighed:
+    problem, finest = answer.reading.problem, levels[-1]
+    answer, start, end = _better(problem, finest, answer)
+    uncertainty = uncertainty_of(
+        end, problem.views[0].camera_from_rig, problem.settings.trust.calibration
+    )
+    rise = steepness(middle(levels), answer.state)
+    shown = [
+        shown_fraction(problem, finest, body, pose)
+        for body, pose in zip(problem.bodies, answer.state, strict=True)
+    ]
+    evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
+    evidence = _with_orientation(answer, evidence)
+    if len(problem.views) > 1:
+        evidence = dataclasses.replace(evidence, alone=alone)
+        evidence = _with_views_compared(problem, levels, answer.state, evidence)
+    return _Weighed(
+        answer=answer, start=start, end=end, uncertainty=uncertainty, shown=shown,
+        evidence=evidence,
+    )  # fmt: skip
 
 
 def _result(
-    answer: Answer,
-    evidence: Evidence,
-    verdict: Verdict,
-    bodies: Mapping[str, BodyResult],
-    views: tuple[ViewResult, ...],
-    record: Mapping[str, Any],
-    clock: Clock,
+    weighed: _Weighed, verdict: Verdict, finest: Level, polarity: str, clock: Clock
 ) -> RegistrationResult:
-    problem, first = answer.reading.problem, next(iter(bodies.values()))
+    answer, evidence, problem = weighed.answer, weighed.evidence, weighed.answer.reading.problem
+    state = answer.state
+    bodies = _bodies(problem, state, weighed.shown, weighed.uncertainty, verdict)
+    views = _views(problem, finest, state, weighed.start, weighed.end, evidence.orientation)
+    clock.lap("verdict")
+    record = {**problem.record(), "polarity": polarity, "evidence": dataclasses.asdict(evidence)}
+    first = next(iter(bodies.values()))
     return RegistrationResult(
         camera_from_ct=first.camera_from_ct,
         start_camera_from_ct=problem.views[0].camera_from_rig @ problem.start[0],
