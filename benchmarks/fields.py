@@ -193,6 +193,7 @@ SCALES: Mapping[str, tuple[bool, Callable[[FloatImage, Generator], FloatImage]]]
     "8 bits, bright air": (True, lambda counts, draw: display(np.log(counts + 1.0), draw)),
     "8 bits, bright bone": (False, lambda counts, draw: display(-np.log(counts + 1.0), draw)),
     "8 bits, counts": (True, lambda counts, draw: display(counts, draw)),
+    "8 bits, counts inverted": (False, lambda counts, draw: display(-counts, draw)),
 }
 """Whether air is bright, and pixels of counts."""
 
@@ -284,7 +285,7 @@ def judged(trial: Trial) -> dict[str, float]:
 
     image = torch.from_numpy(trial.pixels.astype(np.float32))
     found = detect_field(image, pixel_spacing_mm=trial.spacing_mm).numpy()
-    polarity = polarity_of(image, torch.from_numpy(found), trial.spacing_mm)
+    polarity = polarity_of(image, torch.from_numpy(found), trial.spacing_mm, torch.from_numpy(~found))
     overlap = (found & trial.field).sum() / max(1, (found | trial.field).sum())
     rim = max(2, round(RIM_FRACTION * min(found.shape)))
     inner = binary_erosion(trial.field, iterations=rim, border_value=1)

@@ -10,6 +10,7 @@ field does not count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -29,7 +30,7 @@ from wsreg.radiographs.collimator_shapes import (
     find_steps,
     sharp_steps,
 )
-from wsreg.radiographs.polarity import look
+from wsreg.radiographs.polarity import centre_contrast, look
 from wsreg.radiographs.resample import area_mean, reduced_shape
 
 SEARCH_SIZE_PX = 128
@@ -77,6 +78,17 @@ LETTER_STROKE_FRACTION = 0.013
 MARGIN_PX = 1
 """How much the field is shrunk, in pixels of the reduced image: half-shadow belongs to neither."""
 
+THIN_RIM = 0.1
+"""Contrast of the rim of the field against its middle from which a body may thin out there."""
+
+NOISE_PX, STRUCTURE_PX = 1.0, (2.0, 5.0)
+"""Standard deviations of Gaussians: noise is finer than the first, anatomy between the others."""
+
+SMALLEST_NOISE = 1e-4
+
+MIN_STRUCTURE_RATIO = 1.2
+"""The side of a single edge that shows so much more anatomy against its noise is the field."""
+
 LOG_OFFSET = 0.01
 """Added to pixel values in 0 to 1 before their logarithm, to keep noise near zero small."""
 
@@ -119,7 +131,7 @@ def detect_field(
         _best_field(views, (_negative, _negative_logarithm), True, bright_is_air),
     )
     fields = [one for one in found if one is not None]
-    return _enlarged(min(fields, key=lambda one: one[0])[1], *image.shape) if fields else everything
+    return _enlarged(max(fields, key=lambda one: one[0])[1], *image.shape) if fields else everything
 
 
 def _as_it_is(levels: FloatImage) -> FloatImage:
@@ -159,8 +171,8 @@ def _best_field(
     scales: Sequence[Callable[[FloatImage], FloatImage]],
     blocked_is_bright: bool,
     bright_is_air: bool | None,
-) -> tuple[float, BoolImage] | None:
-    """Return how rough it is beyond the best field [H,W], and that field, if there is one.
+) -> tuple[int, BoolImage] | None:
+    """Return how many sharp steps bound the best field [H,W], and that field, if there is one.
 
     Args:
         views: the image [H,W], in 0 to 1, as it is and without letters.
@@ -199,10 +211,11 @@ class _Side:
     shape: Shape
 
 
-def _sharpest_outline(views: Sequence[FloatImage]) -> tuple[float, BoolImage] | None:
-    """Return how rough it is beyond the best outline, and the field, if there is one.
+def _sharpest_outline(views: Sequence[FloatImage]) -> tuple[int, BoolImage] | None:
+    """Return how many sharp steps the best outline has, and the field, if there is one.
 
-    The best one has the most sharp steps, of those that are sharp enough all around.
+    The best one has the most sharp steps, of those that are sharp enough all around; shapes that
+    hardly add to them are left out.
     """
     image = views[0]
     steps = find_steps(image)
@@ -210,19 +223,16 @@ def _sharpest_outline(views: Sequence[FloatImage]) -> tuple[float, BoolImage] | 
     shapes: list[Shape] = [*find_circles(steps), *find_blades(steps)]
     sides = [side for shape in shapes if (side := _side(image, changes, shape)).roughness <= 1]
     agree = [[_agree(one, other) for other in sides] for one in sides]
-    outlines = [
-        chosen
-        for count in range(1, MAX_SIDES + 1)
-        for chosen in combinations(range(len(sides)), count)
-        if all(agree[i][j] and agree[j][i] for i, j in combinations(chosen, 2))
-    ]
-    outlines.sort(key=lambda chosen: -sum(sides[i].sharp.sum() for i in chosen))
-    for chosen in outlines:
-        fraction = _sharp_fraction(image.shape, [sides[i] for i in chosen])
-        if fraction > 0.0:
-            field = np.all([sides[i].depth >= 0 for i in chosen], axis=0)
-            return max(sides[i].roughness for i in chosen), field
-    return None
+    best: tuple[int, BoolImage] | None = None
+    for count in range(1, MAX_SIDES + 1):
+        for chosen in combinations(range(len(sides)), count):
+            if not all(agree[i][j] and agree[j][i] for i, j in combinations(chosen, 2)):
+                continue
+            sharp, field = _bounded(image, [sides[i] for i in chosen])
+            # One more shape has to add what cannot be chance.
+            if sharp >= (MIN_SIDE_PX if best is None else best[0] + MIN_SIDE_PX):
+                best = sharp, field
+    return best
 
 
 def _side(image: FloatImage, changes: Sequence[FloatImage], shape: Shape) -> _Side:
@@ -256,6 +266,26 @@ def _change(image: FloatImage) -> FloatImage:
     return change
 
 
+def _shows_more(image: FloatImage, field: BoolImage) -> bool:
+    """Tell whether the field shows more structure, against its noise, than what is beyond it.
+
+    Of a single edge either side may be the field.
+    """
+    from scipy import ndimage
+
+    noise = np.abs(image - ndimage.gaussian_filter(image, NOISE_PX))
+    fine, coarse = (ndimage.gaussian_filter(image, size) for size in STRUCTURE_PX)
+    structure = np.abs(fine - coarse)
+    reach = math.ceil(2 * STRUCTURE_PX[0])
+    ratios = []
+    for side in (field, ~field):
+        clear = ndimage.binary_erosion(side, iterations=reach, border_value=1)
+        if not clear.any():
+            return bool(ratios)
+        ratios.append(np.median(structure[clear]) / (np.median(noise[clear]) + SMALLEST_NOISE))
+    return bool(ratios[0] > MIN_STRUCTURE_RATIO * ratios[1])
+
+
 def _agree(one: _Side, other: _Side) -> bool:
     """Tell whether a side's sharp steps are inside another, as if both bound one field.
 
@@ -267,8 +297,9 @@ def _agree(one: _Side, other: _Side) -> bool:
     return bool(inside.size and inside.mean() >= MIN_AGREEMENT)
 
 
-def _sharp_fraction(size: tuple[int, ...], sides: Sequence[_Side]) -> float:
-    """Return which fraction of the sides' common outline is sharp, 0 if they bound no field."""
+def _bounded(image: FloatImage, sides: Sequence[_Side]) -> tuple[int, BoolImage]:
+    """Return how many sharp steps the sides' common outline has, 0 if it is none, and its field."""
+    field = np.all([side.depth >= 0 for side in sides], axis=0)
     parts = []
     for side in sides:
         clear = np.ones(side.sharp.shape, dtype=bool)
@@ -277,12 +308,15 @@ def _sharp_fraction(size: tuple[int, ...], sides: Sequence[_Side]) -> float:
                 clear &= other.shape.inside_px(side.points) > CLEAR_OF_EDGE_PX
         parts.append(side.sharp[clear])
         if parts[-1].size < MIN_SIDE_PX or parts[-1].mean() < MIN_SIDE_FRACTION:
-            return 0.0
+            return 0, field
     outline = np.concatenate(parts)
-    field = np.all([side.depth >= 0 for side in sides], axis=0)
-    long_enough = outline.size >= MIN_OUTLINE_FRACTION * min(size)
-    good = long_enough and field.mean() >= MIN_FIELD_FRACTION
-    return float(outline.mean()) if good and outline.mean() >= MIN_SHARP_FRACTION else 0.0
+    good = (
+        outline.size >= MIN_OUTLINE_FRACTION * min(image.shape)
+        and outline.mean() >= MIN_SHARP_FRACTION
+        and field.mean() >= MIN_FIELD_FRACTION
+        and (len(sides) > 1 or isinstance(sides[0].shape, Circle) or _shows_more(image, field))
+    )
+    return int(outline.sum()) if good else 0, field
 
 
 def _is_on_air_side(
@@ -290,13 +324,14 @@ def _is_on_air_side(
 ) -> bool:
     """Tell whether what surrounds the field is where air is on the grey scale, not dense matter.
 
-    Where the polarity is open and the image does not show it, what surrounds the field cannot be
-    the air around a body, which thins out towards its outline.
+    Where neither the caller nor the image tells the polarity, what surrounds the field may be the
+    air around a body if the field thins out towards it.
     """
     if bright_is_air is None:
         polarity = look(image, field)
         if not polarity.sure:
-            return False
+            rim = -centre_contrast(image, field)
+            return (rim if blocked_is_bright else -rim) >= THIN_RIM
         bright_is_air = polarity.air_is_bright
     return blocked_is_bright == bright_is_air
 

@@ -44,6 +44,9 @@ LEVEL = 0.25
 MIN_TURN = 0.35
 """How much the directions of two steps must differ to say a circle."""
 
+MIN_BULGE_PX = 6.0
+"""A flatter arc is no circle but a blade."""
+
 MIN_CHORD_PX = 8.0
 """Steps that are nearer tell nothing about a shape."""
 
@@ -206,7 +209,8 @@ def find_circles(steps: Steps) -> list[Circle]:
         if best.sum() < MIN_STEPS:
             break
         circle, on_circle = _fitted_circle(steps.kept(left), best)
-        found.append(circle)
+        if _is_curved(circle, steps.kept(left).points[on_circle]):
+            found.append(circle)
         left = left[~(on_circle | best)]
     return found
 
@@ -256,6 +260,14 @@ def _fitted_blade(steps: Steps, on: BoolImage) -> tuple[Blade, BoolImage]:
             break
         on = closer
     return blade, on
+
+
+def _is_curved(circle: Circle, points: FloatImage) -> bool:
+    """Tell whether points [N,2] on a circle could not lie on a line as well."""
+    towards = points - np.array(circle.middle)
+    middle = towards.mean(axis=0)
+    along = towards @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
+    return bool(np.ptp(along) > MIN_BULGE_PX)
 
 
 def _fitted_circle(steps: Steps, on: BoolImage) -> tuple[Circle, BoolImage]:
