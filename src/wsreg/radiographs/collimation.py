@@ -10,7 +10,6 @@ field does not count.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -273,16 +272,20 @@ def _shows_more(image: FloatImage, field: BoolImage) -> bool:
     """
     from scipy import ndimage
 
-    noise = np.abs(image - ndimage.gaussian_filter(image, NOISE_PX))
-    fine, coarse = (ndimage.gaussian_filter(image, size) for size in STRUCTURE_PX)
-    structure = np.abs(fine - coarse)
-    reach = math.ceil(2 * STRUCTURE_PX[0])
     ratios = []
     for side in (field, ~field):
-        clear = ndimage.binary_erosion(side, iterations=reach, border_value=1)
+        clear = ndimage.binary_erosion(side, iterations=MARGIN_PX + 2, border_value=1)
         if not clear.any():
-            return bool(ratios)
-        ratios.append(np.median(structure[clear]) / (np.median(noise[clear]) + SMALLEST_NOISE))
+            return False
+        # The nearest pixels go on beyond the edge, so that it is no structure.
+        nearest = ndimage.distance_transform_edt(
+            ~clear, return_distances=False, return_indices=True
+        )
+        filled = image[tuple(nearest)]
+        noise = np.abs(filled - ndimage.gaussian_filter(filled, NOISE_PX))[clear]
+        fine, coarse = (ndimage.gaussian_filter(filled, size) for size in STRUCTURE_PX)
+        structure = np.abs(fine - coarse)[clear]
+        ratios.append(np.median(structure) / (np.median(noise) + SMALLEST_NOISE))
     return bool(ratios[0] > MIN_STRUCTURE_RATIO * ratios[1])
 
 
