@@ -285,7 +285,9 @@ def judged(trial: Trial) -> dict[str, float]:
 
     image = torch.from_numpy(trial.pixels.astype(np.float32))
     found = detect_field(image, pixel_spacing_mm=trial.spacing_mm).numpy()
-    polarity = polarity_of(image, torch.from_numpy(found), trial.spacing_mm, torch.from_numpy(~found))
+    polarity = polarity_of(
+        image, torch.from_numpy(found), trial.spacing_mm, torch.from_numpy(~found)
+    )
     overlap = (found & trial.field).sum() / max(1, (found | trial.field).sum())
     rim = max(2, round(RIM_FRACTION * min(found.shape)))
     inner = binary_erosion(trial.field, iterations=rim, border_value=1)

@@ -118,7 +118,9 @@ def detect_field(
     rows, columns = reduced_shape(image, SEARCH_SIZE_PX, pixel_spacing_mm)
     if min(rows, columns) < SMALLEST_SEARCH_PX:
         return everything
-    plain, *wiped = (area_mean(one, rows, columns).numpy() for one in _with_letters_wiped(image.float()))
+    plain, *wiped = (
+        area_mean(one, rows, columns).numpy() for one in _with_letters_wiped(image.float())
+    )
     low, high = np.quantile(plain, [0.001, 0.999])
     if high <= low:
         return everything
@@ -249,9 +251,7 @@ def _side(image: FloatImage, changes: Sequence[FloatImage], shape: Shape) -> _Si
     rough = [float(np.quantile(change[beyond], SMOOTH_FRACTION)) for change in changes]
     limits = (MAX_ROUGHNESS, MAX_ROUGHNESS_WIPED, MAX_ROUGHNESS_WIPED)
     roughness = min(r / max(limit * step, 1e-9) for r, limit in zip(rough, limits, strict=True))
-    return _Side(
-        depth=depth, points=points[within], sharp=sharp, roughness=roughness, shape=shape
-    )
+    return _Side(depth=depth, points=points[within], sharp=sharp, roughness=roughness, shape=shape)
 
 
 def _change(image: FloatImage) -> FloatImage:

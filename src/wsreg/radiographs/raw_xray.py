@@ -29,6 +29,7 @@ class RawXray:
         angles: C-arm angles of this frame from the header, or None.
         meaning: how the header relates pixels to X-ray intensity, or None if it does not.
         meaning_reason: which header fields say so.
+        meaning_disputed: whether header fields contradict each other about it.
         notes: sentences on what was found, assumed or ignored.
     """
 
@@ -40,4 +41,5 @@ class RawXray:
     angles: CArmAngles | None = None
     meaning: PixelMeaning | None = None
     meaning_reason: str = ""
+    meaning_disputed: bool = False
     notes: tuple[str, ...] = ()
