@@ -102,6 +102,7 @@ def problem_of(**changes: Any) -> Any:
         "settings": settings,
         "start": at(0.0)[0],
         "init": "pose",
+        "render_labels": (),
         "bodies": (SimpleNamespace(pivot_mm=torch.zeros(3, dtype=torch.float64)),),
         "volume": SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64)),
     }
@@ -178,6 +179,15 @@ def test_a_good_start_is_not_searched_around(monkeypatch: pytest.MonkeyPatch) ->
     assert float(found.state[0, 0, 3]) == 0.0
     assert len(level.refined) == 1
     assert found.renders == 1
+
+
+def test_a_lost_bone_is_not_searched_for_from_a_given_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    level = Landscape(towards(35.0))
+    found = solved(monkeypatch, [level], 0.0, render_labels=(9,))
+    assert float(found.state[0, 0, 3]) == 0.0
+    assert len(level.refined) == 1
 
 
 def test_a_search_that_finds_nothing_better_does_not_replace_the_answer(

@@ -55,10 +55,9 @@ def conclude(
     Where several views do not agree each is asked alone, unless they were and ``alone`` is what
     follows; if what they find leads to a better answer of all, that is the one.
     """
-    asked, trust = levels, problem.settings.trust
-    if problem.settings.method == "gauss-newton":
-        levels = weightless(levels)
-    finest = levels[-1]
+    by_descent = problem.settings.method == "gauss-newton"
+    asked, levels = levels, weightless(levels) if by_descent else levels
+    finest, trust = levels[-1], problem.settings.trust
     answer, start, end = _better(problem, finest, answer)
     uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
     rise = steepness(middle(levels), answer.state)
@@ -71,9 +70,8 @@ def conclude(
         evidence = dataclasses.replace(evidence, alone=alone or "")
         evidence = _with_views_compared(problem, levels, answer.state, evidence)
     verdict = judge(evidence, trust)
-    by_descent = problem.settings.method == "gauss-newton"
-    searchable = by_descent and not answer.start_kept
-    if verdict.status == "fail" and len(problem.views) > 1 and searchable and alone is None:
+    searchable = by_descent and alone is None and not answer.start_kept
+    if verdict.status == "fail" and len(problem.views) > 1 and searchable:
         found = found_alone(problem, asked, clock)
         better = joined(problem, levels, found.states, answer, clock)
         if better is not None:

@@ -113,16 +113,15 @@ def _solve_gauss_newton(
 ) -> Answer:
     """Descend from the starts, and go on as long as what is found is like nothing in the X-rays.
 
-    The image is asked alone first, then led by regions of interest, where there are some; then a
-    search does the same.  The image judges which is better.
+    The image is asked alone, and led by regions of interest, where there are some; then a search
+    does the same.  The image judges which is better.
     """
     plain = by_image(levels)
-    ways = [plain, levels] if have_regions(levels) else [plain]
     best: Answer | None = None
     # A single bone is looked for near a given start only.
     wider = not (problem.render_labels and problem.init == "pose")
     for init in dict.fromkeys((problem.init, "search") if wider else (problem.init,)):
-        for way in ways:
+        for way in _ways(problem, levels, plain, init):
             if best is not None and not is_lost(problem, plain, best.state):
                 return best
             starts = STARTS[init](problem, way[0])
@@ -135,6 +134,24 @@ def _solve_gauss_newton(
             best = found if best is None else _better(plain[-1], best, found)
     assert best is not None
     return best
+
+
+def _ways(
+    problem: Problem, levels: Sequence[Level], plain: Sequence[Level], init: str
+) -> list[Sequence[Level]]:
+    """Return the levels by image alone and with regions, the more promising ones first.
+
+    Regions go first where they bring a given start to what the image likes much better.
+    """
+    if not have_regions(levels):
+        return [plain]
+    if init == "search":
+        return [plain, levels]
+    by_image_alone, led = (
+        _descents(problem, plain[0], STARTS[init](problem, way[0])).values.min()
+        for way in (plain, levels)
+    )
+    return [levels, plain] if bool(by_image_alone > PRUNE_RATIO * led) else [plain, levels]
 
 
 def _by_image_alone(problem: Problem, plain: Sequence[Level], led: Answer, clock: Clock) -> Answer:
