@@ -70,9 +70,10 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             else None.  The answer's pose is the first body's.
         joints_mm: body -> [3] centre of its joint with the first body (CT, LPS mm), where it is
             known better than from the labels.
-        render_labels: labels of the bones that are registered, as one; the rest of the CT goes along
-            nearly free (with ``adam`` these bones alone are rendered).  From a given pose they are
-            looked for near it, and where they are not found that pose is returned and fails.
+        render_labels: labels of the bones that are registered, as one; the rest of the CT goes
+            along nearly free (with ``adam`` these bones alone are rendered).  From a given pose
+            they are looked for near it, and where they are not found that pose is returned and
+            fails.
         rois: regions of interest found in the X-ray, or in each, whose overlap with those of the CT
             brings far starts near; where the image alone finds an answer they are compared only.
             For ``adam`` they are part of the loss.  With ``render_labels`` only regions of these
