@@ -49,6 +49,8 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/two_views.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/two_views.py --cohort benchmarks/output/cohort-small.h5 --pairs 2 --timing --write
 	$(BIN)/python benchmarks/label_errors.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/bad_rois.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/single_bones.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/roi_march.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-small.h5 --hold-out 17-1882 --out benchmarks/output/unet/17-1882
 	$(BIN)/python benchmarks/segmentation.py --cohort benchmarks/output/cohort-small.h5 --models benchmarks/output/unet/17-1882 --write

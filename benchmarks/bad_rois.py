@@ -83,8 +83,8 @@ class Options:
     """
 
     cohort: Path
-    every: int = 9
-    cases: int = 6
+    every: int = 12
+    cases: int = 3
     inits: tuple[Init, ...] = ("near", "search")
     name: str = "reported"
     write: bool = False

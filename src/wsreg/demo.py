@@ -290,6 +290,7 @@ def _write_nifti(voxels: Tensor, volume: Volume, path: Path) -> Path:
     ras_from_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     affine = ras_from_lps @ volume.ct_from_voxel.numpy()
     image = nibabel.Nifti1Image(voxels.numpy().transpose(2, 1, 0), affine)
+    image.header.set_xyzt_units("mm")
     with staged_file(path) as temporary:
         nibabel.save(image, temporary)
     return path

@@ -56,10 +56,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     affine = RAS_FROM_LPS @ volume.ct_from_voxel.numpy()
     assert volume.labels is not None
     for name, voxels in (("ct", volume.hu), ("labels", volume.labels)):
-        nibabel.save(
-            nibabel.Nifti1Image(voxels.numpy().transpose(2, 1, 0), affine),
-            folder / f"{name}.nii.gz",
-        )
+        image = nibabel.Nifti1Image(voxels.numpy().transpose(2, 1, 0), affine)
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, folder / f"{name}.nii.gz")
     (folder / "names.json").write_text(json.dumps(volume.label_names))
     (folder / "camera.json").write_text(
         json.dumps(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,22 @@ def test_one_x_ray_puts_its_result_into_the_folder_itself(case: Any, registered:
     apart = (read_pose(registered / "pose.json") - case.true_pose) @ middle
     assert float(apart[:2].norm()) < 0.5
     assert float(apart[2].abs()) < 3.0
+
+
+def test_a_cone_beam_ct_is_registered_as_asked(case: Any, tmp_path: Path) -> None:
+    image = nibabel.load(case.ct)
+    greys = np.rint(np.asarray(image.dataobj) * 0.6 + 950).astype(np.uint16)
+    nibabel.save(nibabel.Nifti1Image(greys, image.affine), tmp_path / "cbct.nii.gz")
+    cbct = dataclasses.replace(case, ct=tmp_path / "cbct.nii.gz")
+    assert cbct.register(out=tmp_path / "out") == 2
+    assert not (tmp_path / "out").exists()
+    assert cbct.register("--ct-intensity", "cbct", out=tmp_path / "out") == 0
+    middle = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    apart = (read_pose(tmp_path / "out" / "pose.json") - case.true_pose) @ middle
+    assert float(apart[:2].norm()) < 0.5
+    assert float(apart[2].abs()) < 3.0
+    notes = json.loads((tmp_path / "out" / "result.json").read_text())["notes"]
+    assert any("350 is air" in note for note in notes)
 
 
 def test_says_verdict_similarity_time_and_where_the_files_are(

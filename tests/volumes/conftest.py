@@ -23,6 +23,12 @@ def oblique_affine() -> NDArray[np.float64]:
 
 
 @pytest.fixture
+def patient_affine(oblique_affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same with voxels of 14 x 18 x 50 mm, so that a few make a patient."""
+    return oblique_affine @ np.diag([20.0, 20.0, 20.0, 1.0])
+
+
+@pytest.fixture
 def marked_ct() -> NDArray[np.int16]:
     """[5,6,7] air with water inside and one voxel of metal at (x,y,z) = (5,1,3)."""
     voxels = np.full((5, 6, 7), -1000, dtype=np.int16)

@@ -103,9 +103,10 @@ def test_shuffled_oblique_series(
 
 
 def test_a_folder_or_one_of_its_files_is_a_volume(
-    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+    tmp_path: Path, marked_ct: NDArray[np.int16], patient_affine: NDArray[np.float64]
 ) -> None:
-    folder = _write_series(tmp_path / "s", marked_ct, affine)
+    affine = patient_affine
+    folder = _write_series(tmp_path / "s", marked_ct, affine, PixelSpacing=[18.0, 14.0])
     for path in (folder, next(folder.iterdir())):
         volume = read_volume(path)
         np.testing.assert_array_equal(volume.hu, marked_ct)

@@ -103,17 +103,25 @@ def test_names_from_mapping_json_and_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "{", "is not JSON"),
+        ("a.json", "{", "must be valid JSON"),
         ("a.json", '["hip_left"]', r'must be like \{"1": "hip_left"\}'),
         ("a.json", '{"hip_left": 1}', "whole-number labels, got 'hip_left': 1"),
         ("a.csv", "label,text\n1,hip", r"columns id and structure .* got \['label', 'text'\]"),
         ("a.csv", "id,name\nx,hip", "whole-number labels, got 'x': 'hip'"),
-        ("a.txt", "1 hip", r"must be a \.json or \.csv file"),
+        ("a.json", '{"1": "hip", "1": "sacrum"}', "1 repeatedly"),
+        ("a.json", '{"1": "hip", "01": "sacrum"}', "1 is 'hip' and 'sacrum'"),
+        ("a.json", '{"1": {"name": "hip"}}', "whole-number labels, got '1': {'name': 'hip'}"),
+        ("a.json", '{"1": null}', "whole-number labels, got '1': None"),
+        ("a.csv", "id,name\n1,hip\n2,sacrum\n1,femur", "1 is 'hip' and 'femur'"),
+        ("a.csv", "id,name\n1", r"a name in each line, got \['1'\]"),
+        ("a.csv", "id,name\n1.5,hip", "whole-number labels, got '1.5': 'hip'"),
+        ("a.txt", "1 hip", r"lines of a colour table, .* got '1 hip'"),
+        ("a.ini", "1 hip", r"must be a file that ends in \.json, \.csv, "),
     ],
 )
 def test_names_that_cannot_be_read(name: str, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_label_names(tmp_path / name)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be read|does not exist|ends in"):
         read_label_names(tmp_path / "nowhere" / name)

@@ -15,24 +15,24 @@ from wsreg.volumes.reading import read_volume
 
 def test_a_volume_with_labels_and_names(
     marked_ct: NDArray[np.int16],
-    oblique_affine: NDArray[np.float64],
+    patient_affine: NDArray[np.float64],
     write_nifti: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    ct = write_nifti(marked_ct, oblique_affine)
-    labels = write_nifti((marked_ct == 0).astype(np.uint8) * 7, oblique_affine, "labels.nii.gz")
+    ct = write_nifti(marked_ct, patient_affine)
+    labels = write_nifti((marked_ct == 0).astype(np.uint8) * 7, patient_affine, "labels.nii.gz")
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"7": "hip_left"}))
     volume = read_volume(ct, labels, names)
     assert volume.hu.dtype == torch.int16
     assert volume.hu.is_contiguous()
     np.testing.assert_array_equal(volume.hu, marked_ct)
-    np.testing.assert_allclose(volume.ct_from_voxel, oblique_affine, atol=1e-4)
+    np.testing.assert_allclose(volume.ct_from_voxel, patient_affine, atol=1e-4)
     assert volume.ct_from_voxel.dtype == torch.float64
     assert volume.labels is not None
     np.testing.assert_array_equal(volume.labels, (marked_ct == 0) * 7)
     assert volume.label_names == {7: "hip_left"}
-    np.testing.assert_allclose(volume.spacing_mm, (0.7, 0.9, 2.5), atol=1e-5)
+    np.testing.assert_allclose(volume.spacing_mm, (14.0, 18.0, 50.0), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_a_volume_with_labels_and_names(
 def test_int16_where_nothing_is_lost(
     voxels: NDArray[np.number],
     dtype: torch.dtype,
-    oblique_affine: NDArray[np.float64],
+    patient_affine: NDArray[np.float64],
     write_nifti: Callable[..., Path],
 ) -> None:
     voxels = np.resize(voxels, (3, 3, 3))
-    volume = read_volume(write_nifti(voxels, oblique_affine))
+    volume = read_volume(write_nifti(voxels, patient_affine))
     assert volume.hu.dtype == dtype
     np.testing.assert_array_equal(volume.hu, voxels)
 
@@ -73,10 +73,10 @@ def test_int16_where_nothing_is_lost(
 def test_what_cannot_be_hounsfield_units(
     values: list[float],
     message: str,
-    oblique_affine: NDArray[np.float64],
+    patient_affine: NDArray[np.float64],
     write_nifti: Callable[..., Path],
 ) -> None:
-    path = write_nifti(np.resize(np.array(values, np.float32), (3, 3, 3)), oblique_affine)
+    path = write_nifti(np.resize(np.array(values, np.float32), (3, 3, 3)), patient_affine)
     with pytest.raises(InputError, match=message) as caught:
         read_volume(path)
     assert str(path) in str(caught.value)
@@ -84,10 +84,10 @@ def test_what_cannot_be_hounsfield_units(
 
 def test_arguments_that_do_not_go_together(
     marked_ct: NDArray[np.int16],
-    oblique_affine: NDArray[np.float64],
+    patient_affine: NDArray[np.float64],
     write_nifti: Callable[..., Path],
 ) -> None:
-    path = write_nifti(marked_ct, oblique_affine)
+    path = write_nifti(marked_ct, patient_affine)
     with pytest.raises(InputError, match="label_names needs labels"):
         read_volume(path, label_names={1: "hip_left"})
     with pytest.raises(InputError, match="series_uid chooses within a DICOM folder"):

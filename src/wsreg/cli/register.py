@@ -66,7 +66,8 @@ class Solver:
     (the whole CT as one), or auto (pelvis where labels have these names).  Or bodies of one's own:
     NAME=LABEL,LABEL ..., or a .json file of these."""
     render_labels: Labels = ()
-    """Register these bones only: label values or names."""
+    """Register these bones only, as one: label values or names.  From a pose they are looked for
+    within 40 mm of it; the rest of the CT goes along, nearly free (Adam renders them alone)."""
     calibration_tolerance: Tolerance = None
     """How well the cameras are known, one standard deviation of the source-to-detector distance, of
     the pixel spacing as a fraction of it, and of the principal point on the detector; all answers'

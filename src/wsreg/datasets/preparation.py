@@ -52,7 +52,7 @@ def prepared(pixels: Tensor, camera: Camera, name: str, settings: Preparation) -
     reading = pixels.to(torch.float32)
     mask = torch.ones(reading.shape, dtype=torch.bool)
     if settings.field:
-        mask = detect_field(reading, bright_is_air=True)
+        mask = detect_field(reading, bright_is_air=True, pixel_spacing_mm=camera.pixel_spacing_mm)
     sigma_px = settings.blur * camera.columns
     if sigma_px > 0.3:
         reading = torch.from_numpy(gaussian_filter(reading.numpy(), sigma_px, truncate=2.0))

@@ -1,13 +1,15 @@
-"""Candidate outlines of an X-ray field: the best rectangle and the best circle in an image.
+"""Blades and circles that may bound an X-ray's field: found from sharp steps in an image.
 
-Both look for sharp steps: places where the image rises within three pixels and is nearly level on
-either side.  That is scale-free, so a faint step beside dense anatomy counts like a strong one
-beside lung, and scatter or anatomy, which change slowly, do not count.
-"""
+A step is sharp where the image rises within three pixels and is nearly level on either side.  That
+is scale-free, so a faint step beside dense anatomy counts like a strong one beside lung, and scatter
+or anatomy, which change slowly, do not count.  Pairs of steps vote for the line or the circle that
+both lie on, wherever in or beyond the image it is.
+"""  # noqa: E501
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +20,95 @@ BoolImage = NDArray[np.bool_]
 MAX_SLOPE = 0.3
 """How much of the step's height the image may change by beside the step."""
 
-MIN_SIDE_FRACTION = 0.7
-"""Fraction of a rectangle's side that must be a sharp step for the side to count as a blade."""
+ACROSS_PX = (3.5, 1.5, -1.5, -3.5)
+"""Where an outline is crossed, in pixels outwards."""
 
-TILTS_DEG = tuple(range(-12, 13, 2))
-"""Rotations of the rectangle that are tried."""
+MAX_STEPS = 600
+"""So many steps vote; more are thinned out evenly."""
 
-MAX_OFF_CENTRE_PX = 8
-"""How far a circle's centre may be from the image's."""
+MAX_PAIRS = 300
+"""So many pairs of steps are tried as a line or a circle."""
 
-MAX_MISFIT_PX = 1.5
-"""Distance up to which a step counts as lying on a circle."""
+MAX_LINES, MAX_CIRCLES = 7, 2
+"""So many are returned at most, those with the most steps."""
 
-CIRCLE_CORNERS = 90
-"""A circle's outline is given as a polygon of this many corners."""
+MISFIT_PX, FIRST_MISFIT_PX = 1.2, 3.0
+"""Distance up to which a step lies on a shape, and on one that only two steps say."""
+
+ALIGNED = 0.94
+"""Cosine from which two directions agree."""
+
+LEVEL = 0.25
+"""How far the direction of a pair on one line may be from level, as a sine."""
+
+MIN_TURN = 0.35
+"""How much the directions of two steps must differ to say a circle."""
+
+MIN_BULGE_PX = 6.0
+"""A flatter arc is no circle but a blade."""
+
+MIN_CHORD_PX = 8.0
+"""Steps that are nearer tell nothing about a shape."""
+
+MIN_STEPS = 12
+"""A shape lies on at least so many steps."""
+
+SMOOTHING_PX = 1.0
+"""For directions of steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blade:
+    """A straight edge: the field is where ``normal`` . (column, row) >= ``offset``."""
+
+    normal: tuple[float, float]
+    offset: float
+
+    def inside_px(self, points: FloatImage) -> FloatImage:
+        """Return how far points [...,2] are inside."""
+        depth: FloatImage = points @ np.array(self.normal) - self.offset
+        return depth
+
+    def edge(self, reach_px: float) -> tuple[FloatImage, FloatImage]:
+        """Return points [N,2] a pixel apart, and the directions [N,2] to the inside there."""
+        normal = np.array(self.normal)
+        along = np.arange(-reach_px, reach_px)[:, None] * np.array([-normal[1], normal[0]])
+        points = self.offset * normal + along
+        return points, np.broadcast_to(normal, points.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle:
+    """A round edge: the field is within ``radius`` of ``middle`` (column, row)."""
+
+    middle: tuple[float, float]
+    radius: float
+
+    def inside_px(self, points: FloatImage) -> FloatImage:
+        """Return how far points [...,2] are inside."""
+        depth: FloatImage = self.radius - np.linalg.norm(points - np.array(self.middle), axis=-1)
+        return depth
+
+    def edge(self, reach_px: float) -> tuple[FloatImage, FloatImage]:
+        """Return points [N,2] a pixel apart, and the directions [N,2] to the inside there."""
+        turns = np.arange(0, 2 * math.pi, 1 / max(self.radius, 1.0))
+        outwards = np.stack((np.cos(turns), np.sin(turns)), axis=-1)
+        return np.array(self.middle) + self.radius * outwards, -outwards
+
+
+Shape = Blade | Circle
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Steps:
+    """Sharp steps: where they are [N,2] (column, row), and the directions [N,2] in which they rise."""  # noqa: E501
+
+    points: FloatImage
+    directions: FloatImage
+
+    def kept(self, which: NDArray[np.bool_] | NDArray[np.integer]) -> Steps:
+        """Return some of them."""
+        return Steps(points=self.points[which], directions=self.directions[which])
 
 
 def sharp_steps(
@@ -43,124 +120,167 @@ def sharp_steps(
     return (step > 0) & (slope < MAX_SLOPE * step)
 
 
-def best_circle(image: FloatImage) -> FloatImage:
-    """Return corners [N,2] (column, row) of the circle where [H,W] ``image`` drops most sharply."""
+def across(image: FloatImage, points: FloatImage, directions: FloatImage) -> FloatImage:
+    """Return samples [4,N] of an image from outside to inside of an outline at points [N,2]."""
     from scipy import ndimage
 
-    height, width = image.shape
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    turns = np.arange(2 * CIRCLE_CORNERS) * (math.pi / CIRCLE_CORNERS)
-    radii = np.arange(math.hypot(height, width) / 2)
-    rays = centre + radii[:, None, None] * _directions(turns)
-    polar = ndimage.map_coordinates(
-        image, rays[..., ::-1].transpose(2, 0, 1), order=1, mode="nearest"
+    places = points - np.array(ACROSS_PX)[:, None, None] * directions
+    samples: FloatImage = ndimage.map_coordinates(
+        image, places[..., ::-1].transpose(2, 0, 1), order=1, mode="nearest"
     )
-    drop = _steps_along_first_axis(polar[::-1])[::-1]
-    found = drop.max(axis=0) > 0
-    radius = _middle_of_peak(drop) + 0.5
-    found = drop.max(axis=0) > 0
-    if not found.any():
-        return np.zeros((0, 2))
-    # Where the circle lies beyond the image, rays stop at anatomy: begin with the commonest radius.
-    near = np.abs(radius[found, None] - radius[None, found]) < MAX_OFF_CENTRE_PX
-    commonest = radius[found][near.sum(axis=0).argmax()]
-    points = centre + radius[:, None] * _directions(turns)
-    start = found & (np.abs(radius - commonest) < MAX_OFF_CENTRE_PX)
-    middle, fitted_radius = _fitted_circle(points[found], points[start])
-    return middle + fitted_radius * _directions(turns[::2])
+    return samples
 
 
-def _fitted_circle(points: FloatImage, start: FloatImage) -> tuple[FloatImage, float]:
-    """Fit a circle (centre, radius) through those points [N,2] that the circle ``start`` fits."""
-    kept = start
-    for _ in range(8):
-        system = np.column_stack((2 * kept, np.ones(len(kept))))
-        (column, row, rest), *_ = np.linalg.lstsq(system, (kept**2).sum(axis=1), rcond=None)
-        middle = np.array([column, row])
-        radius = math.sqrt(max(rest + column**2 + row**2, 0.0))
-        misfit = np.abs(np.linalg.norm(points - middle, axis=1) - radius)
-        close = misfit <= MAX_MISFIT_PX
-        kept = points[close] if close.sum() >= len(start) // 2 else start
-    return middle, radius
-
-
-def rectangles(image: FloatImage) -> list[FloatImage]:
-    """Yield corners [4,2] (column, row) of the best rectangle in [H,W] ``image`` at each tilt.
-
-    Sides without a blade lie outside the image; a tilt at which no side has one is left out.
-    """
+def find_steps(image: FloatImage) -> Steps:
+    """Return the sharp steps of [H,W] ``image`` that are highest across themselves."""
     from scipy import ndimage
 
-    height, width = image.shape
-    centre = np.array([(height - 1) / 2, (width - 1) / 2])
-    found = []
-    for tilt_deg in TILTS_DEG:
-        cos, sin = math.cos(math.radians(tilt_deg)), math.sin(math.radians(tilt_deg))
-        turn = np.array([[cos, sin], [-sin, cos]])  # upright (row, column) -> image
-        upright = ndimage.affine_transform(
-            image, turn, offset=centre - turn @ centre, order=1, mode="nearest"
-        )
-        sides = _upright_rectangle(upright)
-        if sides is not None:
-            top, bottom, left, right = sides
-            corners = np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
-            found.append(((corners - centre) @ turn.T + centre)[:, ::-1])
+    smooth = ndimage.gaussian_filter(image, SMOOTHING_PX)
+    gradient = np.stack((ndimage.sobel(smooth, 1), ndimage.sobel(smooth, 0)), axis=-1)
+    height = np.linalg.norm(gradient, axis=-1)
+    rows, columns = np.nonzero(height[2:-2, 2:-2] > 1e-9)
+    points = np.stack((columns, rows), axis=-1) + 2.0
+    steep = height[rows + 2, columns + 2]
+    directions = gradient[rows + 2, columns + 2] / steep[:, None]
+    sharp = sharp_steps(*across(image, points, directions))
+    points, directions, steep = points[sharp], directions[sharp], steep[sharp]
+    before, after = (
+        ndimage.map_coordinates(height, (points + side * directions).T[::-1], order=1)
+        for side in (-1, 1)
+    )
+    steps = Steps(points=points, directions=directions).kept((steep >= before) & (steep >= after))
+    thinned = np.linspace(0, len(steps.points) - 1, min(MAX_STEPS, len(steps.points)))
+    return steps.kept(thinned.astype(int))
+
+
+def find_blades(steps: Steps) -> list[Blade]:
+    """Return the lines on which the most steps lie, one after the other without their steps."""
+    distance = _distances(steps.points)
+    rise = steps.points @ steps.directions.T  # [i,j]: step i seen along the direction of step j
+    own = np.diagonal(rise)
+    chord_along_mean = 0.5 * (rise.T - rise + own[None] - own[:, None])
+    level = np.abs(chord_along_mean) < LEVEL * distance
+    alike = (steps.directions @ steps.directions.T > ALIGNED) & level & (distance > MIN_CHORD_PX)
+    found: list[Blade] = []
+    left = np.arange(len(steps.points))
+    while len(found) < MAX_LINES:
+        first, second = _some_pairs(alike, left)
+        if len(first) == 0:
+            break
+        chords = steps.points[second] - steps.points[first]
+        normals = np.stack((chords[:, 1], -chords[:, 0]), axis=-1)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals *= np.sign((normals * steps.directions[first]).sum(-1, keepdims=True))
+        offsets = (normals * steps.points[first]).sum(-1)
+        near = np.abs(steps.points[left] @ normals.T - offsets) <= MISFIT_PX
+        on = near & (steps.directions[left] @ normals.T > ALIGNED)
+        best = on[:, on.sum(axis=0).argmax()]
+        if best.sum() < MIN_STEPS:
+            break
+        blade, on_blade = _fitted_blade(steps.kept(left), best)
+        found.append(blade)
+        left = left[~(on_blade | best)]
     return found
 
 
-def _upright_rectangle(image: FloatImage) -> tuple[float, float, float, float] | None:
-    """Return the four blades of an upright field: top, bottom, left, right.
+def find_circles(steps: Steps) -> list[Circle]:
+    """Return the circles on which the most steps lie, one after the other without their steps."""
+    distance, turned = _distances(steps.points), _distances(steps.directions)
+    rise = steps.points @ steps.directions.T
+    own = np.diagonal(rise)
+    chord_along_turn = rise + rise.T - own[None] - own[:, None]
+    # Of two steps on a circle, the chord is radius times the difference of their directions.
+    along = chord_along_turn > ALIGNED * distance * turned
+    alike = along & (turned > MIN_TURN) & (distance > MIN_CHORD_PX)
+    found: list[Circle] = []
+    left = np.arange(len(steps.points))
+    while len(found) < MAX_CIRCLES:
+        first, second = _some_pairs(alike, left)
+        if len(first) == 0:
+            break
+        radii = distance[first, second] / turned[first, second]
+        middles = 0.5 * (
+            steps.points[first]
+            + steps.points[second]
+            + radii[:, None] * (steps.directions[first] + steps.directions[second])
+        )
+        on = _on_circles(steps.kept(left), middles, radii, FIRST_MISFIT_PX)
+        best = on[:, on.sum(axis=0).argmax()]
+        if best.sum() < MIN_STEPS:
+            break
+        circle, on_circle = _fitted_circle(steps.kept(left), best)
+        if _is_curved(circle, steps.kept(left).points[on_circle]):
+            found.append(circle)
+        left = left[~(on_circle | best)]
+    return found
 
-    A blade that is not there lies beyond the image.
-    """
-    rise = {
-        "top": _steps_along_first_axis(image) > 0,
-        "bottom": _steps_along_first_axis(image[::-1]) > 0,
-        "left": _steps_along_first_axis(image.T) > 0,
-        "right": _steps_along_first_axis(image.T[::-1]) > 0,
-    }
-    depth = dict.fromkeys(rise, 0)  # whole pixels between the image border and the blade
-    # Each blade is best seen between the two across it, which in turn are best seen between it.
-    for needed in (0.0, MIN_SIDE_FRACTION, MIN_SIDE_FRACTION):
-        for side, (start, end) in {
-            "top": ("left", "right"),
-            "bottom": ("left", "right"),
-            "left": ("top", "bottom"),
-            "right": ("top", "bottom"),
-        }.items():
-            steps = rise[side]
-            length, across = steps.shape
-            profile = steps[: length // 2, depth[start] : across - depth[end]].mean(axis=1)
-            peak = int(_middle_of_peak(profile))
-            depth[side] = peak if profile[peak] >= needed else 0
-    if not any(depth.values()):
-        return None
-    height, width = image.shape
-    away = height + width
-    return (
-        depth["top"] - 0.5 if depth["top"] else -away,
-        height - depth["bottom"] - 0.5 if depth["bottom"] else height + away,
-        depth["left"] - 0.5 if depth["left"] else -away,
-        width - depth["right"] - 0.5 if depth["right"] else width + away,
+
+def _distances(points: FloatImage) -> FloatImage:
+    """Return [N,N] distances between points [N,2]."""
+    square = (points**2).sum(axis=1)
+    distances: FloatImage = np.sqrt(
+        np.maximum(square[:, None] + square[None] - 2 * points @ points.T, 0.0)
     )
+    return distances
 
 
-def _steps_along_first_axis(image: FloatImage) -> FloatImage:
-    """Return height [H,W] of the sharp step between rows i-1 and i, zero where there is none."""
-    step = np.zeros_like(image)
-    far_outside, outside, inside, far_inside = image[:-7], image[2:-5], image[5:-2], image[7:]
-    sharp = sharp_steps(far_outside, outside, inside, far_inside)
-    step[4:-3] = np.where(sharp, inside - outside, 0.0)
-    return step
+def _some_pairs(
+    alike: BoolImage, left: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Return some of the pairs among those left that may belong together, each time the same."""
+    first, second = np.nonzero(alike[np.ix_(left, left)])
+    if len(first) > MAX_PAIRS:
+        drawn = np.random.default_rng(0).choice(len(first), MAX_PAIRS, replace=False)
+        first, second = first[drawn], second[drawn]
+    return left[first], left[second]
 
 
-def _middle_of_peak(profiles: FloatImage) -> NDArray[np.integer]:
-    """Return the peak's index along the first axis: an ideal step is as high at three in a row."""
-    from scipy import ndimage
+def _on_circles(
+    steps: Steps, middles: FloatImage, radii: FloatImage, misfit_px: float
+) -> BoolImage:
+    """Tell [N,M] which of N steps lie on each of M circles and point to its middle."""
+    x, y = (middles[:, axis] - steps.points[:, axis, None] for axis in (0, 1))
+    distance = np.hypot(x, y)
+    inwards = x * steps.directions[:, :1] + y * steps.directions[:, 1:]
+    on: BoolImage = (np.abs(distance - radii) <= misfit_px) & (inwards > ALIGNED * distance)
+    return on
 
-    peak: NDArray[np.integer] = ndimage.uniform_filter1d(profiles, 3, axis=0).argmax(axis=0)
-    return peak
+
+def _fitted_blade(steps: Steps, on: BoolImage) -> tuple[Blade, BoolImage]:
+    """Fit a line to steps, take those on it, and fit again."""
+    for _ in range(4):
+        points = steps.points[on]
+        middle = points.mean(axis=0)
+        normal = np.linalg.svd(points - middle, full_matrices=False)[2][1]
+        normal = normal * np.sign(normal @ steps.directions[on].mean(axis=0))
+        blade = Blade(normal=(float(normal[0]), float(normal[1])), offset=float(normal @ middle))
+        near = np.abs(blade.inside_px(steps.points)) <= MISFIT_PX
+        closer = near & (steps.directions @ normal > ALIGNED)
+        if closer.sum() < MIN_STEPS:
+            break
+        on = closer
+    return blade, on
 
 
-def _directions(turns: FloatImage) -> FloatImage:
-    return np.stack((np.cos(turns), np.sin(turns)), axis=-1)
+def _is_curved(circle: Circle, points: FloatImage) -> bool:
+    """Tell whether points [N,2] on a circle could not lie on a line as well."""
+    towards = points - np.array(circle.middle)
+    middle = towards.mean(axis=0)
+    along = towards @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
+    return bool(np.ptp(along) > MIN_BULGE_PX)
+
+
+def _fitted_circle(steps: Steps, on: BoolImage) -> tuple[Circle, BoolImage]:
+    """Fit a circle to steps, take those on it, and fit again."""
+    for misfit_px in (2.0, MISFIT_PX, MISFIT_PX, MISFIT_PX):
+        points = steps.points[on]
+        system = np.column_stack((2 * points, np.ones(len(points))))
+        (column, row, rest), *_ = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)
+        radius = math.sqrt(max(rest + column**2 + row**2, 0.0))
+        circle = Circle(middle=(float(column), float(row)), radius=radius)
+        middle = np.array([[column, row]])
+        closer = _on_circles(steps, middle, np.array([radius]), misfit_px)[:, 0]
+        if closer.sum() < MIN_STEPS:
+            break
+        on = closer
+    return circle, on

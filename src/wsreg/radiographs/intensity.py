@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.radiographs.polarity import Polarity
 from wsreg.radiographs.raw_xray import PixelMeaning
-from wsreg.radiographs.resample import area_mean, reduced_shape
 from wsreg.vocabulary import Intensity
 
 DIRECT_EXPOSURE_QUANTILE = 0.999
@@ -20,11 +20,8 @@ DIRECT_EXPOSURE_QUANTILE = 0.999
 MAX_ATTENUATION = 10.0
 """Line integrals are cut here: less than 1/20000 of the beam is noise or an opaque tool."""
 
-SURE_CONTRAST = 0.1
-"""Contrast of the middle against the rim of the field from which a guess counts as sure."""
-
-GUESS_SIZE_PX = 128
-"""Longer side of the reduced image on which the polarity is guessed."""
+BOTH_ARE_TRIED = "registration tries the opposite too, and intensity (--intensity) settles it"
+"""What notes say of images whose polarity is open."""
 
 SAMPLE_SIZE = 100_000
 """How many pixels are enough for a quantile."""
@@ -35,63 +32,70 @@ def is_air_bright(meaning: PixelMeaning) -> bool:
     return meaning != "attenuation"
 
 
-def other_meaning(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> PixelMeaning | None:
-    """Return the opposite of a meaning guessed from the image, unless the guess is sure.
-
-    Args:
-        pixels: [H,W] pixel values.
-        field: [H,W] bool, the exposed part.
-        meaning: as guessed.
-    """
-    if abs(reduced_contrast(pixels, field)) >= SURE_CONTRAST:
-        return None
-    if meaning != "attenuation":
-        return "attenuation"
-    dark = np.quantile(_sample(pixels, field), 0.01)
-    return "log transmission" if dark < 0 else "transmission"
-
-
 def decide_meaning(
     pixels: Tensor,
     field: Tensor,
     *,
     option: Intensity,
-    header: PixelMeaning | None,
-    header_reason: str,
-) -> tuple[PixelMeaning, list[str]]:
+    look: Polarity,
+    header: PixelMeaning | None = None,
+    header_reason: str = "",
+    header_disputed: bool = False,
+) -> tuple[PixelMeaning, PixelMeaning | None, list[str]]:
     """Decide what pixel values mean, and why: as asked, else by the header, else by the image.
 
-    From the image, a bright middle of the field means attenuation and a bright rim transmission
-    (see :func:`centre_contrast`); bright air with negative values must be a logarithm already.
+    Where the header contradicts itself or what the image surely looks like, the image decides if it
+    is sure, and the opposite stays possible, as it does where nothing is sure.  Bright air with
+    negative values must be a logarithm already.
 
     Args:
         pixels: [H,W] pixel values.
         field: [H,W] bool, the exposed part.
         option: what the user asked for.
+        look: the polarity that the image seems to have.
         header, header_reason: what the header says, if anything, and where.
+        header_disputed: whether the header contradicts itself.
+
+    Returns:
+        The meaning, its opposite where that is possible too, and sentences that say why.
     """
     if option != "auto":
-        return option, [f"Pixel values are {option}, as asked."]
-    contrast = reduced_contrast(pixels, field)
-    looks_attenuation = contrast > 0
-    sure = abs(contrast) >= SURE_CONTRAST
-    if header is not None:
-        notes = [f"Pixel values are {header}: {header_reason}."]
-        if sure and looks_attenuation == is_air_bright(header):
-            notes.append(
-                "Warning: the image looks like the opposite polarity; if it is, say so with "
-                f"intensity (--intensity {'attenuation' if looks_attenuation else 'transmission'})."
-            )
-        return header, notes
-    meaning: PixelMeaning = "attenuation" if looks_attenuation else "transmission"
-    if meaning == "transmission" and np.quantile(_sample(pixels, field), 0.01) < 0:
-        meaning = "log transmission"
-    seen = "middle" if looks_attenuation else "rim"
-    note = f"Pixel values are taken for {meaning}: the {seen} of the field is the brighter part"
-    doubt = (
-        ", but hardly; registration tries the opposite too, and intensity (--intensity) settles it."
+        return option, None, [f"Pixel values are {option}, as asked."]
+    seen = _meaning_of(pixels, field, look.air_is_bright)
+    if header is None:
+        note = f"Pixel values are taken for {seen}: {_bright(seen)} looks bright"
+        if look.sure:
+            return seen, None, [f"{note}."]
+        return seen, _opposite(pixels, field, seen), [f"{note}, but hardly; {BOTH_ARE_TRIED}."]
+    said = f"Pixel values are {header}: {header_reason}"
+    contradicted = look.sure and look.air_is_bright != is_air_bright(header)
+    if not contradicted and not header_disputed:
+        return header, None, [f"{said}."]
+    first = seen if contradicted else header
+    other = header if contradicted else _opposite(pixels, field, header)
+    doubts = ["its tags contradict each other"] if header_disputed else []
+    if contradicted:
+        doubts.append(f"{_bright(seen)} looks bright in the image")
+    note = (
+        f"Warning: the header says that pixel values are {header} ({header_reason}), but "
+        f"{' and '.join(doubts)}; they are taken for {first}, {BOTH_ARE_TRIED}."
     )
-    return meaning, [note + ("." if sure else doubt)]
+    return first, other, [note]
+
+
+def _meaning_of(pixels: Tensor, field: Tensor, air_is_bright: bool) -> PixelMeaning:
+    if not air_is_bright:
+        return "attenuation"
+    dark = np.quantile(_sample(pixels, field), 0.01)
+    return "log transmission" if dark < 0 else "transmission"
+
+
+def _opposite(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> PixelMeaning:
+    return _meaning_of(pixels, field, not is_air_bright(meaning))
+
+
+def _bright(meaning: PixelMeaning) -> str:
+    return "air" if is_air_bright(meaning) else "bone"
 
 
 def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tensor:
@@ -121,38 +125,6 @@ def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tens
     smallest = float(sample[sample > 0].min())
     floor = max(exposure * math.exp(-MAX_ATTENUATION), smallest / 2)
     return math.log(exposure) - torch.log(values.clamp(floor, exposure))
-
-
-def reduced_contrast(pixels: Tensor, field: Tensor) -> float:
-    """Return :func:`centre_contrast` of images [H,W] of any size, measured on small copies."""
-    rows, columns = reduced_shape(pixels, GUESS_SIZE_PX)
-    small = area_mean(torch.where(field, pixels.float(), 0.0), rows, columns)
-    covered = area_mean(field.float(), rows, columns)
-    mean = small / covered.clamp_min(1e-6)
-    return centre_contrast(mean.numpy(), (covered > 0.5).numpy())
-
-
-def centre_contrast(image: NDArray[np.float32], field: NDArray[np.bool_]) -> float:
-    """Return how much brighter the middle of the field is than its rim, in -1 to 1.
-
-    A body is thickest where it is imaged, near the middle, and thins out or gives way to air or
-    lung towards the rim: the answer is positive for attenuation, negative for transmission.
-
-    Args:
-        image: [H,W] pixel values of a small image.
-        field: [H,W] bool, the part to look at.
-    """
-    from scipy import ndimage
-
-    depth = ndimage.distance_transform_edt(np.pad(field, 1))[1:-1, 1:-1]
-    middle, rim = depth > 0.5 * depth.max(), field & (depth < 0.15 * depth.max())
-    if not rim.any():
-        return 0.0
-    low, high = np.quantile(image[field], [0.01, 0.99])
-    if high <= low:
-        return 0.0
-    levels = np.clip((image - low) / (high - low), 0.0, 1.0)
-    return float(levels[middle].mean() - levels[rim].mean())
 
 
 def _sample(values: Tensor, field: Tensor) -> NDArray[np.float32]:

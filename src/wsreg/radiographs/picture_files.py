@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,11 +18,18 @@ from wsreg.radiographs.tiff_tags import TiffTags, stored_tiff
 Use = Literal["image", "mask", "labels"]
 """What pixels are: brightness; what is used (not black); or numbers, whatever they look like."""
 
+_UNREADABLE = (
+    OSError, SyntaxError, EOFError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
+    OverflowError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow and SimpleITK raise at files that make no sense."""
+
 _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's names for one channel of 8, 16 or 32 bits."""
 
 _CHANNEL_MODES = ("LA", "La", "RGB", "RGBA", "RGBa", "RGBX")
 _PALETTE_MODES = ("P", "PA")
+_PNG_GREY_ALPHA, _PNG_RGBA = 4, 6
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _EXIF_ORIENTATION = 274
 _DEEP_BITS = 16
@@ -45,23 +54,14 @@ def read_picture(path: Path, use: Use) -> Raster:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        data = path.read_bytes()
-        stored = stored_tiff(data)
-        data, tags = (data, _png_tags(data)) if stored is None else stored
-        with Image.open(BytesIO(data)) as picture:
-            pages = getattr(picture, "n_frames", 1)
-            if pages > 1:
-                raise InputError(f"{path} must hold one image, it holds {pages}")
-            if stored is None:
-                tags = tags._replace(orientation=picture.getexif().get(_EXIF_ORIENTATION, 1))
-            pixels, notes = _grey(picture, data, tags, use, path)
+        pixels, tags, notes = _as_in_file(path, use)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a readable PNG or TIFF image") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any X-ray: {error}") from error
-    except InputError:
-        raise
-    except (OSError, SyntaxError, EOFError, ValueError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} is damaged or truncated: {error}") from error
     if tags.min_is_white and use != "labels":
         pixels = _inverted(pixels, tags, path)
@@ -72,6 +72,23 @@ def read_picture(path: Path, use: Use) -> Raster:
     elif tags.orientation != 1:
         notes.append(f"The file's Orientation tag {tags.orientation} is not 1 to 8: ignored.")
     return Raster(np.ascontiguousarray(pixels), tuple(notes))
+
+
+def _as_in_file(path: Path, use: Use) -> tuple[NDArray[Any], TiffTags, list[str]]:
+    """Return the pixels as they lie in the file, its tags, and what was done to them."""
+    from PIL import Image
+
+    data = path.read_bytes()
+    stored = stored_tiff(data)
+    data, tags = (data, _png_tags(data)) if stored is None else stored
+    with Image.open(BytesIO(data)) as picture:
+        pages = getattr(picture, "n_frames", 1)
+        if pages > 1:
+            raise InputError(f"{path} must hold one image, it holds {pages}")
+        if stored is None:
+            tags = tags._replace(orientation=picture.getexif().get(_EXIF_ORIENTATION, 1))
+        pixels, notes = _grey(picture, data, tags, use, path)
+    return pixels, tags, notes
 
 
 def _png_tags(data: bytes) -> TiffTags:
@@ -110,6 +127,8 @@ def _deep_channels(data: bytes, path: Path) -> NDArray[Any]:
     """Read channels [H,W,C] of 16 bits, of which Pillow keeps 8, through SimpleITK."""
     import SimpleITK
 
+    if data.startswith(_PNG_START) and data[25] == _PNG_GREY_ALPHA:
+        return _grey_alpha_channels(data)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ("picture.png" if data.startswith(_PNG_START) else "picture.tif")
         file.write_bytes(data)
@@ -117,6 +136,19 @@ def _deep_channels(data: bytes, path: Path) -> NDArray[Any]:
     if channels.ndim != 3 or channels.dtype != np.uint16:
         raise InputError(f"{path} must hold one grey image, its 16-bit channels cannot be read")
     return channels
+
+
+def _grey_alpha_channels(data: bytes) -> NDArray[Any]:
+    """Read the channels [H,W,2] of 16 bits of a PNG file, which neither library reads.
+
+    Four channels of 8 bits lie in a file in the very same way.
+    """
+    from PIL import Image
+
+    head = b"IHDR" + data[16:24] + bytes([8, _PNG_RGBA]) + data[26:29]
+    other = data[:12] + head + zlib.crc32(head).to_bytes(4, "big") + data[33:]
+    with Image.open(BytesIO(other)) as picture:
+        return np.ascontiguousarray(picture).view(">u2").astype(np.uint16)
 
 
 def _one_channel(channels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
@@ -132,8 +164,8 @@ def _one_channel(channels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list
     differ = (colours != colours[..., :1]).any(axis=-1)
     if differ.any():
         raise InputError(
-            f"{path} must be grey, its colour channels differ in {differ.mean():.1%} of its pixels; "
-            "export it in grey, with all its bits"
+            f"{path} must be grey, its colour channels differ in {differ.mean():.1%} of its "
+            "pixels; export it in grey, with all its bits"
         )
     return colours[..., 0], [f"Its {count} channels{' (one alpha)' * has_alpha} were read as grey."]
 
@@ -151,14 +183,16 @@ def _as_stored(pixels: NDArray[Any], tags: TiffTags, use: Use) -> NDArray[Any]:
 
 def _inverted(pixels: NDArray[Any], tags: TiffTags, path: Path) -> NDArray[Any]:
     if pixels.dtype.kind == "b":
-        return ~pixels
+        black: NDArray[Any] = np.logical_not(pixels)
+        return black
     if pixels.dtype.kind != "u":
         raise InputError(
             f"{path} must have a PhotometricInterpretation other than 0 (small numbers are white), "
             "which for signed and real numbers has no meaning"
         )
-    highest = 2 ** max(tags.bits, 8) - 1
-    return (highest - pixels.astype(np.int64)).astype(pixels.dtype)
+    highest = pixels.dtype.type(2 ** max(tags.bits, 8) - 1)
+    inverted: NDArray[Any] = highest - pixels
+    return inverted
 
 
 def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -30,7 +30,8 @@ class Radiograph:
         notes: sentences saying what was found, assumed, overridden or missing.
         name: what to call it in outputs (the file's stem).
         opposite_polarity: [H,W] the image under the opposite polarity, where nothing tells which of
-            the two is right; registration then takes the one that fits the CT.
+            the two is right, or the header contradicts the image or itself; registration then
+            takes the one that fits the CT.
     """
 
     image: Tensor

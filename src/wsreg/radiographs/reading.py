@@ -19,10 +19,10 @@ from wsreg.radiographs.dicom import read_dicom
 from wsreg.radiographs.intensity import (
     decide_meaning,
     is_air_bright,
-    other_meaning,
     to_attenuation,
 )
 from wsreg.radiographs.patient_view import mirrored, orientation_note
+from wsreg.radiographs.polarity import Polarity, polarity_of
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_mask, read_raster
 from wsreg.radiographs.raw_xray import RawXray
@@ -58,7 +58,7 @@ def read_radiograph(
         overrides: single values of the geometry.
         intensity: what stored pixel values are: ``transmission`` (air is bright, converted by a
             logarithm), ``attenuation`` (bone is bright, kept) or ``auto``, by the header, else by
-            the image.
+            the image; where these contradict each other, registration tries both.
         frame: frame of a multi-frame DICOM, counted from 0; the first if left out.
         mirror: exchange left and right.  PA images are often stored as radiologists look at them,
             facing the patient; the camera sees them from the source, from behind.  A mirrored
@@ -80,26 +80,34 @@ def read_radiograph(
         notes.append("Used the given mask.")
     pixels = torch.from_numpy(raw.orientation.undone(raw.pixels.astype(np.float32)))
     valid = torch.from_numpy(raw.orientation.undone(usable))
+    directions = raw.patient_orientation
     if mirror:
-        pixels, valid = pixels.flip(1), valid.flip(1)
+        pixels, valid, directions = pixels.flip(1), valid.flip(1), mirrored(directions)
         notes.append("Left and right are exchanged, as asked.")
-    directions = mirrored(raw.patient_orientation) if mirror else raw.patient_orientation
-    doubt = orientation_note(directions, raw.view_position)
-    notes += [] if doubt is None else [doubt]
-    if collimation == "auto":
-        valid = valid & detect_field(pixels, bright_is_air=_known_polarity(raw, intensity))
-    if not bool(valid.any()):
-        raise InputError(f"{path} must have pixels to use, the masks leave none")
-    meaning, meaning_notes = decide_meaning(
-        pixels, valid, option=intensity, header=raw.meaning, header_reason=raw.meaning_reason
-    )
-    guessed = intensity == "auto" and raw.meaning is None
-    other = other_meaning(pixels, valid, meaning) if guessed else None
+    notes += filter(None, [orientation_note(directions, raw.view_position)])
     resolved, camera_notes = resolve_camera(
         (pixels.shape[0], pixels.shape[1]),
         header=_header_camera(raw),
         overrides=overrides,
         camera=camera,
+    )
+    spacing_mm = _pixel_shape_mm(raw, overrides, resolved)
+    known = _known_polarity(raw, intensity)
+    field, look = _field_and_polarity(pixels, valid, spacing_mm, known, collimation)
+    if intensity == "auto" and known is not None and look.sure and look.air_is_bright != known:
+        # The header misled the search for the field as well.
+        field, look = _field_and_polarity(pixels, valid, spacing_mm, None, collimation)
+    valid = valid & field
+    if not bool(valid.any()):
+        raise InputError(f"{path} must have pixels to use, the masks leave none")
+    meaning, other, meaning_notes = decide_meaning(
+        pixels,
+        valid,
+        option=intensity,
+        look=look,
+        header=raw.meaning,
+        header_reason=raw.meaning_reason,
+        header_disputed=raw.meaning_disputed,
     )
     notes += [*meaning_notes, *_mask_notes(valid), *camera_notes]
     return Radiograph(
@@ -153,9 +161,39 @@ def _check_pixels(pixels: np.ndarray, path: Path) -> None:
 
 
 def _known_polarity(raw: RawXray, intensity: Intensity) -> bool | None:
+    """Tell whether air is bright, as asked or by a header that does not contradict itself."""
     if intensity != "auto":
         return is_air_bright(intensity)
-    return None if raw.meaning is None else is_air_bright(raw.meaning)
+    if raw.meaning is None or raw.meaning_disputed:
+        return None
+    return is_air_bright(raw.meaning)
+
+
+def _field_and_polarity(
+    pixels: Tensor,
+    usable: Tensor,
+    pixel_spacing_mm: tuple[float, float],
+    bright_is_air: bool | None,
+    collimation: CollimationOption,
+) -> tuple[Tensor, Polarity]:
+    """Return the exposed field [H,W] and what the usable part of it looks like."""
+    field = torch.ones_like(usable)
+    if collimation == "auto":
+        field = detect_field(pixels, bright_is_air=bright_is_air, pixel_spacing_mm=pixel_spacing_mm)
+    return field, polarity_of(pixels, usable & field, pixel_spacing_mm, usable & ~field)
+
+
+def _pixel_shape_mm(
+    raw: RawXray, overrides: CameraOverrides | None, camera: Camera | None
+) -> tuple[float, float]:
+    """Return (row, column) spacing by whatever source there is, square pixels without one."""
+    if camera is not None:
+        return camera.pixel_spacing_mm
+    if raw.pixel_spacing_mm is not None:
+        return raw.orientation.undone_spacing(raw.pixel_spacing_mm)
+    if overrides is not None and overrides.pixel_spacing_mm is not None:
+        return overrides.pixel_spacing_mm
+    return 1.0, 1.0
 
 
 def _header_camera(raw: RawXray) -> dict[str, CameraValue]:

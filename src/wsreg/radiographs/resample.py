@@ -105,11 +105,24 @@ def area_mean(image: Tensor, rows: int, columns: int) -> Tensor:
     return torch.from_numpy(array.copy()).to(image.device)
 
 
-def reduced_shape(image: Tensor, longer_side: int) -> tuple[int, int]:
-    """Return rows and columns of ``image`` [H,W] shrunk, if need be, to a longer side."""
-    height, width = image.shape
-    scale = min(1.0, longer_side / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def reduced_shape(
+    image: Tensor, longer_side: int, pixel_spacing_mm: tuple[float, float] = (1.0, 1.0)
+) -> tuple[int, int]:
+    """Return rows and columns of ``image`` [H,W] shrunk to square pixels and a longer side.
+
+    No pixel gets smaller than its longer side was.  An image more than twice as long as wide keeps
+    more pixels, up to twice the longer side.
+
+    Args:
+        image: [H,W].
+        longer_side: in pixels.
+        pixel_spacing_mm: (row spacing, column spacing), of which only the ratio counts.
+    """
+    lengths = [n * spacing for n, spacing in zip(image.shape, pixel_spacing_mm, strict=True)]
+    long, short = max(lengths), min(lengths)
+    pixel = max(*pixel_spacing_mm, min(long, 2 * short) / longer_side, long / (2 * longer_side))
+    height, width = (max(1, round(length / pixel)) for length in lengths)
+    return height, width
 
 
 @lru_cache(maxsize=16)

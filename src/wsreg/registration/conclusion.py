@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,10 +14,11 @@ from torch import Tensor
 from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
 from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
+from wsreg.registration.distances import fitted_distances
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
-from wsreg.registration.readings import seen_from
+from wsreg.registration.readings import Reading, seen_from
 from wsreg.registration.regions import weightless
 from wsreg.registration.result import (
     BodyResult,
@@ -45,6 +47,21 @@ from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
 OPPOSITE_VIEWS = {"PA": "AP", "AP": "PA", "LAT": "RLAT", "RLAT": "LAT"}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Weighed:
+    """An answer with all that is known of it: what is seen at start and end, how surely, and so on.
+
+    ``shown`` is the fraction of each body that the views show.
+    """
+
+    answer: Answer
+    start: Evaluation
+    end: Evaluation
+    uncertainty: Uncertainty
+    shown: Sequence[float]
+    evidence: Evidence
+
+
 def conclude(
     answer: Answer, clock: Clock, polarity: str, *, alone: str | None = None
 ) -> RegistrationResult:
@@ -57,19 +74,8 @@ def conclude(
     problem, trust = reading.problem, reading.problem.settings.trust
     by_descent = problem.settings.method == "gauss-newton"
     levels = weightless(reading.levels) if by_descent else reading.levels
-    finest = levels[-1]
-    answer, start, end = _better(problem, finest, answer)
-    uncertainty = uncertainty_of(end, problem.views[0].camera_from_rig, trust.calibration)
-    rise = steepness(middle(levels), answer.state)
-    shown = [
-        shown_fraction(problem, finest, body, pose)
-        for body, pose in zip(problem.bodies, answer.state, strict=True)
-    ]
-    evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
-    evidence = _with_orientation(answer, evidence)
-    if len(problem.views) > 1:
-        evidence = dataclasses.replace(evidence, alone=alone or "")
-        evidence = _with_views_compared(problem, levels, answer.state, evidence)
+    weighed = _weighed(answer, levels, alone or "")
+    answer, evidence = weighed.answer, weighed.evidence
     verdict = judge(evidence, trust)
     searchable = by_descent and not answer.start_kept and len(problem.views) > 1
     if verdict.status == "fail" and searchable and alone is None:
@@ -78,10 +84,43 @@ def conclude(
         if better is not None:
             return conclude(better, clock, polarity, alone=found.sentence)
         evidence = dataclasses.replace(evidence, alone=found.sentence)
-        verdict = judge(evidence, trust)
-    bodies = _bodies(problem, answer.state, shown, uncertainty, verdict)
-    views = _views(problem, finest, answer.state, start, end, evidence.orientation)
+    if verdict.status != "pass" and searchable and not evidence.parallel:
+        evidence = _with_distances(reading, answer.state, evidence)
+    weighed = dataclasses.replace(weighed, evidence=evidence)
+    return _result(weighed, judge(evidence, trust), levels[-1], polarity, clock)
+
+
+def _weighed(answer: Answer, levels: Sequence[Level], alone: str) -> _Weighed:
+    problem, finest = answer.reading.problem, levels[-1]
+    answer, start, end = _better(problem, finest, answer)
+    uncertainty = uncertainty_of(
+        end, problem.views[0].camera_from_rig, problem.settings.trust.calibration
+    )
+    rise = steepness(middle(levels), answer.state)
+    shown = [
+        shown_fraction(problem, finest, body, pose)
+        for body, pose in zip(problem.bodies, answer.state, strict=True)
+    ]
+    evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
+    evidence = _with_orientation(answer, evidence)
+    if len(problem.views) > 1:
+        evidence = dataclasses.replace(evidence, alone=alone)
+        evidence = _with_views_compared(problem, levels, answer.state, evidence)
+    return _Weighed(
+        answer=answer, start=start, end=end, uncertainty=uncertainty, shown=shown,
+        evidence=evidence,
+    )  # fmt: skip
+
+
+def _result(
+    weighed: _Weighed, verdict: Verdict, finest: Level, polarity: str, clock: Clock
+) -> RegistrationResult:
+    answer, evidence, problem = weighed.answer, weighed.evidence, weighed.answer.reading.problem
+    state = answer.state
+    bodies = _bodies(problem, state, weighed.shown, weighed.uncertainty, verdict)
+    views = _views(problem, finest, state, weighed.start, weighed.end, evidence.orientation)
     clock.lap("verdict")
+    record = {**problem.record(), "polarity": polarity, "evidence": dataclasses.asdict(evidence)}
     first = next(iter(bodies.values()))
     return RegistrationResult(
         camera_from_ct=first.camera_from_ct,
@@ -100,11 +139,7 @@ def conclude(
         init=problem.init,
         bodies=bodies,
         views=views,
-        config={
-            **problem.record(),
-            "polarity": polarity,
-            "evidence": dataclasses.asdict(evidence),
-        },
+        config=record,
     )
 
 
@@ -144,12 +179,17 @@ def _evidence(
         rivals=len(distances),
         starts=answer.starts,
         depth_deviation_mm=uncertainty.of_depth(),
+        depth_per_percent_mm=_finite(uncertainty.depth_per_percent_mm),
         remaining_gain=0.0 if model is None else remaining_gain(model),
         doubts=problem.doubts,
         shown=shown,
         roi_dice=end.roi_dice() if with_rois else None,
         start_kept=answer.start_kept,
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
@@ -168,6 +208,18 @@ def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
         opposite_view=opposite if seen.opposite else "",
         other_reading=answer.other_reading,
     )
+
+
+def _with_distances(reading: Reading, state: Tensor, evidence: Evidence) -> Evidence:
+    """Return the evidence with the distances that crossing views would clearly rather have."""
+    found = fitted_distances(reading, state)
+    if found is None or not found.clear:
+        return evidence
+    fitted = {
+        view.radiograph.name: view.camera.source_to_detector_mm * float(fraction)
+        for view, fraction in zip(reading.problem.views, found.fractions, strict=True)
+    }
+    return dataclasses.replace(evidence, fitted_distances_mm=fitted)
 
 
 def _with_views_compared(

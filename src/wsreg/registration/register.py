@@ -72,12 +72,16 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             else None.  The answer's pose is the first body's.
         joints_mm: body -> [3] centre of its joint with the first body (CT, LPS mm), where it is
             known better than from the labels.
-        render_labels: labels of the bones that are registered, as one, by value or name; only
-            these are rendered.
+        render_labels: labels of the bones that are registered, as one, by value or name; the rest
+            of the CT goes along nearly free (with ``adam`` these bones alone are rendered).  From a
+            given pose they are looked for near it, and where they are not found that pose is
+            returned and fails.
         rois: regions of interest found in the X-ray, or in each, whose overlap with those of the CT
-            is part of the loss, and brings far starts near.  With ``render_labels`` only regions of
-            these take part: others move by themselves.
-        pivot_mm: [3] centre of rotation in CT coordinates; the volume's centre by default.
+            brings far starts near; where the image alone finds an answer they are compared only.
+            For ``adam`` they are part of the loss.  With ``render_labels`` only regions of these
+            take part: others move by themselves.
+        pivot_mm: [3] centre of rotation in CT coordinates; by default the volume's centre, or the
+            middle of ``render_labels``.
         prepared: what ``wsreg.prepare`` made of ``volume``, if a caller holds it.
         config: settings.
         progress: called with (stage, done, total) as work proceeds.

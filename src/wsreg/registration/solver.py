@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,14 +64,12 @@ def _solve_gauss_newton(
 ) -> Answer:
     """Make one attempt after the other, as long as what is found is like nothing in the X-rays.
 
-    The image is asked alone first, then led by regions of interest, where there are some; then a
-    search does the same.  The image judges which is better.
+    The image is asked alone, and led by regions of interest, where there are some; then a search
+    does the same.  The image judges which is better.
     """
     readings = readings_of(problem, levels)
     best: Answer | None = None
-    # A single bone is looked for near a given start only.
-    wider = not (problem.render_labels and problem.init == "pose")
-    for attempt in attempts(problem.init, regions=have_regions(levels), wider=wider):
+    for attempt in attempts(problem, ways=_ways(readings[0])):
         if best is not None and not is_lost(best.reading, best.state):
             break
         asked = readings[:1] if attempt.init == "pose" else readings
@@ -82,18 +79,37 @@ def _solve_gauss_newton(
     return best
 
 
-def attempts(init: str, *, regions: bool, wider: bool) -> list[Attempt]:
-    """Return what is tried, in this order, from a start by its name.
+def _ways(reading: Reading) -> tuple[bool, ...]:
+    """Return whether regions of interest lead, for each way to try a start, in this order.
+
+    Regions go first where they bring a given start to what the image likes much better.
+    """
+    problem = reading.problem
+    if not have_regions(reading.levels):
+        return (False,)
+    if problem.init == "search":
+        return False, True
+    level, ways = reading.plain[0], [reading.ways(led=led)[0] for led in (False, True)]
+    by_image_alone, led = (
+        descents_from(problem, level, STARTS[problem.init](problem, way)).values.min()
+        for way in ways
+    )
+    return (True, False) if bool(by_image_alone > PRUNE_RATIO * led) else (False, True)
+
+
+def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
+    """Return what is tried, in this order.
 
     Args:
-        init: the start.
-        regions: whether regions of interest may lead.
-        wider: whether a search may follow.
+        problem: of the start.
+        ways: whether regions of interest lead, for each way to try it.
     """
-    names = dict.fromkeys((init, "search") if wider else (init,))
-    ways = itertools.product(names, (False, True) if regions else (False,))
-    tried = [Attempt(init=name, led=led) for name, led in ways]
-    return [*tried, Attempt(init="search", quarter=True)] if wider else tried
+    tried = [Attempt(init=problem.init, led=led) for led in ways]
+    if problem.render_labels and problem.init == "pose":
+        return tried  # a single bone is looked for near a given start only
+    if problem.init != "search":
+        tried += [Attempt(init="search", led=led) for led in sorted(ways)]
+    return [*tried, Attempt(init="search", quarter=True)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

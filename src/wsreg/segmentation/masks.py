@@ -69,13 +69,13 @@ def read_rois(
     values = [int(value) for value in np.unique(labels) if value != 0]
     regions = _regions_of(values, volume, names, str(path))
     pixels = torch.from_numpy(labels.astype(np.int32))
-    masks = [pixels == value for value in values]
-    known = [(pixels == value) | (pixels == 0) for value in values]
+    masks = [torch.isin(pixels, torch.tensor(numbers)) for numbers, _ in regions.values()]
+    known = [mask | (pixels == 0) for mask in masks]
     nothing = torch.zeros((0, *shape), dtype=torch.bool)
     return RoiTarget(
         names=tuple(regions),
         masks=(torch.stack(masks) if masks else nothing).float(),
-        labels=tuple(regions.values()),
+        labels=tuple(group for _, group in regions.values()),
         known=torch.stack(known) if known else nothing,
     )
 
@@ -121,11 +121,14 @@ def _reading(values: list[int], volume: Volume, source: str) -> Mapping[int, str
 
 def _regions_of(
     values: list[int], volume: Volume, names: Mapping[int, str] | None, source: str
-) -> dict[str, tuple[int, ...]]:
-    """Return name and CT labels of each value of a label image."""
+) -> dict[str, tuple[list[int], tuple[int, ...]]]:
+    """Return the values of a label image and the CT labels of each region, by name.
+
+    One name of several values is one region, made of all of them.
+    """
     if names is None:
         names = _reading(values, volume, source)
-    regions: dict[str, tuple[int, ...]] = {}
+    regions: dict[str, tuple[list[int], tuple[int, ...]]] = {}
     for value in values:
         name = (volume.label_names if names is None else names).get(value, str(value))
         labels: tuple[int, ...] = ()
@@ -138,10 +141,9 @@ def _regions_of(
                 f"ROI mask {source} must hold regions that the CT's labels have, which are "
                 f"{_known(volume)}; it has {value} ({name})"
             )
-        if name in regions:
-            raise InputError(f"ROI mask {source} must have one number for each region, {name} has "
-                             "several")  # fmt: skip
-        regions[name] = labels
+        numbers, group = regions.setdefault(name, ([], ()))
+        numbers.append(value)
+        regions[name] = (numbers, tuple(dict.fromkeys((*group, *labels))))
     return regions
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from wsreg.errors import InputError
 
 AIR_HU, SOFT_TISSUE_HU = -1000.0, 40.0
-"""What the two peaks of the histogram are: muscle and most organs lie within 20 HU of the latter."""
+"""What the two peaks of the histogram are: muscle and most organs lie near the latter."""
 
-_BINS = 400
+_MOST_BINS = 400
 _MOST_SAMPLES = 2_000_000
 _OUTLIERS = 1e-3
 """Fraction of voxels at each end, such as metal and streaks, that do not set the range."""
@@ -34,7 +34,14 @@ _MUSCLE_MASS = 0.3
 """Part of the main peak above air that a higher one must have to be soft tissue: the main one
 may be fat, but bone is never as much."""
 
-_PADDING_MASS = 0.02
+_MOST_BETWEEN = 4.0
+"""Voxels in peaks between air and soft tissue (lungs, fat), as a multiple of its."""
+
+_AIR_BELOW = 0.7
+"""Part of the way from padding to soft tissue below which air lies; fat lies at 0.87 from air."""
+
+_PADDING_MASS, _PADDING_PART = 0.02, 0.5
+"""Fraction of all voxels, and part of the lowest peak, that one value has if it is padding."""
 
 
 class _Peak(NamedTuple):
@@ -73,7 +80,10 @@ def to_hounsfield(
                 f"the grey value of air must be below that of water, got {air}, {water}"
             )
         per_grey = -AIR_HU / (water - air)
-        note = f"Grey values were scaled to Hounsfield units as asked: {air:g} is air, {water:g} water."
+        note = (
+            f"Grey values were scaled to Hounsfield units as asked: {air:g} is air, "
+            f"{water:g} water."
+        )
     hu = voxels.astype(np.float32)
     hu -= air
     hu *= per_grey
@@ -82,41 +92,58 @@ def to_hounsfield(
 
 
 def _peaks(voxels: NDArray[Any], source: object) -> tuple[float, float]:
-    """Return the grey values of air, the lowest peak, and of soft tissue, the main one far above."""
-    sample = voxels.ravel()[:: max(1, voxels.size // _MOST_SAMPLES)]
+    """Return the grey values of air, the lowest peak, and of soft tissue, the main one above."""
+    sample = _block_means(voxels)
     low, high = (float(q) for q in np.quantile(sample, (_OUTLIERS, 1 - _OUTLIERS)))
     peaks = _histogram_peaks(sample, low, high) if low < high else []
-    if len(peaks) > 2 and _is_padding(voxels, peaks[0], peaks[1]):
-        peaks = peaks[1:]
     tissue = [peak for peak in peaks if peak.grey - peaks[0].grey > _LEAST_APART * (high - low)]
-    if not tissue:
+    main = max((peak.mass for peak in tissue), default=0.0)
+    soft_tissue = max((peak for peak in tissue if peak.mass >= _MUSCLE_MASS * main), default=None)
+    air = _air(voxels, peaks, soft_tissue.grey) if soft_tissue is not None else 0.0
+    between = [
+        peak.mass
+        for peak in peaks
+        if soft_tissue is not None and air < peak.grey < soft_tissue.grey
+    ]
+    if soft_tissue is None or sum(between) > _MOST_BETWEEN * soft_tissue.mass:
         raise InputError(
             f"{source} must show air and soft tissue as two peaks of its histogram, far apart, got "
             f"{len(peaks)} peaks between {low:.4g} and {high:.4g}; give the grey values of air and "
             "water with --ct-scale AIR WATER (scale)"
         )
-    main = max(peak.mass for peak in tissue)
-    soft_tissue = max(peak.grey for peak in tissue if peak.mass >= _MUSCLE_MASS * main)
-    return peaks[0].grey, soft_tissue
+    return air, soft_tissue.grey
+
+
+def _block_means(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return [N] means of 2 x 2 x 2 voxels, in which noise hides fewer peaks, a part of many."""
+    depth, height, width = (n - n % 2 for n in voxels.shape)
+    every = 2 * max(1, round(voxels.size / (8 * _MOST_SAMPLES)))
+    means = [
+        voxels[z : z + 2, :height, :width]
+        .reshape(2, height // 2, 2, width // 2, 2)
+        .mean(axis=(0, 2, 4), dtype=np.float64)
+        for z in range(0, depth, every)
+    ]
+    return np.concatenate(means, axis=None)
 
 
 def _histogram_peaks(sample: NDArray[Any], low: float, high: float) -> list[_Peak]:
     """Return the peaks in ascending order."""
-    whole = sample.dtype.kind in "iu"
-    bins = min(_BINS, int(high - low) + 1) if whole else _BINS
-    step = (high - low) / max(bins - 1, 1)
-    counts, edges = np.histogram(sample, bins, (low - step / 2, high + step / 2))
+    bins = min(_MOST_BINS, max(8, int(sample.size**0.5)))
+    step = (high - low) / (bins - 1)
+    reach = (low - step / 2, high + step / 2)
+    counts, edges = np.histogram(sample, bins, reach)
+    sums = np.histogram(sample, bins, reach, weights=sample)[0]
     smooth = counts.astype(np.float64)
     for _ in range(3):
         smooth = np.convolve(smooth, [1 / 3, 1 / 3, 1 / 3], mode="same")
-    centres = (edges[:-1] + edges[1:]) / 2
     tops, valleys = _tops(smooth)
     found = []
     for top, first, last in zip(tops, valleys[:-1], valleys[1:], strict=True):
         near = slice(max(first, top - 2), min(last, top + 3))
         mass = counts[first:last].sum() / sample.size
         if mass >= _LEAST_MASS and counts[near].any():
-            grey = float(np.average(centres[near], weights=counts[near]))
+            grey = float(sums[near].sum() / counts[near].sum())
             found.append(_Peak(grey, float(edges[first]), float(edges[last]), float(mass)))
     return found
 
@@ -146,18 +173,24 @@ def _tops(smooth: NDArray[np.float64]) -> tuple[list[int], list[int]]:
     return tops, [*valleys, len(smooth)]
 
 
-def _is_padding(voxels: NDArray[Any], lowest: _Peak, second: _Peak) -> bool:
-    """Tell whether the lowest peak is what lies outside a round field, and the second one air.
+def _air(voxels: NDArray[Any], peaks: list[_Peak], soft_tissue: float) -> float:
+    """Return the grey value of air: the lowest peak, or, where that is padding, the one beside it.
 
-    Padding is a single value, and what lies beside it is air; beside air lies skin, for lungs
-    (which would be the second peak) lie deep within.
+    Outside a round field all voxels have one value, and what lies beside them is air.  Beside air
+    lies skin, for lungs lie deep within.
     """
-    padding = voxels.min()
-    is_padding = voxels == padding
-    if is_padding.mean() < max(_PADDING_MASS, 0.9 * lowest.mass):
-        return False
-    beside = voxels[..., 2:][is_padding[..., :-2] & ~is_padding[..., 1:-1] & ~is_padding[..., 2:]]
-    if not beside.size:
-        return False
-    in_second = (beside >= second.low) & (beside < second.high)
-    return bool(in_second.mean() > 0.5)
+    lowest = peaks[0]
+    inside = voxels[(voxels >= lowest.low) & (voxels < lowest.high)]
+    numbers, counts = np.unique(inside[:: max(1, inside.size // 100_000)], return_counts=True)
+    if not counts.size:
+        return lowest.grey
+    alike = voxels == numbers[counts.argmax()]
+    if alike.mean() < max(_PADDING_MASS, _PADDING_PART * lowest.mass):
+        return lowest.grey
+    beside = voxels[..., 2:][alike[..., :-2] & ~alike[..., 1:-1] & ~alike[..., 2:]]
+    highest = lowest.grey + _AIR_BELOW * (soft_tissue - lowest.grey)
+    for peak in peaks[1:]:
+        within = (beside >= peak.low) & (beside < peak.high)
+        if peak.grey < highest and np.count_nonzero(within) > beside.size / 2:
+            return peak.grey
+    return lowest.grey

@@ -83,6 +83,8 @@ def read_itk_channels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], li
         fields = {} if is_nrrd else read_metaimage_header(path)
         image = SimpleITK.ReadImage(str(path))
     except (RuntimeError, OSError) as error:
+        if is_nrrd:  # its own reason, if that is one
+            nrrd_placement(read_nrrd_header(path), path)
         raise InputError(f"{path} is not a readable image: {last_line(error)}") from error
     check_is_3d(image.GetSize(), path)
     if is_nrrd:

@@ -97,6 +97,6 @@ def _whole_labels(image: VoxelImage, path: Path) -> tuple[NDArray[Any], list[str
         )
     notes = []
     if off:
-        because = f", because of {scaled}" if scaled else ""
-        notes.append(f"Labels up to {off:.1g} off whole numbers{because} were rounded to them.")
+        because = f" because of {scaled}" if scaled else ""
+        notes.append(f"values up to {off:.1g} off whole numbers{because} were rounded to them.")
     return whole.astype(kind), notes

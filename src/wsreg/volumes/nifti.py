@@ -27,6 +27,9 @@ APART_MM, APART_DEG = 0.1, 0.1
 FAR_APART_MM, FAR_APART_DEG = 5.0, 5.0
 """Two placements further apart are warned of."""
 
+_UNREADABLE = (OSError, EOFError, ValueError, OverflowError, KeyError, zlib.error)
+"""What nibabel raises, besides its own, at headers that make no sense."""
+
 _TEXT_EXTENSIONS = (0, 4, 6, 30)
 """Codes of header extensions that may hold a label table: none, AFNI, comment, Caret."""
 
@@ -47,7 +50,9 @@ def read_nifti(path: Path) -> VoxelImage:
         check_is_3d(image.shape, path)
         ct_from_voxel, notes = _placement(image, path)
         voxels = np.ascontiguousarray(image.dataobj.get_unscaled().reshape(image.shape[:3]).T)
-    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError) as error:
+    except InputError:
+        raise
+    except (*_UNREADABLE, ImageFileError, HeaderDataError) as error:
         raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     if (slope, intercept) != (1, 0):

@@ -76,18 +76,18 @@ def read_volume(
     names = read_label_names(label_names)
     image = _read_ct(Path(path), series_uid)
     check_patient_size(image, path)
-    _check_values(image.voxels, path)
+    lowest, highest = _range(image.voxels, path)
     notes = image.notes
     if intensity == "cbct":
         hu, scale_note = to_hounsfield(image.voxels, scale, path)
         notes += (scale_note,)
     else:
-        hu = _as_hounsfield(image.voxels, path)
+        hu = _as_hounsfield(image.voxels, lowest, highest, path)
     label_map = None
     if labels is not None:
         label_map = read_labels(Path(labels), image)
         names = names or label_map.names
-        notes += label_map.notes
+        notes += tuple(f"Labels: {note}" for note in label_map.notes if note not in notes)
     # Not before: torch takes a second to load, which another thread may do while this one unpacks.
     import torch
 
@@ -110,20 +110,23 @@ def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
     return read_image_file(path)
 
 
-def _check_values(voxels: NDArray[Any], source: object) -> None:
-    """Raise InputError for voxels that are no numbers, or all the same."""
+def _range(voxels: NDArray[Any], source: object) -> tuple[float, float]:
+    """Return the lowest and highest value, or raise InputError for no numbers, or all the same."""
     if voxels.dtype.kind == "f" and not np.isfinite(voxels.sum(dtype=np.float64)):
         count = int(np.count_nonzero(~np.isfinite(voxels)))
         raise InputError(
             f"{source} must hold finite Hounsfield units, got {count} NaN or infinite voxels"
         )
-    if voxels.min() == voxels.max():
-        raise InputError(f"{source} must hold a CT, got the same value {voxels.min():g} everywhere")
-
-
-def _as_hounsfield(voxels: NDArray[Any], source: object) -> NDArray[Any]:
-    """Return the voxels as int16 or float32, once they pass as Hounsfield units."""
     lowest, highest = float(voxels.min()), float(voxels.max())
+    if lowest == highest:
+        raise InputError(f"{source} must hold a CT, got the same value {lowest:g} everywhere")
+    return lowest, highest
+
+
+def _as_hounsfield(
+    voxels: NDArray[Any], lowest: float, highest: float, source: object
+) -> NDArray[Any]:
+    """Return the voxels as int16 or float32, once they pass as Hounsfield units."""
     whole_numbers = voxels.dtype.kind in "iu"
     if lowest < LOWEST_HU or highest > HIGHEST_HU:
         raise InputError(

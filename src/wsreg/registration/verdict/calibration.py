@@ -28,7 +28,7 @@ from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration.level import Level
 from wsreg.registration.projection import Projection
 from wsreg.registration.terms.image_term import LeastSquaresImageTerm, image_term
-from wsreg.registration.verdict.deviation import inverse
+from wsreg.registration.verdict.deviation import covariance, inverse
 from wsreg.registration.views import LevelView
 
 CAUSES = ("source-to-detector distance", "pixel spacing", "principal point")
@@ -76,21 +76,17 @@ class CalibrationTolerance:
 
 
 def calibration_covariances(
-    level: Level, state: Tensor, projections: Sequence[Projection], tolerance: CalibrationTolerance
-) -> Tensor | None:
+    level: Level, shifts: Tensor, tolerance: CalibrationTolerance
+) -> Tensor:
     """Return [3,P,P] float64 covariances of a state's parameters, one for each of ``CAUSES``.
 
-    Each view's calibration errs by itself.  It is None where a view's measure has no model.
+    Each view's calibration errs by itself.
 
     Args:
         level: the finest level.
-        state: [K,4,4] the answer.
-        projections: of the answer (a batch of 1) with derivatives, one for each view.
+        shifts: [V,P,3] what :func:`calibration_shifts` returns.
         tolerance: of every view's camera.
     """
-    shifts = calibration_shifts(level, state, projections)
-    if shifts is None:
-        return None
     covariances = torch.zeros((len(CAUSES), *[shifts.shape[1]] * 2), dtype=torch.float64)
     for view, shift in zip(level.views, shifts, strict=True):
         moved = shift * tolerance.of_parameters(view.camera)[:, None]
@@ -101,7 +97,62 @@ def calibration_covariances(
 def calibration_shifts(
     level: Level, state: Tensor, projections: Sequence[Projection]
 ) -> Tensor | None:
-    """Return [V,P,3] float64, how a state's parameters follow each view's calibration."""
+    """Return [V,P,3] float64, how a state's parameters follow each view's calibration.
+
+    It is None where a view's measure has no model.
+
+    Args:
+        level: the finest level.
+        state: [K,4,4] the answer.
+        projections: of the answer (a batch of 1) with derivatives, one for each view.
+    """
+    models = _extended_models(level, state, projections)
+    if models is None:
+        return None
+    inverted = inverse(_of_poses(level, state, models).normal_matrix[0])
+    across = [model.normal_matrix[0, :-PARAMETERS, -PARAMETERS:] for model in models]
+    return torch.stack([-inverted @ block for block in across])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointStep:
+    """A Gauss-Newton step in the parameters of a state and the distances of V views.
+
+    Args:
+        step: [P+V] float64: the state's parameters, and by which fraction each view's distance over
+            spacing is to grow.
+        deviations: [P+V] standard deviations of the same by the noise of the images.
+    """
+
+    step: Tensor
+    deviations: Tensor
+
+
+def joint_model(level: Level, state: Tensor, projections: Sequence[Projection]) -> JointStep | None:
+    """Return the step of pose and distances together; None where a measure has no model."""
+    models = _extended_models(level, state, projections)
+    if models is None:
+        return None
+    poses = _of_poses(level, state, models)
+    size, count = poses.gradient.shape[-1], len(models)
+    gradient = torch.cat([poses.gradient[0], *(m.gradient[0, size, None] for m in models)])
+    normal = torch.zeros((size + count,) * 2, dtype=torch.float64)
+    normal[:size, :size] = poses.normal_matrix[0]
+    for number, model in enumerate(models, start=size):
+        normal[:size, number] = normal[number, :size] = model.normal_matrix[0, :size, size]
+        normal[number, number] = model.normal_matrix[0, size, size]
+    whole = QuadraticModel(
+        value=poses.value[0] / count, gradient=gradient / count, normal_matrix=normal / count
+    )
+    valid_pixels = sum(float(view.mask.sum()) for view in level.views)
+    variances = covariance(whole, valid_pixels).diagonal().clamp_min(0.0)
+    return JointStep(step=-inverse(normal) @ gradient, deviations=variances.sqrt())
+
+
+def _extended_models(
+    level: Level, state: Tensor, projections: Sequence[Projection]
+) -> list[QuadraticModel] | None:
+    """Return each view's model in the state's parameters and the three of its calibration."""
     models = []
     for view, seen in zip(level.views, projections, strict=True):
         term = image_term(view.measure)
@@ -110,9 +161,7 @@ def calibration_shifts(
         slopes = calibration_jacobian(level, state, view, seen)
         extended = torch.cat((seen.image_jacobian, slopes), dim=-1)
         models.append(term.measure.linearize(seen.image, extended))
-    inverted = inverse(_of_poses(level, state, models).normal_matrix[0])
-    across = [model.normal_matrix[0, :-PARAMETERS, -PARAMETERS:] for model in models]
-    return torch.stack([-inverted @ block for block in across])
+    return models
 
 
 def _of_poses(level: Level, state: Tensor, models: Sequence[QuadraticModel]) -> QuadraticModel:

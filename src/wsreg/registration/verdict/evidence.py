@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wsreg.registration.result import Orientation
@@ -58,6 +58,10 @@ class Evidence:
         roi_dice: of each region that took part, by name; None if no regions were given.
         orientation: how a single X-ray lies against the view asked for.
         opposite_view: the view that it shows, if that is the opposite of the one asked for.
+        depth_per_percent_mm: how far the answer moves along the rays for each percent by which the
+            source-to-detector distance, or the pixel spacing, is wrong; None if not known.
+        fitted_distances_mm: of each view by name, the source-to-detector distance that the X-rays
+            would clearly rather have together; empty if they would not, or were not asked.
         other_reading: the lowest loss with left and right exchanged over the answer's; None if that
             was not tried.
     """
@@ -83,6 +87,8 @@ class Evidence:
     roi_dice: Mapping[str, float] | None = None
     orientation: Orientation = "none"
     opposite_view: str = ""
+    depth_per_percent_mm: float | None = None
+    fitted_distances_mm: Mapping[str, float] = field(default_factory=dict)
     other_reading: float | None = None
 
     @property
@@ -105,7 +111,7 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     return Evidence(**{**fields, "views": views, "doubts": doubts})
 
 
-_MAY_BE_NONE = ("contradiction_mm", "roi_dice", "other_reading")
+_MAY_BE_NONE = ("contradiction_mm", "roi_dice", "other_reading", "depth_per_percent_mm")
 
 
 def _with_nan(value: Any) -> Any:

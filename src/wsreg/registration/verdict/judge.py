@@ -31,7 +31,7 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
-    facts = tuple(_of_coverage(evidence))
+    facts = (*_of_coverage(evidence), *_of_distance(evidence))
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
@@ -85,6 +85,16 @@ def _of_coverage(e: Evidence) -> list[str]:
     ]
 
 
+def _of_distance(e: Evidence) -> list[str]:
+    """Tell what no single view can see: how the depth hangs on the distance."""
+    if e.depth_per_percent_mm is None or (len(e.views) > 1 and not e.parallel):
+        return []
+    return [
+        "Each percent by which the source-to-detector distance is wrong moves the answer "
+        f"{abs(e.depth_per_percent_mm):.1f} mm in depth."
+    ]
+
+
 def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> list[Finding]:
     probability = rightness(view.gradient_agreement, steepness, config.weights)
     text = (
@@ -99,6 +109,7 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
         *_of_contradiction(e, config),
+        *_of_fitted_distances(e),
         *_beyond(e.shown, (config.shown, config.shown),
                  f"No X-ray shows more than {e.shown:.0%} of the body that is registered.",
                  lowest=True),
@@ -120,6 +131,14 @@ def _of_contradiction(e: Evidence, config: TrustConfig) -> list[Finding]:
         "elsewhere (the rig does not hold, the patient has moved, or the start was too far off)."
     )
     return _beyond(e.contradiction_mm, config.contradiction_mm, text, lowest=False)
+
+
+def _of_fitted_distances(e: Evidence) -> list[Finding]:
+    if not e.fitted_distances_mm:
+        return []
+    fitted = listed([f"{mm:.0f} mm in {name}" for name, mm in e.fitted_distances_mm.items()])
+    return [("check", "The X-rays fit better with source-to-detector distances of "
+             f"{fitted}: is the calibration right?")]  # fmt: skip
 
 
 def _of_depth(deviation_mm: float, config: TrustConfig) -> list[Finding]:

@@ -13,6 +13,7 @@ from wsreg.registration.verdict.calibration import (
     CAUSES,
     CalibrationTolerance,
     calibration_covariances,
+    calibration_shifts,
 )
 from wsreg.registration.verdict.deviation import covariance
 from wsreg.registration.verdict.evaluation import Evaluation
@@ -32,11 +33,14 @@ class Uncertainty:
 
     Args:
         shares: [C,P] float64 of each cause by itself (rad, mm), of ``causes``; NaN if not known.
+        depth_per_percent_mm: how far the first body moves along the rays as every view's distance
+            over pixel spacing grows by a percent; NaN if not known.
         causes: their names: the image's noise, anatomy that moved since the CT (more of the same,
             for it is seen through the same image), and the calibration's.
     """
 
     shares: Tensor
+    depth_per_percent_mm: float = math.nan
     causes: tuple[str, ...] = (IMAGE, ANATOMY, *CAUSES)
 
     @property
@@ -70,15 +74,19 @@ def uncertainty_of(
         tolerance: of every view's calibration.
     """
     level, model = end.level, end.image_model()
-    of_calibration = calibration_covariances(level, end.state, end.projections, tolerance)
-    if model is None or of_calibration is None:
+    shifts = calibration_shifts(level, end.state, end.projections)
+    if model is None or shifts is None:
         nothing = torch.full((2 + len(CAUSES), 6 * len(level.bodies)), torch.nan)
         return Uncertainty(shares=nothing.double())
     valid_pixels = sum(float(view.mask.sum()) for view in level.views)
     of_image = covariance(model, valid_pixels)[None]
     factor = MOVED_ANATOMY if len(level.bodies) == 1 else MOVED_REST
     of_anatomy = (factor**2 - 1.0) * of_image
+    of_calibration = calibration_covariances(level, shifts, tolerance)
     covariances = torch.cat((of_image, of_anatomy, of_calibration))
     turned = torch.block_diag(*[camera_from_rig[:3, :3]] * (2 * len(level.bodies)))
     variances = (turned @ covariances @ turned.T).diagonal(dim1=-2, dim2=-1)
-    return Uncertainty(shares=variances.clamp_min(0.0).sqrt())
+    grown = turned @ shifts[..., 0].sum(dim=0)
+    return Uncertainty(
+        shares=variances.clamp_min(0.0).sqrt(), depth_per_percent_mm=0.01 * float(grown[5])
+    )
