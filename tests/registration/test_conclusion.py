@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
@@ -139,3 +140,78 @@ def test_views_are_not_compared_where_there_is_no_model(
     assert found.config["evidence"]["contradicting"] == ""
     assert found.verdict.status == "check"
     assert any("cannot be told with this measure" in one for one in found.verdict.reasons)
+
+
+HALF_TURN = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
+OPPOSITE = torch.diag(torch.tensor([-1.0, 1.0, -1.0], dtype=torch.float64))
+
+
+def from_behind(problem: Problem, state: Tensor) -> Tensor:
+    """The state seen from the opposite side, its pivot where it was."""
+    pivot = problem.bodies[0].pivot_mm
+    centre = state[0, :3, :3] @ pivot + state[0, :3, 3]
+    turn = OPPOSITE @ state[0, :3, :3]
+    return rigid(turn, centre - turn @ pivot)[None]
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "turned", "orientation"),
+    [
+        (False, False, "none"), (False, True, "half turn"),
+        (True, False, "mirrored"), (True, True, "mirrored, half turn"),
+    ],
+)  # fmt: skip
+def test_how_a_single_xray_lies_is_told(
+    pair: Problem, true_state: Tensor, mirrored: bool, turned: bool, orientation: str
+) -> None:
+    problem = without_rois(pair, 1)
+    if turned:  # the view asked for is upside down against the answer
+        problem = dataclasses.replace(problem, start=HALF_TURN @ problem.start)
+    reading = Reading(problem=problem, levels=make_levels(problem), mirrored=mirrored)
+    answer = dataclasses.replace(answered(reading, true_state[:1]), other_reading=1.7)
+    found = conclude(answer, Clock(), "as read")
+    assert [view.orientation for view in found.views] == [orientation]
+    evidence = found.config["evidence"]
+    assert (evidence["orientation"], evidence["opposite_view"]) == (orientation, "")
+    assert evidence["other_reading"] == 1.7
+    two = without_rois(pair, 2)
+    reading = Reading(problem=two, levels=make_levels(two), mirrored=mirrored)
+    both = conclude(answered(reading, true_state[:1]), Clock(), "as read")
+    assert [view.orientation for view in both.views] == ["none", "none"]
+
+
+@pytest.mark.parametrize(
+    ("init", "view", "named"),
+    [
+        ("search", "PA", "AP"), ("search", "ap", "PA"), ("search", "LAT", "RLAT"),
+        ("search", "rlat", "LAT"), ("pose", "PA", "the other side"),
+        ("dicom", "PA", "the other side"),
+        ("search", CArmAngles(primary_rad=0.1, secondary_rad=0.2), "the other side"),
+    ],
+)  # fmt: skip
+def test_the_opposite_view_is_named_where_a_view_was(
+    pair: Problem, true_state: Tensor, init: str, view: str | CArmAngles, named: str
+) -> None:
+    """The view after a start that is given says nothing of it."""
+    plain = without_rois(pair, 1)
+    start = from_behind(plain, plain.start)
+    problem = dataclasses.replace(plain, init=init, view=view, start=start)
+    found = concluded(problem, true_state[:1])
+    assert found.config["evidence"]["opposite_view"] == named
+    assert found.views[0].orientation == "none"
+
+
+def test_what_the_ct_does_not_cover_is_no_overlap(pair: Problem, true_state: Tensor) -> None:
+    """Half of the columns; what is left is overlapped as before, or more."""
+    plain = without_rois(pair, 1)
+    whole = concluded(plain, true_state[:1]).config["evidence"]["views"][0]
+    covered = torch.ones(28, 32, dtype=torch.bool)
+    covered[:, 16:] = False
+    view = dataclasses.replace(plain.views[0], covered=covered)
+    part = concluded(dataclasses.replace(plain, views=(view,)), true_state[:1])
+    (evidence,) = part.config["evidence"]["views"]
+    assert whole["coverage"] == 1.0
+    assert evidence["coverage"] == 0.5
+    assert evidence["overlap"] <= 0.5
+    assert evidence["overlap"] == pytest.approx(0.5 * whole["overlap"], rel=0.3)
+    assert evidence["masked"] == 0.0

@@ -52,6 +52,42 @@ def test_at_the_truth_nothing_else_is_better(pair: Problem, true_state: Tensor) 
     torch.testing.assert_close(search(problem, level)[0], true_state)
 
 
+def all_tried(problem: Problem, level: Level) -> Tensor:
+    """Every state that is tried, the best first."""
+    search_all = dataclasses.replace(problem.settings.search, refined=1000)
+    settings = dataclasses.replace(problem.settings, search=search_all)
+    return search(dataclasses.replace(problem, settings=settings), level)
+
+
+def test_as_many_are_tried_upside_down(pair: Problem) -> None:
+    """Each turned about the optical axis by half a turn: columns and rows point the other way."""
+    problem = searching(without_rois(pair))
+    (level,) = make_levels(problem)
+    tried = all_tried(problem, level)
+    assert len(tried) == 48
+    config = dataclasses.replace(problem.settings.search, half_turned=False)
+    upright = dataclasses.replace(
+        problem, settings=dataclasses.replace(problem.settings, search=config)
+    )
+    some = all_tried(upright, level)
+    assert len(some) == 24
+    turned = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64)) @ some
+    expected = torch.cat((some, turned))
+    apart = (tried[:, None] - expected[None]).abs().amax(dim=(-1, -2, -3))
+    assert float(apart.amin(dim=0).max()) < 1e-9
+    assert float(apart.amin(dim=1).max()) < 1e-9
+
+
+def test_an_image_upside_down_is_found_upside_down(pair: Problem, true_state: Tensor) -> None:
+    half = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
+    problem = searching(
+        dataclasses.replace(without_rois(pair), start=half @ true_state, views=pair.views[:1])
+    )
+    problem = without_rois(problem)
+    (level,) = make_levels(problem)
+    torch.testing.assert_close(search(problem, level)[0], true_state)
+
+
 def test_the_seed_decides(pair: Problem) -> None:
     plain = without_rois(pair)
     (level,) = make_levels(plain)

@@ -13,6 +13,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
+from wsreg.registration.readings import Reading
 from wsreg.registration.strategy import Answer
 from wsreg.registration.terms.image_term import ImageTerm
 from wsreg.registration.verdict.contradiction import MoveAlone
@@ -64,10 +65,12 @@ def test_a_conclusion_renders_start_and_answer_once(
     counted = Counted(monkeypatch)
     still = MoveAlone(distance_mm=0.0, deviation_mm=0.1)
     monkeypatch.setattr(conclusion, "moves_alone", lambda *_: [still, still])
+    reading = Reading(problem=pair, levels=[pair_level])
     answer = Answer(
-        state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0], starts=2
-    )
-    result = conclude(pair, [pair_level], answer, Clock(), "as read")
+        reading=reading, state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0],
+        starts=2,
+    )  # fmt: skip
+    result = conclude(answer, Clock(), "as read")
     outlines = 4  # the bodies, or the regions of them, on each image's own grid
     beside = 2 * 2  # all poses beside the answer at once, of two bodies in two views
     assert (counted.images, counted.jacobians) == (
@@ -83,11 +86,12 @@ def test_a_conclusion_renders_start_and_answer_once(
 def test_an_answer_that_is_worse_than_the_start_is_not_kept(
     pair_level: Level, pair: Problem, true_state: Tensor
 ) -> None:
-    answer = Answer(
-        state=pair.start, iterations=0, renders=0, rivals=pair.start[None][:0], starts=0
-    )
     problem = dataclasses.replace(pair, start=true_state)
-    result = conclude(problem, [pair_level], answer, Clock(), "as read")
+    answer = Answer(
+        reading=Reading(problem=problem, levels=[pair_level]), state=pair.start, iterations=0,
+        renders=0, rivals=pair.start[None][:0], starts=0,
+    )  # fmt: skip
+    result = conclude(answer, Clock(), "as read")
     assert torch.equal(result.camera_from_ct, true_state[0])
     assert result.similarity_start == pytest.approx(result.similarity_end, abs=1e-4)
 

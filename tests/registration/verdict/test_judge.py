@@ -282,3 +282,106 @@ def test_a_body_that_no_xray_shows_fails(shown: float, status: str) -> None:
         assert verdict.reasons == (
             f"No X-ray shows more than {shown:.0%} of the body that is registered.",
         )
+
+
+def test_an_xray_that_is_only_turned_is_as_good_as_upright() -> None:
+    for orientation in ("half turn", "quarter turn"):
+        verdict = judge(dataclasses.replace(GOOD, orientation=orientation), TrustConfig())
+        assert verdict.status == "pass"
+        assert verdict.reasons[1] == (
+            f"The X-ray lies turned by a {orientation} against the view asked for."
+        )
+
+
+@pytest.mark.parametrize(
+    "orientation", ["mirrored", "mirrored, half turn", "mirrored, quarter turn"]
+)
+@pytest.mark.parametrize(("view", "options"), [("", "--mirror"), ("PA", "--mirror --view PA")])
+def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
+    orientation: Any, view: str, options: str
+) -> None:
+    """However far behind the other reading is."""
+    evidence = dataclasses.replace(
+        GOOD, orientation=orientation, opposite_view=view, other_reading=9.0
+    )
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "check"
+    assert verdict.reasons == (
+        "The X-ray fits the CT with left and right exchanged, and the pose is of the mirrored "
+        f"image; if it is stored so, say {options}.",
+    )
+
+
+def test_the_opposite_of_the_view_asked_for_is_to_be_checked() -> None:
+    verdict = judge(dataclasses.replace(GOOD, opposite_view="RLAT"), TrustConfig())
+    assert verdict.status == "check"
+    assert verdict.reasons == ("The X-ray shows the opposite of the view asked for, RLAT.",)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"), [(None, False), (1.0, True), (1.09, True), (1.1, False), (math.nan, False)]
+)
+def test_two_readings_that_fit_alike_cannot_be_told_apart(other: float | None, said: bool) -> None:
+    """From 1.1 times the loss on they can."""
+    verdict = judge(dataclasses.replace(GOOD, other_reading=other), TrustConfig())
+    assert verdict.status == ("check" if said else "pass")
+    if said:
+        assert verdict.reasons == (
+            f"Mirrored the X-ray fits nearly as well (its loss is {other:.2f} times this one's): "
+            "which of the two it is cannot be told.",
+        )
+
+
+def test_which_reading_is_the_other_one_is_named() -> None:
+    evidence = dataclasses.replace(GOOD, orientation="mirrored", other_reading=1.03)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "check"
+    assert len(verdict.reasons) == 2
+    assert verdict.reasons[1].startswith("As it is stored the X-ray fits nearly as well (its loss")
+    strict = TrustConfig(other_reading=1.02)
+    assert len(judge(evidence, strict).reasons) == 1
+
+
+def test_what_a_cut_ct_covers_is_told_whatever_the_verdict() -> None:
+    """It alone changes none; 98 % and more is all."""
+    said = "The CT is cut off and covers 61% of the image, which alone counts."
+    whole = judge(GOOD, TrustConfig()).reasons
+    for coverage, expected in ((1.0, whole), (0.98, whole), (0.61, (*whole, said))):
+        verdict = judge(dataclasses.replace(GOOD, **with_view(coverage=coverage)), TrustConfig())
+        assert verdict.status == "pass"
+        assert verdict.reasons == expected
+    for change, status in (({"overlap": 0.2}, "check"), ({"overlap": 0.05}, "fail")):
+        evidence = dataclasses.replace(
+            GOOD, **with_view(coverage=0.61, **change), alone="Alone."
+        )  # fmt: skip
+        verdict = judge(evidence, TrustConfig())
+        assert verdict.status == status
+        assert verdict.reasons[0].startswith("The CT covers only")
+        assert verdict.reasons[-1] == said
+
+
+def test_of_several_views_the_one_that_is_not_covered_is_named() -> None:
+    part = dataclasses.replace(VIEW, name="lateral", coverage=0.4)
+    verdict = judge(dataclasses.replace(TWO, views=(VIEW, part)), TrustConfig())
+    assert verdict.status == "pass"
+    assert verdict.reasons[-1] == (
+        "View lateral: the CT is cut off and covers 40% of the image, which alone counts."
+    )
+    assert sum("cut off" in reason for reason in verdict.reasons) == 1
+
+
+def test_a_start_that_was_kept_fails_with_its_reason_first() -> None:
+    kept = "The bone was not found near its start: the start is the answer."
+    verdict = judge(dataclasses.replace(GOOD, start_kept=kept), TrustConfig())
+    assert verdict.status == "fail"
+    assert verdict.reasons == (kept,)
+
+
+@pytest.mark.parametrize(
+    ("dice", "status"), [(0.75, "pass"), (0.74, "check"), (0.5, "check"), (0.49, "check")]
+)
+def test_regions_never_fail(dice: float, status: str) -> None:
+    """Under 0.75 on average they are doubtful, under 0.5 one contradicts the image."""
+    verdict = judge(dataclasses.replace(GOOD, roi_dice={"a": dice}), TrustConfig())
+    assert verdict.status == status
+    assert ("Region a contradicts the image." in verdict.reasons) == (dice < 0.5)
