@@ -171,9 +171,9 @@ def report(rows: Sequence[Row]) -> str:
     lines = [
         "### X-rays upside down and mirrored", "",
         f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
-        "Search around PA, four bodies in the cohort.  Found: under 1 mm projected and 10 mm in 3D,",
-        "against the image as stored, or mirrored back.  Seconds are medians, over those of a search",
-        "that knows the X-ray to be as the camera saw it.", "",
+        "Search around PA, four bodies in the cohort.  Found: under 1 mm projected and 10 mm in",
+        "3D, against the image as stored, or mirrored back.  Seconds are medians, over those of a",
+        "search that knows the X-ray to be as the camera saw it.", "",
         "| X-rays | stored | found | named rightly | pass / check / fail | wrong that pass |"
         " mpd median | seconds |",
         "|---|---|---|---|---|---|---|---|",
