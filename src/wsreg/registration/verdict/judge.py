@@ -24,10 +24,10 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     """Return the verdict: what failed, else what to check, else what speaks for the answer."""
     found: list[Finding] = [
         *((("fail", evidence.start_kept),) if evidence.start_kept else ()),
+        *_of_orientation(evidence, config),
         *_of_views(evidence, config),
         *_of_numbers(evidence, config),
         *_of_solver(evidence, config),
-        *_of_orientation(evidence, config),
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
