@@ -59,8 +59,9 @@ class Solver:
     search around --view, or the X-ray's C-arm angles."""
     pose_convention: Convention = None
     """What the numbers of a pose file mean, where it does not say."""
-    view: Annotated[str, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = "PA"
-    """View to search around: a name, or C-arm angles "primary,secondary" in degrees."""
+    view: Annotated[str | None, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = None
+    """View to search around: a name, or C-arm angles "primary,secondary" in degrees; by default the
+    one that the X-ray's header names, else PA."""
     bodies: Bodies = ("auto",)
     """What moves by itself: pelvis (pelvis and spine, femurs, the rest, by the labels' names), none
     (the whole CT as one), or auto (pelvis where labels have these names).  Or bodies of one's own:
@@ -165,7 +166,7 @@ class Register:
         ):
             rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
-            view = parse_view(solver.view)
+            view = None if solver.view is None else parse_view(solver.view)
             reading = _start_of_file(solver)
             config = registration_config(solver)
             _load_solver(config.backend)

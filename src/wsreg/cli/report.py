@@ -107,6 +107,8 @@ def xray_lines(radiograph: Radiograph) -> list[str]:
             f"{INDENT}C-arm        primary {math.degrees(angles.primary_rad):.1f}, "
             f"secondary {math.degrees(angles.secondary_rad):.1f} deg"
         )
+    if radiograph.view_position is not None:
+        lines.append(f"{INDENT}view         {radiograph.view_position}")
     masked = 1.0 - float(radiograph.mask.float().mean())
     lines.append(f"{INDENT}masked       {masked:.1%} of the image")
     return [*lines, *_indented(f"note: {note}" for note in radiograph.notes)]

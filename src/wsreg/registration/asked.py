@@ -216,6 +216,11 @@ def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
     return tuple(sorted(find_labels(volume, wanted, "render_labels")))
 
 
+def asked_view(views: Sequence[View], view: str | CArmAngles | None) -> str | CArmAngles:
+    """Return the view asked for, else the one that the first X-ray's header names, else PA."""
+    return view or views[0].radiograph.view_position or "PA"
+
+
 def asked_start(
     views: Sequence[View], volume: Volume, init: Any, view: str | CArmAngles
 ) -> tuple[Tensor, str]:

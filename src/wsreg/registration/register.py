@@ -14,6 +14,7 @@ from wsreg.registration.asked import (
     asked_labels,
     asked_pivot,
     asked_start,
+    asked_view,
     asked_views,
     checked_rois,
 )
@@ -42,7 +43,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     init: Any = "search",
     *,
     rig: Rigs = None,
-    view: str | CArmAngles = "PA",
+    view: str | CArmAngles | None = None,
     bodies: Bodies = "auto",
     joints_mm: Mapping[str, Any] | None = None,
     render_labels: Iterable[int | str] | int | str = (),
@@ -64,7 +65,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             radiograph's C-arm angles.
         rig: where the cameras of several X-rays stand: a [4,4] ``camera_from_rig`` for each, or
             what ``wsreg.read_rig`` reads.
-        view: of the first X-ray, for ``search``: PA, AP, LAT, RLAT or C-arm angles.
+        view: of the first X-ray, for ``search``: PA, AP, LAT, RLAT or C-arm angles; by default the
+            one that its header names, else PA.
         bodies: what moves by itself: names with the labels that move together, such as
             ``{"pelvis": (1, 2, 3, 4), "left-femur": (5,)}``, besides which the rest of the CT is a
             body; ``pelvis`` for pelvis with spine, femurs and the rest, by the names of the labels;
@@ -103,6 +105,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         labels = asked_labels(ct.volume, render_labels)
         views = asked_views(radiographs, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
+        view = asked_view(views, view)
         start, kind = asked_start(views, ct.volume, init, view)
         parts = make_bodies(
             ct,
