@@ -34,6 +34,20 @@ def test_only_what_is_made_of_the_wanted_labels_is_kept() -> None:
     assert rois.restricted_to(()).names == ()
 
 
+def test_regions_of_a_mirrored_xray_are_mirrored() -> None:
+    masks = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    known = torch.tensor([[[True, False, False], [True, True, True]]])
+    rois = RoiTarget(names=("a",), masks=masks, labels=((1,),), known=known)
+    found = rois.mirrored()
+    assert found.masks.tolist() == [[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]
+    assert found.known is not None
+    assert found.known.tolist() == [[[False, False, True], [True, True, True]]]
+    assert (found.names, found.labels) == (rois.names, rois.labels)
+    plain = RoiTarget(names=("a",), masks=masks, labels=((1,),)).mirrored()
+    assert plain.known is None
+    assert torch.equal(plain.mirrored().masks, masks)
+
+
 def test_regions_are_chosen_on_both_sides() -> None:
     masks = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
     rois = RoiTarget(

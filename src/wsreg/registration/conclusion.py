@@ -39,7 +39,7 @@ from wsreg.registration.verdict.bodies import (
 from wsreg.registration.verdict.contradiction import moves_alone
 from wsreg.registration.verdict.deviation import remaining_gain
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
-from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
+from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence, ViewEvidence
 from wsreg.registration.verdict.judge import judge
 from wsreg.registration.verdict.steepness import middle, steepness
 from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
@@ -201,7 +201,7 @@ def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
     name = (
         problem.view.upper() if isinstance(problem.view, str) and problem.init == "search" else ""
     )
-    opposite = OPPOSITE_VIEWS.get(name, "the other side")
+    opposite = OPPOSITE_VIEWS.get(name, OTHER_SIDE)
     return dataclasses.replace(
         evidence,
         orientation=seen.orientation,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
+from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence, ViewEvidence
 from wsreg.registration.verdict.judge import judge, looks_wrong
 
 VIEW = ViewEvidence(name="ap", similarity=0.9, gradient_agreement=0.99, overlap=1.0, masked=0.1)
@@ -316,6 +316,17 @@ def test_the_opposite_of_the_view_asked_for_is_to_be_checked() -> None:
     verdict = judge(dataclasses.replace(GOOD, opposite_view="RLAT"), TrustConfig())
     assert verdict.status == "check"
     assert verdict.reasons == ("The X-ray shows the opposite of the view asked for, RLAT.",)
+
+
+def test_an_opposite_view_without_a_name_is_no_option() -> None:
+    """As of C-arm angles."""
+    nameless = "The X-ray shows the opposite of the view asked for."
+    plain = dataclasses.replace(GOOD, opposite_view=OTHER_SIDE)
+    assert judge(plain, TrustConfig()).reasons == (nameless,)
+    mirrored = judge(dataclasses.replace(plain, orientation="mirrored"), TrustConfig())
+    assert mirrored.status == "check"
+    assert mirrored.reasons[0].endswith("if it is stored so, say --mirror.")
+    assert mirrored.reasons[1:] == (nameless,)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from typing import Any
 
 from wsreg.registration.result import Orientation
 
+OTHER_SIDE = "the other side"
+"""The opposite of a view that has no name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewEvidence:

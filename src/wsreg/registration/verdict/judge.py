@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from wsreg.registration.result import Verdict, VerdictStatus
 from wsreg.registration.verdict.config import TrustConfig
-from wsreg.registration.verdict.evidence import Evidence, ViewEvidence
+from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence, ViewEvidence
 from wsreg.registration.verdict.rightness import rightness
 from wsreg.registration.verdict.uncertainty import ANATOMY, IMAGE, together
 
@@ -169,13 +169,15 @@ def _of_solver(e: Evidence, config: TrustConfig) -> list[Finding]:
 def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
     """Judge in which orientation the X-ray fits; one that is only turned is as good as upright."""
     found: list[Finding] = []
-    mirrored, view = "mirrored" in e.orientation, e.opposite_view
+    mirrored = "mirrored" in e.orientation
+    named = "" if e.opposite_view == OTHER_SIDE else e.opposite_view
     if mirrored:
-        options = f"--mirror --view {view}" if view else "--mirror"
+        options = f"--mirror --view {named}" if named else "--mirror"
         found.append(("check", "The X-ray fits the CT with left and right exchanged, and the pose "
                       f"is of the mirrored image; if it is stored so, say {options}."))  # fmt: skip
-    elif view:
-        found.append(("check", f"The X-ray shows the opposite of the view asked for, {view}."))
+    if e.opposite_view and not (mirrored and named):
+        which = f", {named}" if named else ""
+        found.append(("check", f"The X-ray shows the opposite of the view asked for{which}."))
     if e.other_reading is not None and e.other_reading < config.other_reading:
         way = "As it is stored" if mirrored else "Mirrored"
         found.append(("check", f"{way} the X-ray fits nearly as well (its loss is "
