@@ -66,7 +66,7 @@ def test_a_level_needs_a_measure() -> None:
 def test_numbers_that_leave_nothing_to_do_are_refused() -> None:
     with pytest.raises(InputError, match="probes must be at least 0, got -1"):
         RegistrationConfig(probes=-1)
-    with pytest.raises(InputError, match="of a search must be at least 1, got 512, 0, 5 and 2"):
+    with pytest.raises(InputError, match="of a search must be at least 1, got 128, 0, 5 and 2"):
         SearchConfig(refined=0)
     with pytest.raises(InputError, match="decay_every at least 1, got 250 and 0"):
         AdamConfig(decay_every=0)
@@ -113,7 +113,7 @@ def test_the_record_is_json_and_says_which_measure_it_was() -> None:
     assert second["measure"]["global_weight"] == 0.25
     assert third["voxel_mm"] is None
     assert third["measure"] == {"name": "difference", "power": 2}
-    assert record["search"]["poses"] == 512
+    assert record["search"]["poses"] == 128
     assert record["longest_step"]["depth_mm"] == 60.0
     # Every setting is there.
     assert set(record) == {field.name for field in dataclasses.fields(RegistrationConfig)}

@@ -188,7 +188,7 @@ def test_only_the_named_bones_are_an_answer(
     # What lies around them is rendered, too.
     outside = found.comparison.rois_end.sum(dim=0) == 0
     assert float(found.comparison.moving_end[outside].mean()) > 0.1
-    with pytest.raises(InputError, match="labels must name labels of the volume"):
+    with pytest.raises(InputError, match="render_labels must name labels of the CT"):
         register(radiograph, phantom, init=truth, config=quick, render_labels=[99])
 
 

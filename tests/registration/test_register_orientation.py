@@ -37,7 +37,7 @@ CENTRED = Camera(
 )  # fmt: skip
 STEP = torch.tensor([0.08, -0.1, 0.06, 9.0, -12.0, 15.0], dtype=torch.float64)
 NAMED = ("none", "quarter turn", "half turn", "quarter turn")
-CUT = "The CT is cut off and covers "
+FACTS = ("The CT is cut off and covers ", "Each percent by which the source-to-detector ")
 MIRROR = "The X-ray fits the CT with left and right exchanged"
 
 
@@ -132,10 +132,10 @@ def test_an_xray_stored_in_any_orientation_is_found_and_said(
         return
     assert found.views[0].orientation == ("mirrored" if not quarters else f"mirrored, {name}")
     assert found.verdict.status == "check"
-    reason, *fact = found.verdict.reasons
+    reason, *facts = found.verdict.reasons
     assert reason.startswith(MIRROR)
     assert reason.endswith("say --mirror.")
-    assert all(one.startswith(CUT) for one in fact)
+    assert all(one.startswith(FACTS) for one in facts)
 
 
 def test_a_principal_point_in_the_middle_stays_there(
@@ -211,7 +211,7 @@ def test_what_is_not_looked_for_is_not_found(
 ) -> None:  # fmt: skip
     """Nor does anything else pass."""
     xray = mirrored(xray) if orientation == "mirrored" else turned(turned(xray))
-    search = dataclasses.replace(brisk.search, **change)  # type: ignore[arg-type]
+    search = dataclasses.replace(brisk.search, **change)
     config = dataclasses.replace(brisk, search=search)
     found = register(xray.radiograph, torso, config=config)
     assert found.verdict.status == "fail"

@@ -173,7 +173,7 @@ def test_adams_answer_is_held_against_each_view_too(
     case: Case, xrays: list[Radiograph], side: Tensor
 ) -> None:
     config = dataclasses.replace(
-        case.config, method="adam", levels=case.config.levels[1:2], adam=AdamConfig(steps=60)
+        case.config, method="adam", levels=case.config.levels[1:2], adam=AdamConfig(steps=100)
     )
     near = perturb(case.truth, step(0.01, 0.0, -0.01, 1.0, -1.0, 3.0), case.ct.volume.centre_mm)
     adam = dataclasses.replace(case, config=config, start=near)
@@ -197,7 +197,8 @@ def test_an_xray_of_another_pose_fails_and_is_named(
         reason.startswith(("View ap contradicts", "View later contradicts"))
         for reason in found.verdict.reasons
     )
-    assert found.verdict.reasons[-1].startswith("Alone each X-ray fits the CT, but ")
+    alone = "Alone each X-ray fits the CT, but "
+    assert any(reason.startswith(alone) for reason in found.verdict.reasons)
 
 
 def test_an_xray_of_something_else_is_told_from_the_one_that_fits(
@@ -222,7 +223,7 @@ def test_two_xrays_from_one_direction_know_the_depth_no_better(
     found = case.found([xrays[0], case.xray(beside @ case.truth, "beside")], [HERE, beside])
     assert found.config["evidence"]["parallel"]
     assert found.verdict.status == "pass", found.verdict
-    assert found.verdict.reasons[-1].startswith("The depth is known to ")
+    assert any(reason.startswith("The depth is known to ") for reason in found.verdict.reasons)
     if degrees < 90.0:
         ratio = found.standard_deviation[5] / one.standard_deviation[5]
         assert 0.6 < float(ratio) < 0.8  # one over the root of two: two calibrations, no new view

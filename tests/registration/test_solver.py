@@ -158,31 +158,27 @@ def looked_up(losses: dict[float, float]) -> LossOf:
     return loss_of
 
 
+def tried(ways: tuple[bool, ...] = (False,), **changes: Any) -> list[Attempt]:
+    return attempts(Asked(**changes), ways)  # type: ignore[arg-type]
+
+
 def test_the_order_of_attempts() -> None:
+    pose, search = Attempt(init="pose"), Attempt(init="search")
     quarter = Attempt(init="search", quarter=True)
-    assert attempts("pose", regions=False, wider=True) == [
-        Attempt(init="pose"),
-        Attempt(init="search"),
-        quarter,
-    ]
-    assert attempts("dicom", regions=True, wider=True) == [
-        Attempt(init="dicom"),
-        Attempt(init="dicom", led=True),
-        Attempt(init="search"),
-        Attempt(init="search", led=True),
-        quarter,
-    ]
-    assert attempts("search", regions=False, wider=True) == [Attempt(init="search"), quarter]
-    assert attempts("search", regions=True, wider=True) == [
-        Attempt(init="search"), Attempt(init="search", led=True), quarter,
-    ]  # fmt: skip
+    assert tried() == [pose, search, quarter]
+    assert tried(init="search") == [search, quarter]
+    led, led_search = Attempt(init="dicom", led=True), Attempt(init="search", led=True)
+    plain = Attempt(init="dicom")
+    assert tried((False, True), init="dicom") == [plain, led, search, led_search, quarter]
+    assert tried((True, False), init="dicom") == [led, plain, search, led_search, quarter]
+    assert tried((False, True), init="search") == [search, led_search, quarter]
 
 
-def test_where_nothing_wider_follows_there_is_no_search() -> None:
-    assert attempts("pose", regions=False, wider=False) == [Attempt(init="pose")]
-    assert attempts("pose", regions=True, wider=False) == [
-        Attempt(init="pose"), Attempt(init="pose", led=True),
-    ]  # fmt: skip
+def test_a_single_bone_with_a_pose_is_not_searched_for() -> None:
+    bone: dict[str, Any] = {"render_labels": (5,)}
+    assert tried(**bone) == [Attempt(init="pose")]
+    assert tried((False, True), **bone) == [Attempt(init="pose"), Attempt(init="pose", led=True)]
+    assert tried(init="search", **bone) == tried(init="search")
 
 
 def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,26 +245,50 @@ def test_what_a_start_of_the_header_finds_ends_the_attempts(
     assert [name for name, _ in asked] == ["dicom", "dicom", "search", "search"]
 
 
+def given_with_regions(
+    monkeypatch: pytest.MonkeyPatch, by_image: list[float], by_regions: list[float]
+) -> None:
+    """Let a pose start elsewhere where regions lead."""
+
+    def start(problem: Asked, level: Ground) -> Tensor:
+        return at(*(by_image if level.views[0].roi_term is None else by_regions))
+
+    monkeypatch.setattr(solver, "STARTS", {**STARTS, "search": lambda *_: at(40.0), "pose": start})
+
+
 def test_regions_do_not_lead_where_the_image_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They would lead to 20."""
-    started(monkeypatch, pose=[0.0, 20.0])
-    level = with_region(looked_up({0.0: 0.3, 20.0: 0.4}), looked_up({0.0: 3.0, 20.0: 0.0}))
-    found = solved(Asked(), level)
+    """They would lead to 20, which the image likes less."""
+    given_with_regions(monkeypatch, [0.0], [20.0])
+    coarse, fine = (
+        with_region(looked_up({0.0: 0.3, 20.0: 0.4}), looked_up({0.0: 3.0, 20.0: 0.0}))
+        for _ in range(2)
+    )
+    found = solved(Asked(), coarse, fine)
     assert place(found) == 0.0
-    assert level.refined[0] == [0.0, 20.0]
-    assert [len(states) for states in level.refined] == [2, 1]
+    assert fine.refined == [[0.0]]
+
+
+@pytest.mark.parametrize(("image", "answer"), [(0.3, 0.0), (0.32, 20.0)])
+def test_regions_lead_first_where_the_image_likes_it_much_better(
+    monkeypatch: pytest.MonkeyPatch, image: float, answer: float
+) -> None:
+    """By 1.25 times; 0 may be a place where the image is not lost, and wrong."""
+    given_with_regions(monkeypatch, [0.0], [20.0])
+    level = with_region(looked_up({0.0: image, 20.0: 0.25}), looked_up({0.0: 3.0, 20.0: 0.0}))
+    assert place(solved(Asked(), level)) == answer
 
 
 def test_regions_lead_where_the_image_is_lost_and_the_image_judges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """To 20, far behind by the image of the coarsest level, which is the best by the finest."""
-    started(monkeypatch, pose=[0.0, 20.0], search=[40.0])
+    given_with_regions(monkeypatch, [0.0, 20.0], [0.0, 20.0])
     of_region = looked_up({0.0: 3.0, 20.0: 0.0, 40.0: 0.0})
     coarse = with_region(looked_up({0.0: 0.3, 20.0: 0.8, 40.0: 0.1}), of_region)
     fine = with_region(looked_up({0.0: 0.9, 20.0: 0.2, 40.0: 0.1}), of_region)
     assert place(solved(Asked(), coarse, fine)) == 20.0
-    assert coarse.refined == [[0.0, 20.0]] * 2 + [[20.0]]  # the image, regions, then the image
+    # Both asked for which is to lead; the image, regions, and last the image alone.
+    assert coarse.refined == [[0.0, 20.0]] * 4 + [[20.0]]
     assert fine.refined == [[0.0], [20.0], [20.0]]
 
 
@@ -405,7 +425,7 @@ def test_states_are_told_apart_by_what_the_ct_covers_at_each(
     whole = Ground(looked_up({10.0: 0.2, 20.0: 0.22}))
     part = Ground(looked_up({20.0: 0.1, 10.0: 9.0}))
     told = list[float]()
-    by_part = Reading(problem=Asked(init="search"), levels=[part, part], mirrored=False)  # type: ignore[arg-type]
+    by_part = Reading(problem=Asked(init="search"), levels=[part, part])  # type: ignore[arg-type, list-item]
 
     def covered(reading: Reading, state: Tensor) -> Reading:
         told.append(float(state[0, 0, 3]))
@@ -425,7 +445,7 @@ def test_states_are_told_apart_by_what_the_ct_covers_at_each(
 def test_a_pose_begins_with_what_the_ct_covers_there(monkeypatch: pytest.MonkeyPatch) -> None:
     started(monkeypatch, pose=[10.0, 20.0])
     whole, part = Ground(looked_up({10.0: 0.2})), Ground(looked_up({10.0: 0.1}))
-    by_part = Reading(problem=Asked(), levels=[part], mirrored=False)  # type: ignore[arg-type]
+    by_part = Reading(problem=Asked(), levels=[part])  # type: ignore[arg-type, list-item]
     for module in ("solver", "strategy"):
         monkeypatch.setattr(f"wsreg.registration.{module}.covered", lambda *_: by_part)
     found = solved(Asked(), whole)

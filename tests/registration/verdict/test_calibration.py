@@ -103,15 +103,16 @@ def test_distance_and_spacing_add_up_and_none_is_none(
 ) -> None:
     seen = pair_level.project(true_state[None], derivatives=True)
     tolerance = CalibrationTolerance(source_to_detector_mm=10.0, pixel_spacing_fraction=0.005)
-    found = calibration_covariances(pair_level, true_state, seen, tolerance)
-    assert found is not None
+    shifts = calibration_shifts(pair_level, true_state, seen)
+    assert shifts is not None
+    found = calibration_covariances(pair_level, shifts, tolerance)
     assert found.shape == (3, 12, 12)
     # 10 of 1000 mm are twice 0.5 %, so four times the variance.
     torch.testing.assert_close(found[0], 4.0 * found[1])
     none = CalibrationTolerance(
         source_to_detector_mm=0.0, pixel_spacing_fraction=0.0, principal_point_mm=0.0
     )
-    exact = calibration_covariances(pair_level, true_state, seen, none)
+    exact = calibration_covariances(pair_level, shifts, none)
     assert exact is not None
     assert not exact.any()
 
@@ -156,7 +157,7 @@ def test_without_a_model_there_is_no_answer(pair_level: Level, true_state: Tenso
     views = (dataclasses.replace(pair_level.views[0], measure=Plain()), pair_level.views[1])
     level = dataclasses.replace(pair_level, views=views)
     seen = pair_level.project(true_state[None], derivatives=True)
-    assert calibration_covariances(level, true_state, seen, CalibrationTolerance()) is None
+    assert calibration_shifts(level, true_state, seen) is None
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])

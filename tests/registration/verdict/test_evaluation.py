@@ -65,6 +65,7 @@ def test_a_conclusion_renders_start_and_answer_once(
     counted = Counted(monkeypatch)
     still = MoveAlone(distance_mm=0.0, deviation_mm=0.1)
     monkeypatch.setattr(conclusion, "moves_alone", lambda *_: [still, still])
+    monkeypatch.setattr(conclusion, "fitted_distances", lambda *_: None)
     reading = Reading(problem=pair, levels=[pair_level])
     answer = Answer(
         reading=reading, state=true_state, iterations=3, renders=4, rivals=pair.start[None][:0],
