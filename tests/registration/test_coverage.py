@@ -131,6 +131,23 @@ def test_where_next_to_nothing_is_covered_nothing_is_left_out(
     assert covered_pixels(problem, one, pose) is None  # all of what is valid is covered
 
 
+def test_the_same_ct_may_be_registered_with_other_levels(
+    cut: Volume, uneven: Volume, brisk: RegistrationConfig
+) -> None:
+    """Voxels of 9 mm that are made of finer ones are as many more as are needed to hold those."""
+    ct, masks, shapes = PreparedCt(volume=cut), [], set()
+    for finer_mm in ((), (7.0, 5.0), (6.5,)):
+        levels = [dataclasses.replace(brisk.levels[-1], voxel_mm=mm) for mm in (9.0, *finer_mm)]
+        config = dataclasses.replace(brisk, levels=tuple(levels))
+        problem = dataclasses.replace(problem_of(cut, uneven, config), ct=ct)
+        shapes.add(ct.levels(problem.voxel_sizes_mm)[0].volume.hu.shape)
+        found = covered_pixels(problem, problem.views[0], truth_of(uneven))
+        assert found is not None
+        masks.append(found)
+    assert len(shapes) > 1
+    assert all(float((one == masks[0]).float().mean()) > 0.97 for one in masks)
+
+
 def test_levels_are_made_anew_where_coverage_changes(
     cut: Volume, uneven: Volume, brisk: RegistrationConfig
 ) -> None:

@@ -76,7 +76,7 @@ def test_regions_bring_a_far_start_home_without_a_search(
     config: RegistrationConfig,
 ) -> None:
     assert error_mm(phantom, far, truth, camera) > 150.0
-    alone = register(radiograph, phantom, init=far, config=config)
+    alone = register(radiograph, phantom, init=far, bodies=None, config=config)
     assert alone.renders > found.renders + config.search.poses // 2
     assert error_mm(phantom, found.camera_from_ct, truth, camera) < 0.5
     assert found.verdict.status == "pass", found.verdict

@@ -52,7 +52,8 @@ def covered(reading: Reading, state: Tensor) -> Reading:
 def covered_pixels(problem: Problem, view: View, rig_from_ct: Tensor) -> Tensor | None:
     """Return [H,W] bool, the pixels whose rays the CT covers at a pose [4,4]; None if all are."""
     coarse = problem.ct.levels(problem.voxel_sizes_mm)[0].volume
-    faces = problem.ct.keep(("cut faces", problem.voxel_sizes_mm[0]), lambda: cut_faces(coarse))
+    # the grid of the coarsest level depends on the finer ones that it is made of
+    faces = problem.ct.keep(("cut faces", problem.voxel_sizes_mm), lambda: cut_faces(coarse))
     if not faces:
         return None
     scale = min(1.0, GRID_PX / max(view.camera.rows, view.camera.columns))
