@@ -8,6 +8,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import wsreg
+
 
 def describe_hardware(threads: int, packages: tuple[str, ...]) -> str:
     """CPU, cores, threads used, versions and date, as one sentence.
@@ -16,11 +18,16 @@ def describe_hardware(threads: int, packages: tuple[str, ...]) -> str:
         threads: how many the benchmark uses.
         packages: distributions whose versions matter.
     """
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    versions = ", ".join(f"{name} {_version(name)}" for name in packages)
     return (
         f"{_cpu_model()}, {os.cpu_count()} cores, {threads} threads; "
         f"Python {platform.python_version()}, {versions}; {datetime.date.today().isoformat()}"
     )
+
+
+def _version(name: str) -> str:
+    """Return a package's version; this one's is that of the code that runs, installed or not."""
+    return wsreg.__version__ if name == "wsreg" else version(name)
 
 
 def _cpu_model() -> str:

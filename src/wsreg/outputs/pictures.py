@@ -77,9 +77,15 @@ def overlay_picture(result: RegistrationResult) -> Image:
                 ("after" if named else "After", view.similarity_end),
             )
         ]
+    mirrored = any("mirrored" in view.orientation for view in result.views)
     picture = _grid_of_tiles(
         rows,
-        titles=("X-ray", "CT rendered", "CT outlines on X-ray", "Difference"),
+        titles=(
+            "X-ray, mirrored back" if mirrored else "X-ray",
+            "CT rendered",
+            "CT outlines on X-ray",
+            "Difference",
+        ),
         labels=labels,
         header_px=HEADER_PX,
         footer_px=FOOTER_PX,

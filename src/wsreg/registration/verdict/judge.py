@@ -22,12 +22,13 @@ _CAUSES = {
 
 def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     """Return the verdict: what failed, else what to check, else what speaks for the answer."""
+    told = [*_of_orientation(evidence, config), *_of_fitted_distances(evidence)]
     found: list[Finding] = [
         *((("fail", evidence.start_kept),) if evidence.start_kept else ()),
+        *told,
         *_of_views(evidence, config),
         *_of_numbers(evidence, config),
         *_of_solver(evidence, config),
-        *_of_orientation(evidence, config),
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
@@ -35,7 +36,8 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
-        return Verdict(status="fail", reasons=(*failed, *alone, *facts))
+        why = (text for _, text in told)
+        return Verdict(status="fail", reasons=(*failed, *why, *alone, *facts))
     if found:
         return Verdict(status="check", reasons=(*(text for _, text in found), *facts))
     return Verdict(status="pass", reasons=(*_good_reasons(evidence), *facts))
@@ -109,7 +111,6 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
         *_of_contradiction(e, config),
-        *_of_fitted_distances(e),
         *_beyond(e.shown, (config.shown, config.shown),
                  f"No X-ray shows more than {e.shown:.0%} of the body that is registered.",
                  lowest=True),
