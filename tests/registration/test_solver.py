@@ -349,6 +349,23 @@ def test_readings_that_are_near_at_the_coarsest_level_are_told_by_the_finest(
     assert found.renders == 4
 
 
+@pytest.mark.parametrize(("other", "times"), [(0.0, 1.0), (2e-9, 2.0), (9.0, 9e9)])
+def test_images_that_are_the_same_leave_no_loss(
+    monkeypatch: pytest.MonkeyPatch, other: float, times: float
+) -> None:
+    """At all levels, or at the finest; a loss counts no further than 1e-9."""
+    started(monkeypatch, search=[10.0])
+    for coarse in (0.0, 0.1):
+        two_readings(
+            monkeypatch,
+            [looked_up({10.0: coarse}), looked_up({10.0: 0.0})],
+            [looked_up({10.0: coarse}), looked_up({10.0: other})],
+        )
+        found = solved(Asked(init="search"))
+        assert not found.reading.mirrored
+        assert found.other_reading == pytest.approx(times)
+
+
 def test_a_given_pose_is_not_mirrored_and_a_search_after_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -101,6 +101,10 @@ def test_a_table_below_a_body_is_no_end_of_it() -> None:
     hu[:, 33:34, 5:35] = 0.0
     hu[:, 2:4, 2:4] = 0.0  # 96 mm2 across z, 10 mm thick along y
     assert cut_faces(ct_of(hu)) == ()
+    # Nor one on which it lies, and which is all that ends at the edge of the CT.
+    hu = ellipsoid(66.0, 46.0, 95.0)
+    hu[:, 34:, 4:36] = 0.0
+    assert [face for face in cut_faces(ct_of(hu)) if face.axis == 1] == []
 
 
 def test_nothing_is_cut_off_of_air_or_of_a_single_slice() -> None:
