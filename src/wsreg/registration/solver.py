@@ -31,6 +31,8 @@ from wsreg.registration.strategy import (
 )
 
 UPRIGHT = torch.eye(4, dtype=torch.float64)
+MANY, FIRST_STEPS = 8, 6
+"""Of so many descents the worse half is given up after the first steps."""
 QUARTER = torch.tensor(
     [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64
 )
@@ -166,14 +168,20 @@ def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse
 
 
 def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool, number: int = 0) -> _Coarse:
-    level = reading.ways(led=led)[number]
-    descents = descents_from(reading.problem, level, with_bodies(starts, len(level.bodies)))
+    """Return where descents at a level end; of many starts half are given up on the way."""
+    problem, level = reading.problem, reading.ways(led=led)[number]
+    states, iterations, renders = with_bodies(starts, len(level.bodies)), 0, 0
+    if len(states) >= MANY:
+        begun = descents_from(problem, level, states, FIRST_STEPS)
+        states = begun.states[begun.values.argsort()][: len(states) // 2]
+        iterations, renders = begun.iterations, begun.evaluations
+    descents = descents_from(problem, level, states)
     return _Coarse(
         reading=reading,
         states=descents.states,
         losses=descents.values,
-        iterations=descents.iterations,
-        renders=descents.evaluations,
+        iterations=descents.iterations + iterations,
+        renders=descents.evaluations + renders,
         number=number,
     )
 

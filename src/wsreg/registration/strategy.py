@@ -109,13 +109,21 @@ def _least_coarse_loss(problem: Problem) -> float:
     return min(losses)
 
 
-def descents_from(problem: Problem, level: Level, starts: Tensor) -> Descents:
-    """Return the descents from starts [N,K,4,4] at one level, all in one batch."""
+def descents_from(
+    problem: Problem, level: Level, starts: Tensor, steps: int | None = None
+) -> Descents:
+    """Return the descents from starts [N,K,4,4] at one level, all in one batch.
+
+    They end after so many ``steps`` at most, by default as the settings say.
+    """
     settings = problem.settings
+    descent = settings.descent
+    if steps is not None:
+        descent = dataclasses.replace(descent, max_iterations=min(steps, descent.max_iterations))
     longest = settings.longest_step.vector(len(level.bodies))
     looseness = torch.full_like(longest, TIED_LOOSENESS)
     looseness[:6] = 1.0
-    return minimise(level.linearize, level.move, starts, longest, settings.descent, looseness)
+    return minimise(level.linearize, level.move, starts, longest, descent, looseness)
 
 
 def is_lost(reading: Reading, state: Tensor) -> bool:
