@@ -221,7 +221,9 @@ def report(rows: Sequence[Row]) -> str:
         f"{len({row['xray'] for row in rows})} X-rays of two real CTs and of the virtual cohort, "
         f"from starts {START_MM:g} mm off and by a search; answers that are right without regions "
         f"({len(right)} of {len(none)}).  Worse: by more than {WORSE_MM:g} mm than without "
-        "regions, projected or in 3D.  Harm: the worst difference to that, in mm.",
+        "regions, projected or in 3D.  Harm: the worst difference to that, in mm.  "
+        "A bone that an X-ray does not show is not named, whatever its mask.  Seconds are wall "
+        "time on a shared machine.",
         "",
         "| regions | start | n | worse | projected: median | harm | 3D: median | harm "
         "| pass / check / fail | regions named | seconds, median |",

@@ -183,7 +183,8 @@ def report(rows: Sequence[Row]) -> str:
         f"{describe_hardware(thread_count(), ('torch', 'numba', 'wsreg'))}.", "",
         f"`render_labels`: a bone by itself from beside its true pose, turned by {DEG_FOR_MM:g} "
         f"degrees for each millimetre; X-rays that show at least {LEAST_SHOWN:.0%} of it.  Right: "
-        f"under {RIGHT_MM:g} mm projected.  Moved: the farthest answer from its start.",
+        f"under {RIGHT_MM:g} mm projected.  Moved: the farthest answer from its start.  "
+        "Seconds are wall time on a shared machine.",
         "",
         "| bone | start, mm | n | right | projected, mm: median | worst | 3D, mm: median "
         "| pass / check / fail | wrong and pass | moved, mm | seconds, median |",

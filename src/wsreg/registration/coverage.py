@@ -12,7 +12,7 @@ from wsreg.registration.readings import Reading
 from wsreg.registration.views import View
 from wsreg.rendering.coverage import attenuation_beyond, cut_faces
 
-GRID_PX = 48
+GRID_PX = 32
 """Longer side of the grid on which coverage is told."""
 
 MISSING = 0.2

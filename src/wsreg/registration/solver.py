@@ -114,13 +114,14 @@ def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Coarse:
-    """What the coarsest level says of one reading: states [N,K,4,4] and losses [N] of descents."""
+    """What a level says of one reading: states [N,K,4,4] and losses [N] of descents."""
 
     reading: Reading
     states: Tensor
     losses: Tensor
     iterations: int
     renders: int
+    number: int = 0
 
     @property
     def lowest(self) -> float:
@@ -144,18 +145,28 @@ def _attempted(
         found = _with_near_matches(found, led=attempt.led)
     found = [_by_what_is_covered(one, led=attempt.led) for one in found]
     clock.lap("level_1")
-    lowest = min(one.lowest for one in found)
-    near = [one for one in found if one.lowest <= PRUNE_RATIO * lowest]
+    near, out = _pruned(found)
+    if len(near) > 1 and len(near[0].reading.levels) > 2:
+        near, more = _pruned([_on_next_level(one, led=attempt.led) for one in near])
+        out += more
+        clock.lap("level_2")
     best = _best([_refined(one, clock, progress, led=attempt.led) for one in near])
-    for one in found:
-        if one not in near:
-            best = dataclasses.replace(best, other_reading=_ratio(one.lowest, lowest))
-            best = with_work(best, one.iterations, one.renders)
+    for one, ratio in out:
+        best = with_work(best, one.iterations, one.renders)
+        best = dataclasses.replace(best, other_reading=ratio)
     return best
 
 
-def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool) -> _Coarse:
-    level = reading.ways(led=led)[0]
+def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse, float]]]:
+    """Return what is worth refining, and the rest, each with its lowest loss over the lowest."""
+    lowest = min(one.lowest for one in found)
+    ratios = [(one, _ratio(one.lowest, lowest)) for one in found]
+    near = [one for one, _ in ratios if one.lowest <= PRUNE_RATIO * lowest]
+    return near, [pair for pair in ratios if pair[0] not in near]
+
+
+def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool, number: int = 0) -> _Coarse:
+    level = reading.ways(led=led)[number]
     descents = descents_from(reading.problem, level, with_bodies(starts, len(level.bodies)))
     return _Coarse(
         reading=reading,
@@ -163,7 +174,26 @@ def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool) -> _Coarse
         losses=descents.values,
         iterations=descents.iterations,
         renders=descents.evaluations,
+        number=number,
     )
+
+
+def _on_next_level(found: _Coarse, *, led: bool) -> _Coarse:
+    """Return where the promising states go on the next finer level, with the work of both."""
+    starts = _promising(found, led=led)
+    reading = covered(found.reading, starts[0])
+    finer = _descended_coarse(reading, starts, led=led, number=found.number + 1)
+    return dataclasses.replace(
+        finer,
+        iterations=finer.iterations + found.iterations,
+        renders=finer.renders + found.renders,
+    )
+
+
+def _promising(found: _Coarse, *, led: bool) -> Tensor:
+    search, level = found.reading.problem.settings.search, found.reading.ways(led=led)[found.number]
+    count = search.kept if found.number + 2 < len(found.reading.levels) else search.finished
+    return promising(found.reading.problem, level, found.states, found.losses, count)
 
 
 def _with_near_matches(found: Sequence[_Coarse], *, led: bool) -> list[_Coarse]:
@@ -186,9 +216,7 @@ def _by_what_is_covered(found: _Coarse, *, led: bool) -> _Coarse:
 
     The reading is then that of the best state.
     """
-    reading = found.reading
-    level, count = reading.ways(led=led)[0], reading.problem.settings.search.kept
-    states = promising(reading.problem, level, found.states, found.losses, count)
+    reading, states = found.reading, _promising(found, led=led)
     begun = [covered(reading, state) for state in states]
     if all(one is reading for one in begun):
         return found
@@ -222,11 +250,9 @@ def _refined(found: _Coarse, clock: Clock, progress: Progress, *, led: bool) -> 
 
     Where regions led, the image alone has the last word.
     """
-    reading = found.reading
-    level, count = reading.ways(led=led)[0], reading.problem.settings.search.kept
-    starts = promising(reading.problem, level, found.states, found.losses, count)
-    last = len(reading.levels) - 1
-    answer = descended(reading, starts, clock, progress, led=led, first=min(1, last))
+    starts, last = _promising(found, led=led), len(found.reading.levels) - 1
+    first = min(found.number + 1, last)
+    answer = descended(found.reading, starts, clock, progress, led=led, first=first)
     answer = with_work(answer, found.iterations, found.renders)
     if not led:
         return answer
