@@ -314,7 +314,11 @@ def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
 
 def test_a_failure_also_says_how_the_xray_lies() -> None:
     """It may be why; what is only doubtful beside it is not told."""
-    change: dict[str, Any] = {"orientation": "mirrored", "opposite_view": "AP", "other_reading": 1.0}
+    change: dict[str, Any] = {
+        "orientation": "mirrored",
+        "opposite_view": "AP",
+        "other_reading": 1.0,
+    }
     evidence = dataclasses.replace(GOOD, loss_end=0.31, remaining_gain=0.5, **change)
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "fail"
