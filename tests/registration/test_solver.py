@@ -334,6 +334,25 @@ def test_a_reading_far_behind_at_the_coarsest_level_is_not_refined(
     assert found.renders == 3
 
 
+@pytest.mark.parametrize(("middle", "refined"), [(0.25, True), (0.26, False)])
+def test_a_reading_that_falls_behind_at_the_middle_level_goes_no_further(
+    monkeypatch: pytest.MonkeyPatch, middle: float, refined: bool
+) -> None:
+    """From 1.25 times the other's loss on, though it would fit better at the finest level."""
+    started(monkeypatch, search=[10.0])
+    first, second = two_readings(
+        monkeypatch,
+        [looked_up({10.0: one}) for one in (0.2, 0.2, 0.4)],
+        [looked_up({10.0: one}) for one in (0.2, middle, 0.1)],
+    )
+    found = solved(Asked(init="search"))
+    assert [level.refined for level in first] == [[[10.0]]] * 3
+    assert [level.refined for level in second] == [[[10.0]], [[10.0]], [[10.0]] * refined]
+    assert found.reading.mirrored == refined
+    assert found.other_reading == pytest.approx(4.0 if refined else 1.3)
+    assert found.renders == 5 + refined
+
+
 def test_readings_that_are_near_at_the_coarsest_level_are_told_by_the_finest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

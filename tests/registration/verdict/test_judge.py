@@ -312,6 +312,22 @@ def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
     )
 
 
+def test_a_failure_also_says_how_the_xray_lies() -> None:
+    """It may be why; what is only doubtful beside it is not told."""
+    change: dict[str, Any] = {
+        "orientation": "mirrored",
+        "opposite_view": "AP",
+        "other_reading": 1.0,
+    }
+    evidence = dataclasses.replace(GOOD, loss_end=0.31, remaining_gain=0.5, **change)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "fail"
+    failed, mirrored, other = verdict.reasons
+    assert failed.startswith("The answer fits worse than its start")
+    assert mirrored.endswith("say --mirror --view AP.")
+    assert other.startswith("As it is stored the X-ray fits nearly as well")
+
+
 def test_the_opposite_of_the_view_asked_for_is_to_be_checked() -> None:
     verdict = judge(dataclasses.replace(GOOD, opposite_view="RLAT"), TrustConfig())
     assert verdict.status == "check"
