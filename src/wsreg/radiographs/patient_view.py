@@ -105,6 +105,24 @@ def mirrored(directions: Directions | None) -> Directions | None:
     return None if directions is None else (opposite(directions[0]), directions[1])
 
 
+def quarter_turns(directions: Directions | None, camera_from_ct: NDArray[np.float64]) -> int:
+    """Return by how many quarters a header's directions are turned against a view of the patient.
+
+    The rows of the image tell; its columns may be mirrored.
+
+    Args:
+        directions: the patient's, along increasing columns and rows of the image.
+        camera_from_ct: [3,3] or [4,4] rotation of the view; one more quarter turn of the camera has
+            its rows run where its columns ran.
+    """
+    rows = None if directions is None else _vector(directions[1])
+    if rows is None:
+        return 0
+    columns_ct, rows_ct = camera_from_ct[0, :3], camera_from_ct[1, :3]
+    candidates = (rows_ct, columns_ct, -rows_ct, -columns_ct)
+    return int(np.argmax([candidate @ rows for candidate in candidates]))
+
+
 def _view_of_angles(angles: CArmAngles) -> ViewName | None:
     if abs(math.degrees(angles.secondary_rad)) > NEAR_DEG:
         return None

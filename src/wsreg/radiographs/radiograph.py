@@ -32,6 +32,9 @@ class Radiograph:
         opposite_polarity: [H,W] the image under the opposite polarity, where nothing tells which of
             the two is right, or the header contradicts the image or itself; registration then
             takes the one that fits the CT.
+        polarity_sure: whether the image itself told its polarity clearly; the opposite one is then
+            tried only where nothing else fits.
+        mirrored: whether left and right were exchanged on reading, as asked.
     """
 
     image: Tensor
@@ -43,6 +46,8 @@ class Radiograph:
     opposite_polarity: Tensor | None = None
     patient_orientation: tuple[str, str] | None = None
     view_position: str | None = None
+    polarity_sure: bool = False
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         for name, dtype in _IMAGES.items():

@@ -120,6 +120,7 @@ def read_radiograph(
         opposite_polarity=None if other is None else to_attenuation(pixels, valid, other),
         patient_orientation=directions,
         view_position=raw.view_position,
+        mirrored=mirror,
     )
 
 

@@ -205,6 +205,7 @@ def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
     return dataclasses.replace(
         evidence,
         orientation=seen.orientation,
+        mirror_asked=problem.views[0].radiograph.mirrored,
         opposite_view=opposite if seen.opposite else "",
         other_reading=answer.other_reading,
     )

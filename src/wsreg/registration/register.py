@@ -23,11 +23,12 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.label_doubts import label_doubts
+from wsreg.registration.polarity import or_in_opposite_polarity, with_polarity_settled
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.single_bone import near_its_start
 from wsreg.registration.solver import solve
-from wsreg.registration.strategy import Progress, with_polarity_settled
+from wsreg.registration.strategy import Progress
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.rois import RoiTarget
@@ -143,6 +144,7 @@ def registered(
     levels = make_levels(problem)
     clock.lap("prepare_xray")
     answer = solve(problem, levels, clock, progress)
+    answer, polarity = or_in_opposite_polarity(problem, answer, polarity, clock)
     answer = near_its_start(answer, clock)
     return conclude(answer, clock, polarity)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wsreg.optimisation.adam import minimise_adam
+from wsreg.radiographs.patient_view import quarter_turns
 from wsreg.registration.clock import Clock
 from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
@@ -21,6 +22,7 @@ from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import with_bodies
 from wsreg.registration.strategy import (
     PRUNE_RATIO,
+    RIVAL_RATIO,
     Answer,
     Progress,
     descended,
@@ -30,7 +32,6 @@ from wsreg.registration.strategy import (
     with_work,
 )
 
-UPRIGHT = torch.eye(4, dtype=torch.float64)
 MANY, FIRST_STEPS = 8, 6
 """Of so many descents the worse half is given up after the first steps."""
 QUARTER = torch.tensor(
@@ -72,13 +73,18 @@ def _solve_gauss_newton(
     readings = readings_of(problem, levels)
     best: Answer | None = None
     for attempt in attempts(problem, ways=_ways(readings[0])):
-        if best is not None and not is_lost(best.reading, best.state):
+        if best is not None and not (is_lost(best.reading, best.state) or _undecided(best)):
             break
         asked = readings[:1] if attempt.init == "pose" else readings
         found = _attempted(attempt, asked, clock, progress)
         best = found if best is None else _best((best, found))
     assert best is not None
     return best
+
+
+def _undecided(answer: Answer) -> bool:
+    """Return whether the other reading of the X-ray fits as well as the answer."""
+    return answer.other_reading is not None and answer.other_reading < RIVAL_RATIO
 
 
 def _ways(reading: Reading) -> tuple[bool, ...]:
@@ -134,7 +140,7 @@ def _attempted(
     attempt: Attempt, readings: Sequence[Reading], clock: Clock, progress: Progress
 ) -> Answer:
     """Descend from starts in each reading of the X-ray; those that fit nearly as well go on."""
-    turn = QUARTER if attempt.quarter else UPRIGHT
+    turn = _turn(attempt, readings[0].problem)
     found = []
     for reading in readings:
         turned = dataclasses.replace(reading.problem, start=turn @ reading.problem.start)
@@ -156,7 +162,29 @@ def _attempted(
     for one, ratio in out:
         best = with_work(best, one.iterations, one.renders)
         best = dataclasses.replace(best, other_reading=ratio)
-    return best
+    return _not_mirrored_without_need(best, readings[0], clock)
+
+
+def _turn(attempt: Attempt, problem: Problem) -> Tensor:
+    """Return [4,4] how an attempt turns the image, with what the header says of how it lies."""
+    quarters = int(attempt.quarter)
+    if attempt.init in ("search", "dicom"):
+        directions = problem.views[0].radiograph.patient_orientation
+        quarters += quarter_turns(directions, problem.start[0].numpy())
+    turn: Tensor = torch.linalg.matrix_power(QUARTER, quarters % 4)
+    return turn
+
+
+def _not_mirrored_without_need(answer: Answer, as_it_came: Reading, clock: Clock) -> Answer:
+    """Return the answer; one of the mirrored X-ray only if the X-ray as it came fits no better.
+
+    A coarse answer's near matches may be too far off to be found, those of a fine one are not.
+    """
+    if not answer.reading.mirrored:
+        return answer
+    last = len(as_it_came.levels) - 1
+    _, other = near_matches(answer.state[:1], as_it_came.problem.bodies[0].pivot_mm)
+    return _best((answer, descended(as_it_came, other, clock, first=max(0, last - 1))))
 
 
 def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse, float]]]:

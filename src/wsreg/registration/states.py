@@ -7,6 +7,9 @@ from torch import Tensor
 
 from wsreg.geometry.rigid import inverse_rigid, perturb
 
+HALF_TURN = torch.diag(torch.tensor((-1.0, -1.0, 1.0, 1.0), dtype=torch.float64))
+"""Of the camera about its optical axis."""
+
 
 def moved_together(state: Tensor, steps: Tensor, pivot_mm: Tensor) -> Tensor:
     """Return states [N,K,4,4]: one state [K,4,4] moved as a whole by each of steps [N,6].

@@ -13,10 +13,8 @@ from wsreg.optimisation.levenberg_marquardt import Descents, minimise
 from wsreg.registration.clock import Clock
 from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
-from wsreg.registration.problem import Problem, make_levels
-from wsreg.registration.readings import Reading, readings_of
-from wsreg.registration.regions import have_regions
-from wsreg.registration.starts.table import STARTS
+from wsreg.registration.problem import Problem
+from wsreg.registration.readings import Reading
 from wsreg.registration.states import distinct, with_bodies
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
@@ -26,8 +24,6 @@ RIVAL_RATIO = 1.04
 """Another answer rivals the best one if its loss is less than this many times as large."""
 PRUNE_RATIO = 1.25
 """A state whose loss is more than this many times the best one's is not refined any further."""
-POLARITY_STARTS = 8
-"""How many descents decide between two readings of an X-ray's intensities."""
 TIED_LOOSENESS = 10.0
 """A body that holds on to the first one may be hardly seen, and creep: a descent does not wait for
 the last tenth of a degree of it."""
@@ -58,55 +54,6 @@ class Answer:
     starts: int
     other_reading: float | None = None
     start_kept: str = ""
-
-
-def with_polarity_settled(problem: Problem) -> tuple[Problem, str]:
-    """Return the problem with every X-ray in the polarity that fits the CT, and what was done."""
-    texts = []
-    for number, view in enumerate(problem.views):
-        opposite = view.radiograph.opposite_polarity
-        if opposite is None:
-            continue
-        readings = [
-            dataclasses.replace(view.radiograph, image=image, opposite_polarity=None)
-            for image in (view.radiograph.image, opposite)
-        ]
-        problems = [
-            dataclasses.replace(
-                problem,
-                views=(
-                    *problem.views[:number],
-                    dataclasses.replace(view, radiograph=reading),
-                    *problem.views[number + 1 :],
-                ),
-            )
-            for reading in readings
-        ]
-        as_read, turned = (_least_coarse_loss(one) for one in problems)
-        problem = problems[turned < as_read]
-        which = "opposite" if turned < as_read else "as read"
-        where = f"{view.radiograph.name}: " if len(problem.views) > 1 else ""
-        texts.append(f"{where}{which}, which fits the CT better")
-    return problem, "; ".join(texts) or "as read"
-
-
-def _least_coarse_loss(problem: Problem) -> float:
-    """Return the lowest loss that starts reach, or have, by the images of either reading.
-
-    They have it only where the terms are no least squares.  Regions may lead to the starts.
-    """
-    losses = []
-    for reading in readings_of(problem, make_levels(problem, 1)):
-        (level,) = reading.plain
-        ways = (level, *reading.levels) if have_regions(reading.levels) else (level,)
-        starts = [STARTS[problem.init](reading.problem, way)[:POLARITY_STARTS] for way in ways]
-        if level.least_squares:
-            found = descents_from(reading.problem, level, torch.cat(starts)).values
-        else:
-            with torch.no_grad():
-                found = level.loss(torch.cat(starts))
-        losses.append(float(found.min()))
-    return min(losses)
 
 
 def descents_from(

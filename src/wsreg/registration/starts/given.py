@@ -11,7 +11,7 @@ from wsreg.registration.config import PoseScale
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.starts.rois import brought_near
-from wsreg.registration.states import spread_around, with_bodies
+from wsreg.registration.states import HALF_TURN, spread_around, with_bodies
 
 PROBE_REACH = PoseScale(rotation_rad=math.radians(6.0), shift_mm=15.0, depth_mm=40.0)
 """Half range of the probes."""
@@ -29,6 +29,12 @@ def given(problem: Problem, level: Level) -> Tensor:
     if nearest is None:
         return probes
     return torch.cat((start[None], _with_probes(problem, nearest[0])))
+
+
+def by_angles(problem: Problem, level: Level) -> Tensor:
+    """Return the view of the C-arm's angles with probes beside it, and the same upside down."""
+    states = given(problem, level)
+    return torch.cat((states, HALF_TURN @ states[:1]))
 
 
 def _with_probes(problem: Problem, state: Tensor) -> Tensor:

@@ -11,10 +11,7 @@ from wsreg.registration.config import PoseScale
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.starts.rois import brought_near
-from wsreg.registration.states import spread_around, with_bodies
-
-HALF_TURN = torch.diag(torch.tensor((-1.0, -1.0, 1.0, 1.0), dtype=torch.float64))
-"""Of the camera about its optical axis."""
+from wsreg.registration.states import HALF_TURN, spread_around, with_bodies
 
 
 def search(problem: Problem, level: Level) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wsreg.registration.starts.given import given
+from wsreg.registration.starts.given import by_angles, given
 from wsreg.registration.starts.search import search
 from wsreg.registration.starts.start import Start
 
-STARTS: Mapping[str, Start] = {"pose": given, "dicom": given, "search": search}
+STARTS: Mapping[str, Start] = {"pose": given, "dicom": by_angles, "search": search}
 """A pose that is given starts as ``pose``."""

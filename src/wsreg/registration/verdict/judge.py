@@ -173,12 +173,16 @@ def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
     mirrored = "mirrored" in e.orientation
     named = "" if e.opposite_view == OTHER_SIDE else e.opposite_view
     if mirrored:
-        options = f"--mirror --view {named}" if named else "--mirror"
+        view = f" and say --view {named}" if named else ""
+        advice = (
+            f"leave out --mirror{view}" if e.mirror_asked
+            else "if it is stored so, say --mirror" + (f" --view {named}" if named else "")
+        )  # fmt: skip
         found.append(("check", "The X-ray fits the CT with left and right exchanged, and the pose "
-                      f"is of the mirrored image; if it is stored so, say {options}."))  # fmt: skip
+                      f"is of the mirrored image; {advice}."))  # fmt: skip
     if e.opposite_view and not (mirrored and named):
-        which = f", {named}" if named else ""
-        found.append(("check", f"The X-ray shows the opposite of the view asked for{which}."))
+        which = f"{named}, " if named else ""
+        found.append(("check", f"The X-ray shows {which}the opposite of the view asked for."))
     if e.other_reading is not None and e.other_reading < config.other_reading:
         way = "As it is stored" if mirrored else "Mirrored"
         found.append(("check", f"{way} the X-ray fits nearly as well (its loss is "
