@@ -13,14 +13,12 @@ from torch import Tensor
 
 from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
 from wsreg.optimisation.quadratic_model import QuadraticModel
-from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.clock import Clock
 from wsreg.registration.config import LevelConfig, RegistrationConfig
-from wsreg.registration.problem import Problem
 from wsreg.registration.projection import Projection
 from wsreg.registration.readings import Reading
 from wsreg.registration.starts.config import SearchConfig
-from wsreg.registration.strategy import Answer, descended, is_lost, with_polarity_settled
+from wsreg.registration.strategy import Answer, descended, is_lost
 from wsreg.similarity.ncc import GlobalNcc
 
 NOISE = torch.rand(24, 24, generator=torch.Generator().manual_seed(0))
@@ -227,39 +225,6 @@ def test_edges_and_the_rise_of_the_loss_tell_what_is_lost(
     monkeypatch.setattr(f"{module}.steepness", rise)
     assert is_lost(reading_of([coarse, fine]), at(10.0)[0]) == lost
     assert seen == [coarse] * looked
-
-
-def with_readings(problem: Problem, *inverted: bool) -> Problem:
-    """Each view's X-ray with an opposite reading; ``inverted`` ones are read the wrong way."""
-    views = []
-    for view, wrong in zip(problem.views, inverted, strict=True):
-        image = view.radiograph.image
-        right = Radiograph(image=image, mask=view.radiograph.mask, opposite_polarity=-image)
-        turned = dataclasses.replace(right, image=-image, opposite_polarity=image)
-        views.append(dataclasses.replace(view, radiograph=turned if wrong else right, rois=None))
-    return dataclasses.replace(problem, views=tuple(views))
-
-
-@pytest.mark.parametrize("inverted", [(False, True), (True, False)])
-def test_the_polarity_of_each_view_is_settled_by_the_ct(
-    pair: Problem, inverted: tuple[bool, bool]
-) -> None:
-    settled, text = with_polarity_settled(with_readings(pair, *inverted))
-    for view, original in zip(settled.views, pair.views, strict=True):
-        assert torch.equal(view.radiograph.image, original.radiograph.image)
-        assert view.radiograph.opposite_polarity is None
-    names = [view.radiograph.name for view in pair.views]
-    parts = [
-        f"{name}: {'opposite' if one else 'as read'}, which fits the CT better"
-        for name, one in zip(names, inverted, strict=True)
-    ]
-    assert text == "; ".join(parts)
-
-
-def test_what_is_known_is_left_as_read(pair: Problem) -> None:
-    settled, text = with_polarity_settled(pair)
-    assert settled is pair
-    assert text == "as read"
 
 
 class Slope(Landscape):
