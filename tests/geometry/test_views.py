@@ -9,8 +9,8 @@ import torch
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
-from wsreg.geometry.rigid import transform_points
-from wsreg.geometry.views import VIEWS, pose_towards
+from wsreg.geometry.rigid import perturb, transform_points
+from wsreg.geometry.views import VIEWS, nearest_view, pose_towards
 
 CENTRE_MM = torch.tensor([12.0, -150.0, -600.0], dtype=torch.float64)
 
@@ -83,3 +83,12 @@ def test_depth_must_be_positive(camera: Camera, depth: float) -> None:
 def test_an_unknown_view_is_told_the_known_ones(camera: Camera) -> None:
     with pytest.raises(InputError, match="one of PA, AP, LAT, RLAT, got 'OBLIQUE'"):
         pose_towards(CENTRE_MM, camera, "OBLIQUE")
+
+
+@pytest.mark.parametrize("name", ["PA", "AP", "LAT", "RLAT"])
+def test_the_nearest_view_of_a_turned_pose(name: str) -> None:
+    camera = Camera(source_to_detector_mm=1000.0, rows=100, columns=80, pixel_spacing_mm=(3.0, 3.0))
+    pose = pose_towards(torch.zeros(3, dtype=torch.float64), camera, name)
+    for turn in ((0.5, 0.0, 0.0), (0.0, -0.6, 0.0), (0.3, 0.3, 3.0)):
+        motion = torch.tensor((*turn, 5.0, 5.0, 5.0), dtype=torch.float64)
+        assert nearest_view(perturb(pose, motion, torch.zeros(3, dtype=torch.float64))) == name

@@ -172,7 +172,7 @@ def test_how_a_single_xray_lies_is_told(
     found = conclude(answer, Clock(), "as read")
     assert [view.orientation for view in found.views] == [orientation]
     evidence = found.config["evidence"]
-    assert (evidence["orientation"], evidence["opposite_view"]) == (orientation, "")
+    assert (evidence["orientation"], evidence["other_view"]) == (orientation, "")
     assert evidence["other_reading"] == 1.7
     two = without_rois(pair, 2)
     reading = Reading(problem=two, levels=make_levels(two), mirrored=mirrored)
@@ -183,21 +183,21 @@ def test_how_a_single_xray_lies_is_told(
 @pytest.mark.parametrize(
     ("init", "view", "named"),
     [
-        ("search", "PA", "AP"), ("search", "ap", "PA"), ("search", "LAT", "RLAT"),
-        ("search", "rlat", "LAT"), ("pose", "PA", "the other side"),
+        ("search", "PA", ""), ("search", "ap", "PA"), ("search", "LAT", "PA"),
+        ("search", "rlat", "PA"), ("pose", "PA", "the other side"),
         ("dicom", "PA", "the other side"),
         ("search", CArmAngles(primary_rad=0.1, secondary_rad=0.2), "the other side"),
     ],
 )  # fmt: skip
-def test_the_opposite_view_is_named_where_a_view_was(
+def test_the_other_view_is_named_where_a_view_was(
     pair: Problem, true_state: Tensor, init: str, view: str | CArmAngles, named: str
 ) -> None:
-    """The view after a start that is given says nothing of it."""
+    """The answer is seen from behind, PA; the view after a given start says nothing of it."""
     plain = without_rois(pair, 1)
     start = from_behind(plain, plain.start)
     problem = dataclasses.replace(plain, init=init, view=view, start=start)
     found = concluded(problem, true_state[:1])
-    assert found.config["evidence"]["opposite_view"] == named
+    assert found.config["evidence"]["other_view"] == named
     assert found.views[0].orientation == "none"
 
 

@@ -54,6 +54,13 @@ def pose_towards(
     return rigid(rotation, centre - rotation @ centre_ct_mm.to(torch.float64))
 
 
+def nearest_view(camera_from_ct: Tensor) -> str:
+    """Return the name of the view whose rays run most like those of a pose [4,4]."""
+    along = camera_from_ct[2, :3].to(torch.float64)
+    rays = {name: rotation_from_angles(angles)[2] for name, angles in VIEWS.items()}
+    return max(rays, key=lambda name: float(rays[name] @ along))
+
+
 def middle_ray(camera: Camera) -> Tensor:
     """Return [3] float64, where the ray through the image's middle meets the detector (camera, mm).
 

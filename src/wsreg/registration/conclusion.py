@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
+from wsreg.geometry.views import nearest_view
 from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
 from wsreg.registration.distances import fitted_distances
@@ -43,8 +44,6 @@ from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence, ViewEviden
 from wsreg.registration.verdict.judge import judge
 from wsreg.registration.verdict.steepness import middle, steepness
 from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
-
-OPPOSITE_VIEWS = {"PA": "AP", "AP": "PA", "LAT": "RLAT", "RLAT": "LAT"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,15 +197,16 @@ def _with_orientation(answer: Answer, evidence: Evidence) -> Evidence:
     if len(problem.views) > 1:
         return evidence
     seen = seen_from(problem.start[0], answer.state[0], mirrored=mirrored)
-    name = (
-        problem.view.upper() if isinstance(problem.view, str) and problem.init == "search" else ""
-    )
-    opposite = OPPOSITE_VIEWS.get(name, OTHER_SIDE)
+    if isinstance(problem.view, str) and problem.init == "search":
+        shown = nearest_view(answer.state[0])
+        other = "" if shown == problem.view.upper() else shown
+    else:
+        other = OTHER_SIDE if seen.opposite else ""
     return dataclasses.replace(
         evidence,
         orientation=seen.orientation,
         mirror_asked=problem.views[0].radiograph.mirrored,
-        opposite_view=opposite if seen.opposite else "",
+        other_view=other,
         other_reading=answer.other_reading,
     )
 

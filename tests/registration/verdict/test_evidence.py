@@ -34,7 +34,7 @@ EVIDENCE = Evidence(
     start_kept="The start is the answer.",
     roi_dice={"pelvis": 0.9, "femurs": 0.7},
     orientation="mirrored, half turn",
-    opposite_view="AP",
+    other_view="AP",
     other_reading=1.3,
 )
 
@@ -54,7 +54,7 @@ def test_a_record_of_one_view_and_one_body_lacks_what_there_was_not() -> None:
     record = json.loads(json.dumps(dataclasses.asdict(EVIDENCE)))
     for view in record["views"]:
         del view["coverage"]
-    news = ("start_kept", "orientation", "opposite_view", "other_reading")
+    news = ("start_kept", "orientation", "other_view", "other_reading")
     for name in (
         *news,
         "contradiction_mm",
@@ -68,7 +68,7 @@ def test_a_record_of_one_view_and_one_body_lacks_what_there_was_not() -> None:
     found = evidence_from_record(record)
     assert (found.contradiction_mm, found.contradicting, found.doubts) == (None, "", ())
     assert (found.parallel, found.shown, found.alone) == (False, 1.0, "")
-    assert (found.start_kept, found.orientation, found.opposite_view) == ("", "none", "")
+    assert (found.start_kept, found.orientation, found.other_view) == ("", "none", "")
     assert found.other_reading is None
     assert [view.coverage for view in found.views] == [1.0, 1.0]
 

@@ -302,7 +302,7 @@ def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
 ) -> None:
     """However far behind the other reading is."""
     evidence = dataclasses.replace(
-        GOOD, orientation=orientation, opposite_view=view, other_reading=9.0
+        GOOD, orientation=orientation, other_view=view, other_reading=9.0
     )
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "check"
@@ -316,7 +316,7 @@ def test_a_failure_also_says_how_the_xray_lies() -> None:
     """It may be why; what is only doubtful beside it is not told."""
     change: dict[str, Any] = {
         "orientation": "mirrored",
-        "opposite_view": "AP",
+        "other_view": "AP",
         "other_reading": 1.0,
     }
     evidence = dataclasses.replace(GOOD, loss_end=0.31, remaining_gain=0.5, **change)
@@ -329,15 +329,15 @@ def test_a_failure_also_says_how_the_xray_lies() -> None:
 
 
 def test_the_opposite_of_the_view_asked_for_is_to_be_checked() -> None:
-    verdict = judge(dataclasses.replace(GOOD, opposite_view="RLAT"), TrustConfig())
+    verdict = judge(dataclasses.replace(GOOD, other_view="RLAT"), TrustConfig())
     assert verdict.status == "check"
-    assert verdict.reasons == ("The X-ray shows the opposite of the view asked for, RLAT.",)
+    assert verdict.reasons == ("The X-ray shows RLAT, not the view asked for.",)
 
 
-def test_an_opposite_view_without_a_name_is_no_option() -> None:
+def test_an_other_view_without_a_name_is_no_option() -> None:
     """As of C-arm angles."""
-    nameless = "The X-ray shows the opposite of the view asked for."
-    plain = dataclasses.replace(GOOD, opposite_view=OTHER_SIDE)
+    nameless = "The X-ray shows the side opposite to the view asked for."
+    plain = dataclasses.replace(GOOD, other_view=OTHER_SIDE)
     assert judge(plain, TrustConfig()).reasons == (nameless,)
     mirrored = judge(dataclasses.replace(plain, orientation="mirrored"), TrustConfig())
     assert mirrored.status == "check"

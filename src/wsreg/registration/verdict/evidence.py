@@ -60,7 +60,7 @@ class Evidence:
         start_kept: why the start is the answer, where it is for want of a better one.
         roi_dice: of each region that took part, by name; None if no regions were given.
         orientation: how a single X-ray lies against the view asked for.
-        opposite_view: the view that it shows, if that is the opposite of the one asked for.
+        other_view: the view that it shows, if that is another than the one asked for.
         mirror_asked: whether the X-ray was mirrored on reading, as asked.
         depth_per_percent_mm: how far the answer moves along the rays for each percent by which the
             source-to-detector distance, or the pixel spacing, is wrong; None if not known.
@@ -90,7 +90,7 @@ class Evidence:
     start_kept: str = ""
     roi_dice: Mapping[str, float] | None = None
     orientation: Orientation = "none"
-    opposite_view: str = ""
+    other_view: str = ""
     mirror_asked: bool = False
     depth_per_percent_mm: float | None = None
     fitted_distances_mm: Mapping[str, float] = field(default_factory=dict)

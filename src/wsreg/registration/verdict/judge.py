@@ -171,7 +171,7 @@ def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
     """Judge in which orientation the X-ray fits; one that is only turned is as good as upright."""
     found: list[Finding] = []
     mirrored = "mirrored" in e.orientation
-    named = "" if e.opposite_view == OTHER_SIDE else e.opposite_view
+    named = "" if e.other_view == OTHER_SIDE else e.other_view
     if mirrored:
         view = f" and say --view {named}" if named else ""
         advice = (
@@ -180,9 +180,9 @@ def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
         )  # fmt: skip
         found.append(("check", "The X-ray fits the CT with left and right exchanged, and the pose "
                       f"is of the mirrored image; {advice}."))  # fmt: skip
-    if e.opposite_view and not (mirrored and named):
-        which = f"{named}, " if named else ""
-        found.append(("check", f"The X-ray shows {which}the opposite of the view asked for."))
+    if e.other_view and not (mirrored and named):
+        which = f"{named}, not" if named else "the side opposite to"
+        found.append(("check", f"The X-ray shows {which} the view asked for."))
     if e.other_reading is not None and e.other_reading < config.other_reading:
         way = "As it is stored" if mirrored else "Mirrored"
         found.append(("check", f"{way} the X-ray fits nearly as well (its loss is "
