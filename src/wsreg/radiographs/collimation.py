@@ -59,6 +59,9 @@ CLEAR_OF_EDGE_PX = 3.5
 MIN_AGREEMENT = 0.7
 """Fraction of a shape's sharp steps that are inside each other shape of one field."""
 
+ALONG_PX = 5
+"""Samples across a shape are averaged over so many along it."""
+
 MAX_SIDES = 6
 """Shapes that bound a field."""
 
@@ -238,9 +241,13 @@ def _sharpest_outline(views: Sequence[FloatImage]) -> tuple[int, BoolImage] | No
 
 def _side(image: FloatImage, changes: Sequence[FloatImage], shape: Shape) -> _Side:
     """Look along a shape; ``changes`` are those of the image with and without letters."""
+    from scipy import ndimage
+
     points, inwards = shape.edge(2.0 * sum(image.shape))
     within = np.all((points > 1) & (points < np.array(image.shape[::-1]) - 2), axis=1)
     samples = across(image, points[within], inwards[within])
+    if samples.size:  # Noise is no slope: less of it without blurring the step.
+        samples = ndimage.uniform_filter1d(samples, ALONG_PX, axis=1, mode="nearest")
     sharp = sharp_steps(*samples)
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
     depth = shape.inside_px(np.stack((columns, rows), axis=-1))
@@ -265,10 +272,15 @@ def _change(image: FloatImage) -> FloatImage:
     return change
 
 
+def _is_closed_enough(sides: Sequence[_Side]) -> bool:
+    """Tell whether an outline shows by its shape on which side the field is."""
+    return len(sides) > 2 or any(isinstance(side.shape, Circle) for side in sides)
+
+
 def _shows_more(image: FloatImage, field: BoolImage) -> bool:
     """Tell whether the field shows more structure, against its noise, than what is beyond it.
 
-    Of a single edge either side may be the field.
+    Of one or two straight edges either side may be the field, or both belong to it.
     """
     from scipy import ndimage
 
@@ -317,7 +329,7 @@ def _bounded(image: FloatImage, sides: Sequence[_Side]) -> tuple[int, BoolImage]
         outline.size >= MIN_OUTLINE_FRACTION * min(image.shape)
         and outline.mean() >= MIN_SHARP_FRACTION
         and field.mean() >= MIN_FIELD_FRACTION
-        and (len(sides) > 1 or isinstance(sides[0].shape, Circle) or _shows_more(image, field))
+        and (_is_closed_enough(sides) or _shows_more(image, field))
     )
     return int(outline.sum()) if good else 0, field
 
