@@ -10,6 +10,7 @@ field does not count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from wsreg.radiographs.collimator_shapes import (
+    Blade,
     BoolImage,
     Circle,
     FloatImage,
@@ -62,7 +64,10 @@ MIN_AGREEMENT = 0.7
 ALONG_PX = 5
 """Samples across a shape are averaged over so many along it."""
 
-MAX_SIDES = 6
+SQUARE_SINE = 0.1
+"""Sine of the angle up to which two blades are parallel, or at a right angle."""
+
+MAX_SIDES = 5
 """Shapes that bound a field."""
 
 MAX_ROUGHNESS = 0.3
@@ -106,8 +111,8 @@ def detect_field(
 ) -> Tensor:
     """Find where ``image`` shows the exposed field rather than collimator or padding.
 
-    It finds circles, also cut or off centre, up to seven straight blades at any angles, and both
-    together.  It is conservative: where there is no clear outline, every pixel is kept.
+    It finds circles, also cut or off centre, up to four blades at right angles, turned as they may
+    be, and both together.  It is conservative: where there is no clear outline, every pixel is kept.
 
     Args:
         image: [H,W] finite pixel values, linear or logarithmic, in any unit.
@@ -304,10 +309,14 @@ def _shows_more(image: FloatImage, field: BoolImage) -> bool:
 def _agree(one: _Side, other: _Side) -> bool:
     """Tell whether a side's sharp steps are inside another, as if both bound one field.
 
-    A circle has no second one, and no blade that it touches.
+    There is one circle at most, and blades are parallel or at right angles.
     """
     if isinstance(one.shape, Circle) and isinstance(other.shape, Circle):
         return one is other
+    if isinstance(one.shape, Blade) and isinstance(other.shape, Blade):
+        cosine = abs(np.dot(one.shape.normal, other.shape.normal))
+        if SQUARE_SINE < cosine < math.sqrt(1 - SQUARE_SINE**2):
+            return False
     inside = other.shape.inside_px(one.points[one.sharp]) > -CLEAR_OF_EDGE_PX
     return bool(inside.size and inside.mean() >= MIN_AGREEMENT)
 
@@ -343,9 +352,10 @@ def _is_on_air_side(
     air around a body if the field thins out towards it.
     """
     if bright_is_air is None:
-        polarity = look(image, field)
+        clear = _shrunk(field, MARGIN_PX + 1)
+        polarity = look(image, clear)
         if not polarity.sure:
-            rim = -centre_contrast(image, field)
+            rim = -centre_contrast(image, clear)
             return (rim if blocked_is_bright else -rim) >= THIN_RIM
         bright_is_air = polarity.air_is_bright
     return blocked_is_bright == bright_is_air
@@ -362,9 +372,17 @@ def _is_constant_beyond(image: FloatImage, field: BoolImage) -> bool:
 
 def _enlarged(field: BoolImage, height: int, width: int) -> Tensor:
     """Return the small field less its margin, at the image's size."""
-    from scipy import ndimage
-
-    kept = ndimage.binary_erosion(field, np.ones((3, 3)), iterations=MARGIN_PX, border_value=1)
+    kept = _shrunk(field, MARGIN_PX)
     rows = (np.arange(height) * field.shape[0]) // height
     columns = (np.arange(width) * field.shape[1]) // width
     return torch.from_numpy(kept[rows[:, None], columns])
+
+
+def _shrunk(field: BoolImage, margin_px: int) -> BoolImage:
+    """Return the field [H,W] without a margin, which it does not have at the image's border."""
+    from scipy import ndimage
+
+    shrunk: BoolImage = ndimage.binary_erosion(
+        field, np.ones((3, 3)), iterations=margin_px, border_value=1
+    )
+    return shrunk
