@@ -352,10 +352,9 @@ def _is_on_air_side(
     air around a body if the field thins out towards it.
     """
     if bright_is_air is None:
-        clear = _shrunk(field, MARGIN_PX + 1)
-        polarity = look(image, clear)
+        polarity = look(image, field)
         if not polarity.sure:
-            rim = -centre_contrast(image, clear)
+            rim = -centre_contrast(image, _shrunk(field, MARGIN_PX + 1))
             return (rim if blocked_is_bright else -rim) >= THIN_RIM
         bright_is_air = polarity.air_is_bright
     return blocked_is_bright == bright_is_air

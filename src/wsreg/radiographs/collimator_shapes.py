@@ -29,7 +29,7 @@ MAX_STEPS = 600
 MAX_PAIRS = 300
 """So many pairs of steps are tried as a line or a circle."""
 
-MAX_LINES, MAX_CIRCLES = 7, 2
+MAX_LINES, MAX_CIRCLES = 7, 4
 """So many are returned at most, those with the most steps."""
 
 MISFIT_PX, FIRST_MISFIT_PX = 1.2, 3.0
