@@ -67,6 +67,9 @@ ALONG_PX = 5
 SQUARE_SINE = 0.1
 """Sine of the angle up to which two blades are parallel, or at a right angle."""
 
+SURE_BLADES = 2
+"""So many of the longest blades found are left out when circles are looked for again."""
+
 MAX_SIDES = 5
 """Shapes that bound a field."""
 
@@ -75,6 +78,9 @@ MAX_ROUGHNESS = 0.3
 
 MAX_ROUGHNESS_WIPED = 0.12
 """The same where letters were wiped out, which makes anything smoother."""
+
+CHANGE_SMOOTHING_PX = 2.0
+"""Noise is no change."""
 
 SMOOTH_FRACTION = 0.9
 """Of the region beyond the outline, that must be so smooth."""
@@ -229,7 +235,10 @@ def _sharpest_outline(views: Sequence[FloatImage]) -> tuple[int, BoolImage] | No
     image = views[0]
     steps = find_steps(image)
     changes = [_change(view) for view in views]
-    shapes: list[Shape] = [*find_circles(steps), *find_blades(steps)]
+    blades = find_blades(steps)
+    # Where a blade cuts a circle, its steps bend the circle's fit.
+    circles = [*find_circles(steps), *find_circles(steps.off(blades[:SURE_BLADES]))]
+    shapes: list[Shape] = [*circles, *blades]
     sides = [side for shape in shapes if (side := _side(image, changes, shape)).roughness <= 1]
     agree = [[_agree(one, other) for other in sides] for one in sides]
     best: tuple[int, BoolImage] | None = None
@@ -270,7 +279,7 @@ def _change(image: FloatImage) -> FloatImage:
     """Return [H,W] how much an image changes within three pixels."""
     from scipy import ndimage
 
-    smooth = ndimage.uniform_filter(image, 3)
+    smooth = ndimage.gaussian_filter(image, CHANGE_SMOOTHING_PX)
     change: FloatImage = np.hypot(
         *(ndimage.correlate1d(smooth, [-1, 0, 0, 1], axis) for axis in (0, 1))
     )

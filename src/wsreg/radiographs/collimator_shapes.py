@@ -9,6 +9,7 @@ both lie on, wherever in or beyond the image it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ MAX_STEPS = 600
 MAX_PAIRS = 300
 """So many pairs of steps are tried as a line or a circle."""
 
-MAX_LINES, MAX_CIRCLES = 7, 4
+MAX_LINES, MAX_CIRCLES = 7, 2
 """So many are returned at most, those with the most steps."""
 
 MISFIT_PX, FIRST_MISFIT_PX = 1.2, 3.0
@@ -109,6 +110,11 @@ class Steps:
     def kept(self, which: NDArray[np.bool_] | NDArray[np.integer]) -> Steps:
         """Return some of them."""
         return Steps(points=self.points[which], directions=self.directions[which])
+
+    def off(self, blades: Sequence[Blade]) -> Steps:
+        """Return those that are on none of some blades."""
+        apart = [np.abs(blade.inside_px(self.points)) > FIRST_MISFIT_PX for blade in blades]
+        return self.kept(np.all(apart, axis=0)) if apart else self
 
 
 def sharp_steps(
