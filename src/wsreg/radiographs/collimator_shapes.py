@@ -1,10 +1,10 @@
 """Blades and circles that may bound an X-ray's field: found from sharp steps in an image.
 
 A step is sharp where the image rises within three pixels and is nearly level on either side.  That
-is scale-free, so a faint step beside dense anatomy counts like a strong one beside lung, and scatter
+is scale-free: a faint step beside dense anatomy counts like a strong one beside lung, and scatter
 or anatomy, which change slowly, do not count.  Pairs of steps vote for the line or the circle that
 both lie on, wherever in or beyond the image it is.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ Shape = Blade | Circle
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Steps:
-    """Sharp steps: where they are [N,2] (column, row), and the directions [N,2] in which they rise."""  # noqa: E501
+    """Sharp steps: places [N,2] (column, row), and directions [N,2] in which they rise."""
 
     points: FloatImage
     directions: FloatImage
