@@ -103,7 +103,7 @@ def test_known_polarity_decides_where_the_image_cannot(expose: Expose) -> None:
 
 
 HALF = np.hypot(ROWS - 125, COLUMNS - 128) < 110
-CUTS = {
+CUTS: dict[str, Any] = {
     "left half": np.s_[:, :128], "right half": np.s_[:, 128:], "lower half": np.s_[128:],
     "quarter": np.s_[:128, 128:], "off centre": np.s_[90:250, 20:200],
 }  # fmt: skip

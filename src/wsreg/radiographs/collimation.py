@@ -3,9 +3,9 @@
 The field is bounded by straight blades, a circle or both.  Each is a sharp step nearly everywhere
 where it bounds the field, with a smooth region beyond it, and is looked for on a grid of square
 millimetres.  What lies beyond may be darker or brighter than the field.  If it is as bright or dark
-as air, it may be direct exposure around a body rather than a shutter: then it has to be constant,
-and the outline has to stay sharp on a scale on which a body's does not.  What is written beyond the
-field does not count.
+as air, it may be direct exposure around a body rather than a shutter: then the outline has to stay
+sharp on a scale on which a body's does not, and be a circle or have a constant value beyond it.
+What is written beyond the field does not count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsreg.radiographs.collimator_outline import sharpest_outline
+from wsreg.radiographs.collimator_outline import Outline, sharpest_outline
 from wsreg.radiographs.collimator_shapes import BoolImage, FloatImage
 from wsreg.radiographs.polarity import centre_contrast, look
 from wsreg.radiographs.resample import area_mean, reduced_shape
@@ -79,8 +79,10 @@ def detect_field(
         _best_field(views, (_logarithm, _as_it_is), False, bright_is_air),
         _best_field(views, (_negative, _negative_logarithm), True, bright_is_air),
     )
-    fields = [one for one in found if one is not None]
-    return _enlarged(max(fields, key=lambda one: one[0])[1], *image.shape) if fields else everything
+    outlines = [outline for outline in found if outline is not None]
+    if not outlines:
+        return everything
+    return _enlarged(max(outlines, key=lambda outline: outline.sharp_px).field, *image.shape)
 
 
 def _as_it_is(levels: FloatImage) -> FloatImage:
@@ -120,8 +122,8 @@ def _best_field(
     scales: Sequence[Callable[[FloatImage], FloatImage]],
     blocked_is_bright: bool,
     bright_is_air: bool | None,
-) -> tuple[int, BoolImage] | None:
-    """Return how many sharp steps bound the best field [H,W], and that field, if there is one.
+) -> Outline | None:
+    """Return the outline of the best field, if there is one.
 
     Args:
         views: the image [H,W], in 0 to 1, as it is and without letters.
@@ -134,9 +136,9 @@ def _best_field(
         found = sharpest_outline([scale(view) for view in views])
         if found is None:
             break
-        if not _is_on_air_side(levels, found[1], blocked_is_bright, bright_is_air):
+        if not _is_on_air_side(levels, found.field, blocked_is_bright, bright_is_air):
             return found
-        if scale is scales[-1] and _is_constant_beyond(levels, found[1]):
+        if scale is scales[-1] and (found.round or _is_constant_beyond(levels, found.field)):
             return found
     return None
 
@@ -152,10 +154,24 @@ def _is_on_air_side(
     if bright_is_air is None:
         polarity = look(image, field)
         if not polarity.sure:
-            rim = -centre_contrast(image, _shrunk(field, MARGIN_PX + 1))
-            return (rim if blocked_is_bright else -rim) >= THIN_RIM
+            clear = _shrunk(field, MARGIN_PX + 1)
+            rims = _rim_contrast(image, clear), -centre_contrast(image, clear)
+            return min(rim if blocked_is_bright else -rim for rim in rims) >= THIN_RIM
         bright_is_air = polarity.air_is_bright
     return blocked_is_bright == bright_is_air
+
+
+def _rim_contrast(image: FloatImage, field: BoolImage) -> float:
+    """Return how much brighter the field is beside what surrounds it than far from it."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(field)
+    rim, middle = field & (depth < 0.15 * depth.max()), depth > 0.5 * depth.max()
+    low, high = np.quantile(image[field], [0.01, 0.99]) if field.any() else (0.0, 0.0)
+    if high <= low or not rim.any():
+        return 0.0
+    levels = np.clip((image - low) / (high - low), 0.0, 1.0)
+    return float(levels[rim].mean() - levels[middle].mean())
 
 
 def _is_constant_beyond(image: FloatImage, field: BoolImage) -> bool:

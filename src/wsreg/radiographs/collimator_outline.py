@@ -98,8 +98,23 @@ class _Side:
     shape: Shape
 
 
-def sharpest_outline(views: Sequence[FloatImage]) -> tuple[int, BoolImage] | None:
-    """Return how many sharp steps the best outline has, and the field, if there is one.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outline:
+    """A field and how well its outline is seen.
+
+    Args:
+        field: [H,W] pixels inside it.
+        sharp_px: length of its outline that is a sharp step.
+        round: whether a circle is part of it.
+    """
+
+    field: BoolImage
+    sharp_px: int
+    round: bool
+
+
+def sharpest_outline(views: Sequence[FloatImage]) -> Outline | None:
+    """Return the best outline of a field, if there is one.
 
     The best one has the most sharp steps, of those that are sharp enough all around; shapes that
     hardly add to them are left out.
@@ -110,18 +125,20 @@ def sharpest_outline(views: Sequence[FloatImage]) -> tuple[int, BoolImage] | Non
     blades = find_blades(steps)
     # Where a blade cuts a circle, its steps bend the circle's fit.
     circles = [*find_circles(steps), *find_circles(steps.off(blades[:SURE_BLADES]))]
-    found = [_side(image, changes, shape) for shape in (*circles, *blades)]
+    shapes: list[Shape] = [*circles, *blades]
+    found = [_side(image, changes, shape) for shape in shapes]
     sides = [side for side in found if side is not None and side.roughness <= 1]
     agree = [[_agree(one, other) for other in sides] for one in sides]
-    best: tuple[int, BoolImage] | None = None
+    best: Outline | None = None
     for count in range(1, MAX_SIDES + 1):
         for chosen in combinations(range(len(sides)), count):
             if not all(agree[i][j] and agree[j][i] for i, j in combinations(chosen, 2)):
                 continue
-            sharp, field = _bounded(image, [sides[i] for i in chosen])
+            outline = _outline(image, [sides[i] for i in chosen])
             # One more shape has to add what cannot be chance.
-            if sharp >= (MIN_SIDE_PX if best is None else best[0] + MIN_SIDE_PX):
-                best = sharp, field
+            least = MIN_SIDE_PX if best is None else best.sharp_px + MIN_SIDE_PX
+            if outline is not None and outline.sharp_px >= least:
+                best = outline
     return best
 
 
@@ -210,9 +227,8 @@ def _agree(one: _Side, other: _Side) -> bool:
     return bool(inside.size and inside.mean() >= MIN_AGREEMENT)
 
 
-def _bounded(image: FloatImage, sides: Sequence[_Side]) -> tuple[int, BoolImage]:
-    """Return how many sharp steps the sides' common outline has, 0 if it is none, and its field."""
-    field = np.all([side.depth >= 0 for side in sides], axis=0)
+def _outline(image: FloatImage, sides: Sequence[_Side]) -> Outline | None:
+    """Return the outline that sides have together, if it is one of a field."""
     parts = []
     for side in sides:
         clear = np.ones(side.sharp.shape, dtype=bool)
@@ -221,12 +237,14 @@ def _bounded(image: FloatImage, sides: Sequence[_Side]) -> tuple[int, BoolImage]
                 clear &= other.shape.inside_px(side.points) > CLEAR_OF_EDGE_PX
         parts.append(side.sharp[clear])
         if parts[-1].size < MIN_SIDE_PX or parts[-1].mean() < MIN_SIDE_FRACTION:
-            return 0, field
-    outline = np.concatenate(parts)
+            return None
+    sharp = np.concatenate(parts)
+    field = np.all([side.depth >= 0 for side in sides], axis=0)
     good = (
-        outline.size >= MIN_OUTLINE_FRACTION * min(image.shape)
-        and outline.mean() >= MIN_SHARP_FRACTION
+        sharp.size >= MIN_OUTLINE_FRACTION * min(image.shape)
+        and sharp.mean() >= MIN_SHARP_FRACTION
         and field.mean() >= MIN_FIELD_FRACTION
         and (_is_closed_enough(sides) or _shows_more(image, field))
     )
-    return int(outline.sum()) if good else 0, field
+    has_circle = any(isinstance(side.shape, Circle) for side in sides)
+    return Outline(field=field, sharp_px=int(sharp.sum()), round=has_circle) if good else None

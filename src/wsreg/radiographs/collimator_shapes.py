@@ -272,8 +272,10 @@ def _is_curved(circle: Circle, points: FloatImage) -> bool:
     """Tell whether points [N,2] on a circle could not lie on a line as well."""
     towards = points - np.array(circle.middle)
     middle = towards.mean(axis=0)
-    along = towards @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
-    return bool(np.ptp(along) > MIN_BULGE_PX)
+    distance = float(np.linalg.norm(middle))
+    if distance < 0.5 * circle.radius:  # more than half of the way round
+        return True
+    return bool(np.ptp(towards @ middle) > MIN_BULGE_PX * distance)
 
 
 def _fitted_circle(steps: Steps, on: BoolImage) -> tuple[Circle, BoolImage]:
