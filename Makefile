@@ -43,6 +43,7 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/bias.py --write
 	$(BIN)/python benchmarks/command.py --write
 	$(BIN)/python benchmarks/simulator.py --write
+	$(BIN)/python benchmarks/fields.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort_registration.py --cohort benchmarks/output/cohort-small.h5 --search --write

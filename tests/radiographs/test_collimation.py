@@ -102,6 +102,70 @@ def test_known_polarity_decides_where_the_image_cannot(expose: Expose) -> None:
     assert detect(flat, bright_is_air=False).all()
 
 
+HALF = np.hypot(ROWS - 125, COLUMNS - 128) < 110
+CUTS: dict[str, Any] = {
+    "left half": np.s_[:, :128], "right half": np.s_[:, 128:], "lower half": np.s_[128:],
+    "quarter": np.s_[:128, 128:], "off centre": np.s_[90:250, 20:200],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("saved", AS_SAVED)
+@pytest.mark.parametrize("cut", CUTS)
+def test_part_of_a_round_field(trunk: NDArray[Any], expose: Expose, cut: str, saved: str) -> None:
+    image = AS_SAVED[saved](expose(trunk, HALF))
+    assert_is_inside(detect(image[CUTS[cut]]), HALF[CUTS[cut]])
+
+
+@pytest.mark.parametrize("name", ["circle", "rectangle", "turned"])
+@pytest.mark.parametrize(("high", "wide"), [(2, 1), (1, 2), (3, 2)])
+def test_shapes_are_looked_for_in_millimetres(
+    trunk: NDArray[Any], expose: Expose, name: str, high: int, wide: int
+) -> None:
+    rows, columns = 256 // high * high, 256 // wide * wide
+
+    def binned(image: NDArray[Any]) -> NDArray[Any]:
+        blocks = image[:rows, :columns].reshape(rows // high, high, columns // wide, wide)
+        means: NDArray[Any] = blocks.mean(axis=(1, 3))
+        return means
+
+    image = binned(expose(trunk, FIELDS[name]))
+    found = detect(image, pixel_spacing_mm=(0.3 * high, 0.3 * wide))
+    # Pixels that are half in the field count as inside.
+    assert_is_inside(found, binned(FIELDS[name].astype(float)) >= 0.5)
+
+
+@pytest.mark.parametrize("turn_deg", [25.0, 40.0])
+def test_rectangle_turned_far(trunk: NDArray[Any], expose: Expose, turn_deg: float) -> None:
+    c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    x, y = (COLUMNS - 128) * c + (ROWS - 128) * s, (ROWS - 128) * c - (COLUMNS - 128) * s
+    field = (abs(x) < 70) & (abs(y) < 85)
+    assert_is_inside(detect(expose(trunk, field)), field)
+
+
+def test_circle_cut_by_blades(trunk: NDArray[Any], expose: Expose) -> None:
+    field = FIELDS["circle"] & (ROWS > 50) & (ROWS < 205)
+    assert_is_inside(detect(expose(trunk, field)), field)
+
+
+@pytest.mark.parametrize("ink", [0.0, 1.0])
+@pytest.mark.parametrize("saved", AS_SAVED)
+def test_text_beyond_the_field_does_not_count(
+    trunk: NDArray[Any], expose: Expose, saved: str, ink: float
+) -> None:
+    field = FIELDS["small circle"]
+    image = AS_SAVED[saved](expose(trunk, field))
+    letters = np.random.default_rng(3).random((256, 256)) < 0.5
+    corner = (ROWS % 10 < 7) & (COLUMNS % 7 < 5) & ((ROWS < 40) | (ROWS > 236))
+    corner &= (COLUMNS < 60) | (COLUMNS > 200)
+    image = np.where(letters & corner, image.min() + ink * np.ptp(image), image)
+    assert_is_inside(detect(image), field)
+
+
+def test_field_that_leaves_the_smaller_part(trunk: NDArray[Any], expose: Expose) -> None:
+    field = COLUMNS > 150
+    assert_is_inside(detect(expose(trunk, field)), field)
+
+
 def test_size_and_flatness_limits() -> None:
     assert detect_field(torch.rand(20, 300)).all()
     assert detect_field(torch.ones(64, 64)).all()

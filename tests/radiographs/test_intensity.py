@@ -1,28 +1,28 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from wsreg.errors import InputError
-from wsreg.radiographs.intensity import centre_contrast, decide_meaning, to_attenuation
-
-Expose = Callable[..., NDArray[Any]]
+from wsreg.radiographs.intensity import decide_meaning, to_attenuation
+from wsreg.radiographs.polarity import Polarity
 
 
 def everywhere(image: torch.Tensor) -> torch.Tensor:
     return torch.ones_like(image, dtype=torch.bool)
 
 
-def decide(pixels: NDArray[Any], **kwargs: Any) -> tuple[str, str]:
-    image = torch.from_numpy(pixels.astype(np.float32))
-    settings: dict[str, Any] = {"option": "auto", "header": None, "header_reason": "", **kwargs}
-    meaning, notes = decide_meaning(image, everywhere(image), **settings)
-    return meaning, " ".join(notes)
+AIR, BONE, OPEN = Polarity(log_odds=-9.0), Polarity(log_odds=9.0), Polarity(log_odds=-0.1)
+"""Air or bone is surely bright, or air is, but hardly."""
+
+
+def decide(look: Polarity, low: float = 0.0, **kwargs: Any) -> tuple[str, str | None, str]:
+    image = torch.linspace(low, 7.0, 100).reshape(10, 10)
+    settings: dict[str, Any] = {"option": "auto", **kwargs}
+    meaning, other, notes = decide_meaning(image, everywhere(image), look=look, **settings)
+    return meaning, other, " ".join(notes)
 
 
 def test_transmission_by_hand() -> None:
@@ -73,49 +73,48 @@ def test_transmission_needs_positive_values() -> None:
         to_attenuation(pixels, everywhere(pixels), "transmission")
 
 
-def test_centre_contrast_by_hand() -> None:
-    image = np.zeros((40, 40), dtype=np.float32)
-    image[8:-8, 8:-8] = 1.0
-    whole = np.ones((40, 40), dtype=bool)
-    assert centre_contrast(image, whole) == pytest.approx(1.0)
-    assert centre_contrast(-image, whole) == pytest.approx(-1.0)
-    assert centre_contrast(np.zeros_like(image), whole) == 0.0
+def test_image_decides_without_a_header() -> None:
+    assert decide(AIR)[:2] == ("transmission", None)
+    assert decide(AIR, low=-2.0)[:2] == ("log transmission", None)
+    assert decide(BONE)[:2] == ("attenuation", None)
+    meaning, other, note = decide(OPEN)
+    assert (meaning, other) == ("transmission", "attenuation")
+    assert "but hardly; registration tries the opposite too" in note
 
 
-@pytest.mark.parametrize("crop", [0, 40])
-def test_polarity_of_each_way_to_save_an_xray(
-    trunk: NDArray[Any], expose: Expose, crop: int
-) -> None:
-    counts = expose(trunk)[crop : 256 - crop, crop : 256 - crop]
-    logarithm = np.log(counts + 1)
-    low, high = np.percentile(logarithm, [0.5, 99.5])
-    display = np.round(255 * np.clip((logarithm - low) / (high - low), 0, 1))
-    for pixels, expected in {
-        "counts": (counts, "transmission"),
-        "16 bits": (np.round(counts / counts.max() * 65535), "transmission"),
-        "bright air": (display, "transmission"),
-        "standardised": (logarithm - logarithm.mean(), "log transmission"),
-        "bright bone": (255 - display, "attenuation"),
-        "line integral": (logarithm.max() - logarithm, "attenuation"),
-    }.values():
-        assert decide(pixels)[0] == expected
+def test_what_is_asked_for_is_never_doubted() -> None:
+    asked = decide(BONE, option="transmission", header="attenuation", header_reason="LOG")
+    assert asked == ("transmission", None, "Pixel values are transmission, as asked.")
 
 
-def test_doubt_is_said(trunk: NDArray[Any]) -> None:
-    rng = np.random.default_rng(0)
-    _, doubtful = decide(rng.normal(5, 1, (128, 128)))
-    assert "but hardly" in doubtful
-    _, sure = decide(trunk)
-    assert "but hardly" not in sure
+@pytest.mark.parametrize("look", [BONE, OPEN])
+def test_header_decides_unless_the_image_surely_contradicts(look: Polarity) -> None:
+    meaning, other, note = decide(look, header="attenuation", header_reason="LOG with sign -1")
+    assert (meaning, other) == ("attenuation", None)
+    assert note == "Pixel values are attenuation: LOG with sign -1."
 
 
-def test_order_of_sources(trunk: NDArray[Any]) -> None:
-    asked = decide(trunk, option="transmission", header="attenuation", header_reason="LOG")
-    assert asked == ("transmission", "Pixel values are transmission, as asked.")
-    meaning, notes = decide(trunk, header="attenuation", header_reason="LOG with sign -1")
-    assert meaning == "attenuation"
-    assert notes == "Pixel values are attenuation: LOG with sign -1."
-    meaning, notes = decide(trunk, header="transmission", header_reason="LIN")
-    assert meaning == "transmission"
-    assert "opposite polarity" in notes
-    assert "--intensity attenuation" in notes
+def test_header_against_the_image_leaves_both_open() -> None:
+    meaning, other, note = decide(BONE, header="log transmission", header_reason="LOG")
+    assert (meaning, other) == ("attenuation", "log transmission")
+    assert "Warning: the header says that pixel values are log transmission (LOG), but" in note
+    assert "bone looks bright" in note
+    assert "--intensity" in note
+    assert decide(AIR, header="attenuation", header_reason="LOG")[:2] == (
+        "transmission",
+        "attenuation",
+    )
+
+
+def test_header_that_contradicts_itself_leaves_both_open() -> None:
+    said: dict[str, Any] = {
+        "header": "attenuation", "header_reason": "IDENTITY against LIN", "header_disputed": True,
+    }  # fmt: skip
+    for look, expected in (
+        (OPEN, ("attenuation", "transmission")),
+        (BONE, ("attenuation", "transmission")),
+        (AIR, ("transmission", "attenuation")),
+    ):
+        meaning, other, note = decide(look, **said)
+        assert (meaning, other) == expected
+        assert "its tags contradict each other" in note

@@ -109,6 +109,45 @@ def test_header_meaning_and_padding_are_used(trunk: NDArray[Any], write_dicom: W
     np.testing.assert_array_equal(radiograph.image.numpy(), pixels)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_header_against_image_is_left_to_the_registration(
+    write_dicom: WriteDicom, sign: int
+) -> None:
+    """Stored bright bone under sign +1, bright air under sign -1: the header is wrong."""
+    y, x = np.mgrid[:256, :256]
+    body = 2.8 * np.sqrt(np.clip(1 - ((x - 120) / 90) ** 2 - ((y - 130) / 80) ** 2, 0, None))
+    body += 0.7 * np.sqrt(np.clip(1 - ((x - 130) / 8) ** 2 - ((y - 110) / 50) ** 2, 0, None))
+    counts = np.round(40000 * np.exp(-body)).astype(np.uint16)
+    stored = np.round(10000 * body).astype(np.uint16) if sign == 1 else counts
+    path = write_dicom(stored, PixelIntensityRelationshipSign=sign)
+    radiograph = read_radiograph(path)
+    assert radiograph.mask.all()
+    assert agreement(radiograph.image, body, radiograph.mask) > 0.99
+    assert radiograph.opposite_polarity is not None
+    assert agreement(radiograph.opposite_polarity, body, radiograph.mask) < -0.5
+    assert any("registration tries the opposite too" in note for note in radiograph.notes)
+    assert read_radiograph(path, intensity="attenuation").opposite_polarity is None
+    right = read_radiograph(write_dicom(stored, PixelIntensityRelationshipSign=-sign))
+    assert right.opposite_polarity is None
+
+
+def test_pixel_shape_of_a_header_or_a_flag_finds_the_field(
+    tmp_path: Path, trunk: NDArray[Any], expose: Expose, write_dicom: WriteDicom
+) -> None:
+    rows, columns = np.mgrid[:256, :256]
+    field = np.hypot(rows - 128, columns - 128) < 100
+    counts = expose(trunk, field).reshape(128, 2, 256).mean(axis=1)
+    np.save(tmp_path / "x.npy", counts)
+    by_flag = read_radiograph(
+        tmp_path / "x.npy", overrides=CameraOverrides(pixel_spacing_mm=(0.6, 0.3))
+    )
+    by_header = read_radiograph(
+        write_dicom(np.round(counts).astype(np.uint16), ImagerPixelSpacing=[0.6, 0.3])
+    )
+    for radiograph in (by_flag, by_header):
+        assert 0.94 < float(radiograph.mask.float().mean()) / field.mean() <= 1.0
+
+
 def test_nothing_identifies_the_patient(
     trunk: NDArray[Any], expose: Expose, write_dicom: WriteDicom
 ) -> None:

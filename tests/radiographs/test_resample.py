@@ -110,3 +110,9 @@ def test_crop_border_leaves_something(pixels: int) -> None:
 def test_reduced_shape() -> None:
     assert reduced_shape(torch.zeros(1000, 500), 128) == (128, 64)
     assert reduced_shape(torch.zeros(100, 50), 128) == (100, 50)
+
+
+def test_reduced_shape_has_square_pixels_no_smaller_than_they_were() -> None:
+    assert reduced_shape(torch.zeros(500, 1000), 128, (0.4, 0.2)) == (128, 128)
+    assert reduced_shape(torch.zeros(60, 120), 128, (2.0, 1.0)) == (60, 60)
+    assert reduced_shape(torch.zeros(1000, 250), 128) == (256, 64)

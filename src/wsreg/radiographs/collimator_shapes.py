@@ -1,14 +1,15 @@
 """Blades and circles that may bound an X-ray's field: found from sharp steps in an image.
 
 A step is sharp where the image rises within three pixels and is nearly level on either side.  That
-is scale-free, so a faint step beside dense anatomy counts like a strong one beside lung, and scatter
+is scale-free: a faint step beside dense anatomy counts like a strong one beside lung, and scatter
 or anatomy, which change slowly, do not count.  Pairs of steps vote for the line or the circle that
 both lie on, wherever in or beyond the image it is.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +102,7 @@ Shape = Blade | Circle
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Steps:
-    """Sharp steps: where they are [N,2] (column, row), and the directions [N,2] in which they rise."""  # noqa: E501
+    """Sharp steps: places [N,2] (column, row), and directions [N,2] in which they rise."""
 
     points: FloatImage
     directions: FloatImage
@@ -109,6 +110,11 @@ class Steps:
     def kept(self, which: NDArray[np.bool_] | NDArray[np.integer]) -> Steps:
         """Return some of them."""
         return Steps(points=self.points[which], directions=self.directions[which])
+
+    def off(self, blades: Sequence[Blade]) -> Steps:
+        """Return those that are on none of some blades."""
+        apart = [np.abs(blade.inside_px(self.points)) > FIRST_MISFIT_PX for blade in blades]
+        return self.kept(np.all(apart, axis=0)) if apart else self
 
 
 def sharp_steps(
@@ -266,8 +272,10 @@ def _is_curved(circle: Circle, points: FloatImage) -> bool:
     """Tell whether points [N,2] on a circle could not lie on a line as well."""
     towards = points - np.array(circle.middle)
     middle = towards.mean(axis=0)
-    along = towards @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
-    return bool(np.ptp(along) > MIN_BULGE_PX)
+    distance = float(np.linalg.norm(middle))
+    if distance < 0.5 * circle.radius:  # more than half of the way round
+        return True
+    return bool(np.ptp(towards @ middle) > MIN_BULGE_PX * distance)
 
 
 def _fitted_circle(steps: Steps, on: BoolImage) -> tuple[Circle, BoolImage]:

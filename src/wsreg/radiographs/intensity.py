@@ -45,7 +45,7 @@ def decide_meaning(
     """Decide what pixel values mean, and why: as asked, else by the header, else by the image.
 
     Where the header contradicts itself or what the image surely looks like, the image decides if it
-    is sure, and the opposite stays possible, as it does where nothing is sure.  Bright air with
+    is sure, and the opposite stays possible, as it does where nothing but the image tells.  Bright air with
     negative values must be a logarithm already.
 
     Args:
@@ -64,9 +64,8 @@ def decide_meaning(
     seen = _meaning_of(pixels, field, look.air_is_bright)
     if header is None:
         note = f"Pixel values are taken for {seen}: {_bright(seen)} looks bright"
-        if look.sure:
-            return seen, None, [f"{note}."]
-        return seen, _opposite(pixels, field, seen), [f"{note}, but hardly; {BOTH_ARE_TRIED}."]
+        doubt = "" if look.sure else f", but hardly; {BOTH_ARE_TRIED}"
+        return seen, _opposite(pixels, field, seen), [f"{note}{doubt}."]
     said = f"Pixel values are {header}: {header_reason}"
     contradicted = look.sure and look.air_is_bright != is_air_bright(header)
     if not contradicted and not header_disputed:

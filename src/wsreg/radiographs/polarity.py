@@ -24,16 +24,22 @@ GUESS_SIZE_PX = 128
 MIN_PIXELS = 50
 """A region of the reduced image with fewer pixels tells nothing."""
 
+RIM_PX = 2
+"""So many pixels at the edge of field and image are not looked at."""
+
 CENTRE_WEIGHT = 6.4
 EDGE_WEIGHT = -5.0
 POCKET_WEIGHT = -3.2
 BEYOND_WEIGHT = 4.7
 """Weights of the signs, for the logarithm of the odds that bone is bright."""
 
-SURE_LOG_ODDS = 2.5
+SURE_LOG_ODDS = 2.0
 """From here on a look is sure."""
 
 EDGE_SMOOTHING_PX = 1.5
+LEAST_STEEPNESS = 0.05
+"""Slopes up to this fraction of the steepest ones are level."""
+
 POCKET_PX = (4.0, 10.0)
 """Pockets of air are between these sizes, standard deviations of two Gaussians."""
 
@@ -95,6 +101,9 @@ def look(image: FloatImage, field: BoolImage) -> Polarity:
     """Return what a small image [H,W] with square pixels looks like within its field [H,W]."""
     from scipy import ndimage
 
+    # What is left of a shutter at the very edge would be taken for anatomy.
+    clear = ndimage.binary_erosion(field, np.ones((3, 3)), iterations=RIM_PX)
+    field = clear if clear.sum() >= MIN_PIXELS else field
     if field.sum() < MIN_PIXELS:
         return Polarity(log_odds=0.0)
     low, high = np.quantile(image[field], [0.01, 0.99])
@@ -139,6 +148,13 @@ def edge_correlation(levels: FloatImage, region: BoolImage) -> float:
 
     smooth = ndimage.gaussian_filter(levels, EDGE_SMOOTHING_PX)
     steepness = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
+    if not region.any():
+        return 0.0
+    # Direct exposure and what saturates have no edges; they say nothing.
+    least = LEAST_STEEPNESS * float(np.quantile(steepness[region], 0.95))
+    region = region & (steepness > least)
+    if region.sum() < MIN_PIXELS:
+        return 0.0
     first, second = rankdata(steepness[region]), rankdata(smooth[region])
     spread = float(first.std() * second.std())
     if spread == 0.0:

@@ -121,6 +121,7 @@ def read_radiograph(
         patient_orientation=directions,
         view_position=raw.view_position,
         mirrored=mirror,
+        polarity_sure=look.sure and raw.meaning is None and intensity == "auto",
     )
 
 
