@@ -348,7 +348,8 @@ def test_pydicoms_own_files_never_make_a_traceback(read: Callable[[Path], object
         except InputError as error:
             messages.append(str(error))
     assert [message for message in messages if "\n" in message] == []
+    # their only CT of several slices is 8 mm wide, which no patient is
     assert (
         len(files) - len(messages)
-        == {read_radiograph: 3, read_volume: 5, read_segmentation: 0}[read]
+        == {read_radiograph: 3, read_volume: 0, read_segmentation: 0}[read]
     )

@@ -74,9 +74,12 @@ def test_transmission_needs_positive_values() -> None:
 
 
 def test_image_decides_without_a_header() -> None:
-    assert decide(AIR)[:2] == ("transmission", None)
-    assert decide(AIR, low=-2.0)[:2] == ("log transmission", None)
-    assert decide(BONE)[:2] == ("attenuation", None)
+    """The opposite is kept even so, for where nothing fits."""
+    assert decide(AIR)[:2] == ("transmission", "attenuation")
+    assert decide(AIR, low=-2.0)[:2] == ("log transmission", "attenuation")
+    meaning, other, note = decide(BONE)
+    assert (meaning, other) == ("attenuation", "transmission")
+    assert "hardly" not in note
     meaning, other, note = decide(OPEN)
     assert (meaning, other) == ("transmission", "attenuation")
     assert "but hardly; registration tries the opposite too" in note

@@ -45,8 +45,8 @@ def decide_meaning(
     """Decide what pixel values mean, and why: as asked, else by the header, else by the image.
 
     Where the header contradicts itself or what the image surely looks like, the image decides if it
-    is sure, and the opposite stays possible, as it does where nothing but the image tells.  Bright air with
-    negative values must be a logarithm already.
+    is sure, and the opposite stays possible, as it does where nothing but the image tells.  Bright
+    air with negative values must be a logarithm already.
 
     Args:
         pixels: [H,W] pixel values.

@@ -92,11 +92,7 @@ def read_radiograph(
         camera=camera,
     )
     spacing_mm = _pixel_shape_mm(raw, overrides, resolved)
-    known = _known_polarity(raw, intensity)
-    field, look = _field_and_polarity(pixels, valid, spacing_mm, known, collimation)
-    if intensity == "auto" and known is not None and look.sure and look.air_is_bright != known:
-        # The header misled the search for the field as well.
-        field, look = _field_and_polarity(pixels, valid, spacing_mm, None, collimation)
+    field, look = _settled_field(raw, pixels, valid, spacing_mm, intensity, collimation)
     valid = valid & field
     if not bool(valid.any()):
         raise InputError(f"{path} must have pixels to use, the masks leave none")
@@ -169,6 +165,23 @@ def _known_polarity(raw: RawXray, intensity: Intensity) -> bool | None:
     if raw.meaning is None or raw.meaning_disputed:
         return None
     return is_air_bright(raw.meaning)
+
+
+def _settled_field(
+    raw: RawXray,
+    pixels: Tensor,
+    valid: Tensor,
+    spacing_mm: tuple[float, float],
+    intensity: Intensity,
+    collimation: CollimationOption,
+) -> tuple[Tensor, Polarity]:
+    """Return the field [H,W] and how the image looks, without the header where that misleads."""
+    known = _known_polarity(raw, intensity)
+    field, look = _field_and_polarity(pixels, valid, spacing_mm, known, collimation)
+    if intensity == "auto" and known is not None and look.sure and look.air_is_bright != known:
+        # The header misled the search for the field as well.
+        return _field_and_polarity(pixels, valid, spacing_mm, None, collimation)
+    return field, look
 
 
 def _field_and_polarity(

@@ -15,6 +15,9 @@ SMALLEST_RELATIVE_DETERMINANT = 1e-4
 SMALLEST_EXTENT_MM, LARGEST_EXTENT_MM = 20.0, 3000.0
 """No CT of a patient is thinner or longer than this along an axis of its grid."""
 
+THINNEST_MM, WIDE_MM = 1.0, 100.0
+"""But for a stack of few slices, which is wide along its two other axes."""
+
 _MM_PER_WRONG_UNIT = {"metres": 1000.0, "centimetres": 10.0, "micrometres": 0.001}
 """Units in which files that say or mean millimetres are written by mistake, likeliest first."""
 
@@ -90,10 +93,9 @@ def check_patient_size(image: VoxelImage, source: object) -> None:
 
 def _is_patient_size(extents_mm: NDArray[np.float64]) -> bool:
     # A hair of tolerance: affines are often stored in single precision.
-    return bool(
-        extents_mm.min() >= SMALLEST_EXTENT_MM * (1 - 1e-6)
-        and extents_mm.max() <= LARGEST_EXTENT_MM * (1 + 1e-6)
-    )
+    thinnest, middle, largest = np.sort(extents_mm)
+    least_mm = THINNEST_MM if middle >= WIDE_MM else SMALLEST_EXTENT_MM
+    return bool(thinnest >= least_mm * (1 - 1e-6) and largest <= LARGEST_EXTENT_MM * (1 + 1e-6))
 
 
 def _times(values: NDArray[np.float64]) -> str:
