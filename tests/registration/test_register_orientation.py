@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +20,12 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration import solver
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register as register_bodies
 from wsreg.registration.result import RegistrationResult
+from wsreg.registration.solver import Attempt
+from wsreg.registration.strategy import Answer
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.simulation.joseph import project_attenuation
@@ -146,6 +150,48 @@ def test_a_principal_point_in_the_middle_stays_there(
     assert error_mm(torso, found, xray) < 1.0
     assert found.camera == CENTRED
     assert found.views[0].orientation == "mirrored, half turn"
+
+
+def attempts_made(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
+    made = list[Attempt]()
+    attempted = solver._attempted
+
+    def spy(attempt: Attempt, *arguments: Any, **named: Any) -> Answer:
+        made.append(attempt)
+        return attempted(attempt, *arguments, **named)
+
+    monkeypatch.setattr(solver, "_attempted", spy)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("quarters", "header", "attempts"),
+    [(1, ("H", "R"), 1), (3, ("F", "L"), 1), (1, None, 2), (0, ("H", "R"), 2)],
+)
+def test_a_turn_that_the_header_says_is_tried_first(
+    monkeypatch: pytest.MonkeyPatch, torso: Volume, xray: Stored, brisk: RegistrationConfig,
+    quarters: int, header: tuple[str, str] | None, attempts: int,
+) -> None:  # fmt: skip
+    """A PA has the right side at its right and the feet below; a wrong header costs time."""
+    for _ in range(quarters):
+        xray = turned(xray)
+    made = attempts_made(monkeypatch)
+    radiograph = dataclasses.replace(xray.radiograph, patient_orientation=header)
+    found = register(radiograph, torso, config=brisk)
+    assert error_mm(torso, found, xray) < 1.0
+    assert found.views[0].orientation == NAMED[quarters]
+    assert made == [Attempt(init="search"), Attempt(init="search", quarter=True)][:attempts]
+
+
+def test_a_turn_that_the_header_says_of_a_mirrored_image(
+    monkeypatch: pytest.MonkeyPatch, torso: Volume, xray: Stored, brisk: RegistrationConfig
+) -> None:
+    xray, made = mirrored(turned(xray)), attempts_made(monkeypatch)
+    radiograph = dataclasses.replace(xray.radiograph, patient_orientation=("F", "R"))
+    found = register(radiograph, torso, config=brisk)
+    assert error_mm(torso, found, xray) < 1.0
+    assert found.views[0].orientation == "mirrored, quarter turn"
+    assert made == [Attempt(init="search")]
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("AP", "PA"), ("pa", "AP"), ("LAT", "RLAT")])

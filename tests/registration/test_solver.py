@@ -84,6 +84,11 @@ def with_region(loss_of: LossOf, of_region: LossOf) -> Ground:
     return Ground(loss_of, of_region, (Seen(terms=(REGION,)),))
 
 
+def seen(directions: tuple[str, str] | None = None) -> Any:
+    """A view of an X-ray whose header says how the patient lies in it, or nothing."""
+    return SimpleNamespace(radiograph=SimpleNamespace(patient_orientation=directions))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a solver reads of a problem; several views, so that nothing is mirrored by itself."""
@@ -97,7 +102,7 @@ class Asked:
             probes=2,
         )
     )
-    views: tuple[object, ...] = (None, None)
+    views: tuple[Any, ...] = (seen(), seen())
     bodies: tuple[Any, ...] = (
         SimpleNamespace(
             pivot_mm=torch.zeros(3, dtype=torch.float64), part=SimpleNamespace(kind="alone")
@@ -330,8 +335,10 @@ def test_a_reading_far_behind_at_the_coarsest_level_is_not_refined(
     assert found.other_reading == pytest.approx(1.3)
     refined = [[level.refined for level in one] for one in levels]
     expected = [[[[10.0]], [[10.0]]], [[[10.0]], []]]
-    assert refined == (expected[::-1] if swapped else expected)
-    assert found.renders == 3
+    if swapped:  # the near matches of the mirrored answer are looked at as the X-ray came
+        expected = [[[[10.0], [-10.0] * 2], [[-10.0]]], expected[0]]
+    assert refined == expected
+    assert found.renders == 3 + 3 * swapped
 
 
 @pytest.mark.parametrize(("middle", "refined"), [(0.25, True), (0.26, False)])
@@ -346,11 +353,11 @@ def test_a_reading_that_falls_behind_at_the_middle_level_goes_no_further(
         [looked_up({10.0: one}) for one in (0.2, middle, 0.1)],
     )
     found = solved(Asked(init="search"))
-    assert [level.refined for level in first] == [[[10.0]]] * 3
+    assert [level.refined[:1] for level in first] == [[[10.0]]] * 3
     assert [level.refined for level in second] == [[[10.0]], [[10.0]], [[10.0]] * refined]
     assert found.reading.mirrored == refined
     assert found.other_reading == pytest.approx(4.0 if refined else 1.3)
-    assert found.renders == 5 + refined
+    assert found.renders == 5 + refined + 3 * refined  # three of near matches as it came
 
 
 def test_readings_that_are_near_at_the_coarsest_level_are_told_by_the_finest(
@@ -365,7 +372,7 @@ def test_readings_that_are_near_at_the_coarsest_level_are_told_by_the_finest(
     found = solved(Asked(init="search"))
     assert found.reading.mirrored
     assert found.other_reading == pytest.approx(3.0)
-    assert found.renders == 4
+    assert found.renders == 4 + 3
 
 
 @pytest.mark.parametrize(("other", "times"), [(0.0, 1.0), (2e-9, 2.0), (9.0, 9e9)])
@@ -424,6 +431,158 @@ def near_to(
     return asked
 
 
+@pytest.mark.parametrize(
+    ("as_it_came", "mirrored", "place_mm", "times"),
+    [(0.1, False, 19.0, 2.0), (0.28, True, 10.0, 1.4), (0.35, True, 10.0, 1.5)],
+)
+def test_a_mirrored_answer_is_one_only_if_nothing_near_it_fits_as_the_xray_came(
+    monkeypatch: pytest.MonkeyPatch, as_it_came: float, mirrored: bool, place_mm: float,
+    times: float,
+) -> None:  # fmt: skip
+    """10 is far behind as it came, but 19 is a near match of the mirrored answer, worth 0.2."""
+    started(monkeypatch, search=[10.0])
+    asked = near_to(monkeypatch, 1.0, (5.0, 9.0))
+    first, _ = two_readings(
+        monkeypatch,
+        [
+            looked_up({10.0: 0.3}),
+            looked_up({15.0: 0.2, 19.0: 0.2}),
+            looked_up({15.0: 0.4, 19.0: as_it_came}),
+        ],
+        [looked_up({10.0: 0.2})] * 3,
+    )
+    found = solved(Asked(init="search"))
+    assert (found.reading.mirrored, place(found)) == (mirrored, place_mm)
+    assert found.other_reading == pytest.approx(times)  # how far behind it was counts as well
+    assert asked == [10.0]
+    assert [level.refined for level in first] == [[[10.0]], [[15.0, 19.0]], [[15.0, 19.0]]]
+    assert found.renders == 4 + 4  # both at the coarsest level, one at two finer ones
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_near_matches_of_an_answer_as_the_xray_came_are_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, swapped: bool
+) -> None:
+    """Of a mirrored one they are, also where there is one level only."""
+    started(monkeypatch, search=[10.0])
+    asked = near_to(monkeypatch, 1.0, (5.0, 9.0))
+    losses = [[looked_up({10.0: 0.2})], [looked_up({10.0: 0.3})]]
+    two_readings(monkeypatch, *(losses[::-1] if swapped else losses))
+    assert solved(Asked(init="search")).reading.mirrored == swapped
+    assert asked == [10.0] * swapped
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("other", "goes_on"), [(0.207, True), (0.209, False)])
+def test_attempts_go_on_while_the_other_reading_fits_as_well(
+    monkeypatch: pytest.MonkeyPatch, mirrored: bool, other: float, goes_on: bool
+) -> None:
+    """1.04 times the loss is the limit.  Nothing is lost, but 20 is better and tells them apart."""
+    asked = started(monkeypatch, dicom=[10.0], search=[20.0])
+    losses = [
+        [looked_up({10.0: 0.2, 20.0: 0.1})] * 2,
+        [looked_up({10.0: other, 20.0: 0.15})] * 2,
+    ]
+    two_readings(monkeypatch, *(losses[::-1] if mirrored else losses))
+    found = solved(Asked(init="dicom"))
+    assert [name for name, _ in asked] == ["dicom"] * 2 + ["search"] * 2 * goes_on
+    assert place(found) == (20.0 if goes_on else 10.0)
+    assert found.reading.mirrored == mirrored
+
+
+def test_what_stays_undecided_is_tried_to_the_last_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = started(monkeypatch, dicom=[10.0], search=[10.0])
+    two_readings(monkeypatch, [looked_up({10.0: 0.2})] * 2, [looked_up({10.0: 0.2})] * 2)
+    found = solved(Asked(init="dicom"))
+    assert [name for name, _ in asked] == ["dicom"] * 2 + ["search"] * 4
+    assert found.other_reading == 1.0
+
+
+class Slope(Ground):
+    """Steep by 0.02 everywhere; each step of the solver goes 1 mm down."""
+
+    def linearize(self, states: Tensor) -> QuadraticModel:
+        model = super().linearize(states)
+        x = states[:, 0, 0, 3]
+        model.gradient[:, 3] = (self.loss_of(x + 1e-3) - self.loss_of(x - 1e-3)) / 2e-3
+        model.normal_matrix[:, 3, 3] = 0.02
+        return model
+
+    def move(self, states: Tensor, steps: Tensor) -> Tensor:
+        there = states.clone()
+        there[..., 0, 0, 3] += steps[..., 3]
+        return there
+
+
+def test_of_many_starts_the_worse_half_is_given_up_after_six_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The better half goes on from where it came to, the best first."""
+    started(monkeypatch, search=[180.0, 170.0, 160.0, 150.0, 140.0, 130.0, 120.0, 110.0, 190.0])
+    level = Slope(towards(100.0))
+    found = solved(Asked(init="search"), level)
+    assert [len(states) for states in level.refined[:9]] == [9] * 7 + [4] * 2
+    assert level.refined[7] == pytest.approx([104.0, 114.0, 124.0, 134.0], abs=0.1)
+    assert place(found) == pytest.approx(100.0, abs=1.0)
+
+
+@pytest.mark.parametrize(("count", "batches"), [(7, [7]), (8, [8, 4])])
+def test_eight_starts_are_many_and_all_work_is_counted(
+    monkeypatch: pytest.MonkeyPatch, count: int, batches: list[int]
+) -> None:
+    """0 is the best, and refined at the finest level alone."""
+    started(monkeypatch, search=[10.0 * one for one in range(count)][::-1])
+    coarse, fine = (Ground(lambda x: 0.1 + 0.02 * x) for _ in range(2))
+    found = solved(Asked(init="search"), coarse, fine)
+    assert [len(states) for states in coarse.refined] == batches
+    assert fine.refined == [[0.0]]
+    assert found.renders == sum(batches) + 1
+
+
+TURNED = {
+    ("L", "P"): [[1, 0], [0, 1]],
+    ("A", "L"): [[0, -1], [1, 0]],
+    ("R", "A"): [[-1, 0], [0, -1]],
+    ("P", "R"): [[0, 1], [-1, 0]],
+}  # fmt: skip
+"""L and P components of where columns and rows of the image run, in the order of quarter turns."""
+
+
+@pytest.mark.parametrize("init", ["search", "dicom", "pose"])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+def test_the_header_turns_what_is_not_a_given_pose(
+    monkeypatch: pytest.MonkeyPatch, init: str, mirrored: bool, quarters: int
+) -> None:
+    """Columns run to the left and rows to the back in the view that starts; then by a quarter more.
+
+    A mirrored image has its columns the other way.
+    """
+    asked = started(monkeypatch, search=[0.0], dicom=[0.0], pose=[0.0])
+    columns, rows = list(TURNED)[quarters]
+    header = {"L": "R", "R": "L", "A": "P", "P": "A"}[columns] if mirrored else columns, rows
+    solved(Asked(init=init, views=(seen(header), seen())), Ground(torch.ones_like))
+    turns = [start[0, :2, :2].tolist() for _, start in asked]
+    right = list(TURNED.values())
+    as_said, quarter_more = right[quarters], right[(quarters + 1) % 4]
+    first = {"search": [], "dicom": [as_said], "pose": [right[0]]}[init]
+    assert turns == [*first, as_said, quarter_more]
+
+
+@pytest.mark.parametrize("header", [None, ("L", "X"), ("A", "H")])
+def test_a_header_that_tells_nothing_turns_nothing(
+    monkeypatch: pytest.MonkeyPatch, header: tuple[str, str] | None
+) -> None:
+    """Along the rays lies neither the columns' nor the rows' direction."""
+    asked = started(monkeypatch, search=[0.0])
+    solved(Asked(init="search", views=(seen(header),) * 2), Ground(torch.ones_like))
+    (_, first), (_, second) = asked
+    assert torch.equal(first, at(0.0)[0])
+    assert torch.equal(second, QUARTER @ first)
+
+
 def test_what_shows_nearly_the_same_is_tried_in_both_readings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -434,7 +593,7 @@ def test_what_shows_nearly_the_same_is_tried_in_both_readings(
         [looked_up({10.0: 0.5, 30.0: 0.6, 31.0: 0.6})] * 2,
         [looked_up({10.0: 0.6, 30.0: 0.5, 17.0: 0.4})] * 2,
     )
-    found = solved(Asked(init="search", views=(None,)))
+    found = solved(Asked(init="search", views=(seen(),)))
     assert asked[:2] == [10.0, 30.0]  # the best of each reading
     assert first[0].refined[1] == [11.0, 35.0, 37.0]  # its own, and what the other one leads to
     assert second[0].refined[1] == [15.0, 17.0, 31.0]
@@ -442,7 +601,7 @@ def test_what_shows_nearly_the_same_is_tried_in_both_readings(
     assert place(found) == 17.0
 
 
-@pytest.mark.parametrize("asked", [Asked(views=(None,)), Asked(init="search")])
+@pytest.mark.parametrize("asked", [Asked(views=(seen(),)), Asked(init="search")])
 def test_a_pose_and_several_views_are_left_where_they_are(
     monkeypatch: pytest.MonkeyPatch, asked: Asked
 ) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from wsreg.geometry.rigid import twist_between
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
-from wsreg.registration.starts.given import PROBE_REACH, given
+from wsreg.registration.starts.given import PROBE_REACH, by_angles, given
 
 
 def without_regions(level: Level) -> Level:
@@ -56,3 +56,13 @@ def test_with_regions_the_start_stays_and_the_probes_lie_where_regions_lead(
     assert far(starts[1]) < 0.5 * far(starts[0])
     steps = steps_from(starts[1], starts[2:], pair.bodies[0].pivot_mm)
     assert bool((steps.abs() <= 1.8 * PROBE_REACH.vector(1)).all())
+
+
+def test_a_view_by_angles_is_also_tried_upside_down(pair: Problem, pair_level: Level) -> None:
+    """After its probes; columns and rows then run the other way, and rays as before."""
+    upside_down = pair.start.clone()
+    upside_down[:, :2] *= -1.0
+    for level in (without_regions(pair_level), pair_level):
+        starts, as_given = by_angles(pair, level), given(pair, level)
+        assert torch.equal(starts[:-1], as_given)
+        torch.testing.assert_close(starts[-1], upside_down)

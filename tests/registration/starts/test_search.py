@@ -11,6 +11,7 @@ from wsreg.geometry.rigid import inverse_rigid
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.config import SearchConfig
+from wsreg.registration.starts.given import by_angles, given
 from wsreg.registration.starts.search import ranked, search
 from wsreg.registration.starts.table import STARTS
 
@@ -127,6 +128,4 @@ def test_ranks_are_those_of_the_loss_and_nan_is_last(pair_level: Level, pair: Pr
 
 
 def test_the_table_names_every_start() -> None:
-    assert set(STARTS) == {"pose", "dicom", "search"}
-    assert STARTS["search"] is search
-    assert STARTS["pose"] is STARTS["dicom"]
+    assert dict(STARTS) == {"pose": given, "dicom": by_angles, "search": search}
