@@ -159,3 +159,17 @@ def test_a_camera_without_its_distance_keeps_k_alone(tmp_path: Path) -> None:
     words = ("camera", tmp_path / "k.yml", tmp_path / "c.json", "--sdd", 1000, "--quiet")
     assert convert(*words) == 0
     assert np.allclose(read_camera(tmp_path / "c.json").pixel_spacing_mm, (2.5, 2.0))
+
+
+def test_a_camera_in_metres_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {"source_to_detector_mm": 1.4, "rows": 90, "columns": 70,
+              "pixel_spacing_mm": [0.003, 0.004], "principal_point_px": [1e5, 44.5]}  # fmt: skip
+    (tmp_path / "camera.json").write_text(json.dumps(fields))
+    for out in ("b.json", "b.yml"):
+        assert convert("camera", tmp_path / "camera.json", tmp_path / out) == 0
+        said = capsys.readouterr().out
+        assert "Warning: source_to_detector_mm 1.4 is outside" in said
+        assert said.count("is it in metres?") == 2
+        assert "lies outside of the image of 70 columns and 90 rows" in said
