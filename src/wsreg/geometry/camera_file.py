@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from wsreg.errors import InputError
@@ -10,6 +9,7 @@ from wsreg.files.json_files import check_fields
 from wsreg.geometry.camera import Camera
 
 _REQUIRED = ("source_to_detector_mm", "rows", "columns", "pixel_spacing_mm")
+_OPTIONAL = ("principal_point_px",)
 
 
 def camera_from_record(fields: Any, name: str) -> Camera:
@@ -19,7 +19,7 @@ def camera_from_record(fields: Any, name: str) -> Camera:
         InputError: for fields that are missing, unknown, not numbers, or not positive where they
             must be; ``name`` says of what.
     """
-    checked = check_fields(fields, name, _REQUIRED, ("principal_point_px",))
+    checked = check_fields(fields, name, _REQUIRED, _OPTIONAL)
     try:
         return Camera(**checked)
     except InputError as error:
@@ -28,4 +28,4 @@ def camera_from_record(fields: Any, name: str) -> Camera:
 
 def camera_record(camera: Camera) -> dict[str, Any]:
     """Return the fields of camera.json."""
-    return dataclasses.asdict(camera)
+    return {name: getattr(camera, name) for name in (*_REQUIRED, *_OPTIONAL)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -67,7 +68,7 @@ def opencv_camera(intrinsic: Tensor, fields: dict[str, Any], where: str) -> Came
     intrinsic = intrinsic.clone()
     intrinsic[0, 1] = 0.0
     try:
-        return camera_from_opencv(
+        camera = camera_from_opencv(
             intrinsic,
             rows=fields["rows"],
             columns=fields["columns"],
@@ -75,6 +76,7 @@ def opencv_camera(intrinsic: Tensor, fields: dict[str, Any], where: str) -> Came
         )
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    return dataclasses.replace(camera, from_focal_lengths=True)
 
 
 def _distance_mm(intrinsic: Tensor, fields: dict[str, Any]) -> float:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.whole import staged_file, write_text
+from wsreg.geometry.matrix_file import MARK, marked_convention
 from wsreg.geometry.rigid import rigid
 
-MARK = "#wsreg: "
-"""Begins the comment that says which way a file of ours maps; ITK skips it."""
+ATTRIBUTE = "wsreg"
+"""Says which way an HDF5 file of ours maps; ITK does not look at it."""
 
 TEXT_HEADER = "#Insight Transform File"
 SUFFIXES = (".tfm", ".h5", ".hdf5", ".mat")
@@ -34,10 +35,11 @@ def write_itk_transform(
     Args:
         motion: [4,4] rigid.
         path: ending in .h5 for ITK's HDF5, in anything else for its text form.
-        direction: what the motion is, noted in the text form for the way back.
+        direction: what the motion is, noted in the file for the way back.
     """
     parameters = [*motion[:3, :3].flatten().tolist(), *motion[:3, 3].tolist()]
     if str(path).lower().endswith((".h5", ".hdf5")):
+        import h5py
         import SimpleITK
 
         transform = SimpleITK.AffineTransform(3)
@@ -45,6 +47,8 @@ def write_itk_transform(
         with staged_file(path) as temporary:
             temporary.unlink()  # HDF5 opens no empty file
             SimpleITK.WriteTransform(transform, str(temporary))
+            with h5py.File(temporary, "r+") as file:
+                file.attrs[ATTRIBUTE] = direction
         return
     lines = (
         f"{TEXT_HEADER} V1.0",
@@ -105,8 +109,11 @@ def _matrix_of(transform: Any) -> Tensor:
 
 
 def _direction(path: Path) -> str | None:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()[:5]
-    except UnicodeDecodeError:
-        return None
-    return next((line[len(MARK) :].strip() for line in lines if line.startswith(MARK)), None)
+    """Return what a file of ours says that it is: in a comment, or in an attribute of HDF5."""
+    if path.suffix.lower() not in (".h5", ".hdf5"):
+        return marked_convention(path)
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        found = file.attrs.get(ATTRIBUTE)
+    return found if isinstance(found, str) else None

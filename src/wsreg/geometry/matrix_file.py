@@ -11,6 +11,17 @@ import numpy as np
 from wsreg.errors import InputError
 
 TEXT_SUFFIXES = (".txt", ".csv", ".dat")
+MARK = "#wsreg: "
+"""Begins the comment that says what the numbers of a file of ours mean."""
+
+
+def marked_convention(path: Path) -> str | None:
+    """Return what a text file of ours says that its numbers mean; None where it does not."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return next((line[len(MARK) :].strip() for line in lines if line.startswith(MARK)), None)
 
 
 def read_matrix_file(path: Path) -> Any:

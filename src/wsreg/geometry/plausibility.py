@@ -1,6 +1,8 @@
-"""Whether a pose can be right at all, before anything is computed from it."""
+"""Whether a camera or a pose can be right at all, before anything is computed from it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -8,6 +10,64 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import inverse_rigid, transform_points
+
+USUAL_DISTANCE_MM = (300.0, 3000.0)
+"""Distances from source to detector that a machine has."""
+
+USUAL_DETECTOR_MM = (50.0, 600.0)
+"""Length of a detector's longer side."""
+
+_OTHER_UNITS = {"centimetres": 10.0, "metres": 1000.0, "micrometres": 0.001}
+"""Units that a length may be in, and millimetres in each."""
+
+
+def camera_warnings(
+    camera: Camera,
+    names: Iterable[str] = ("source_to_detector_mm", "pixel_spacing_mm", "principal_point_px"),
+) -> list[str]:
+    """Return sentences on those of a camera's values that no machine has."""
+    doubts = camera_doubts(camera)
+    return [f"Warning: {doubts[name]}" for name in names if name in doubts]
+
+
+def camera_doubts(camera: Camera) -> dict[str, str]:
+    """Return what is wrong with a camera's values, by their names; nothing, if all can be."""
+    doubts = {}
+    distance_mm = camera.source_to_detector_mm
+    low, high = USUAL_DISTANCE_MM
+    if not low <= distance_mm <= high:
+        doubts["source_to_detector_mm"] = (
+            f"source_to_detector_mm {distance_mm:g} is outside of {low:g} to {high:g} mm, which "
+            f"machines have{_in_other_units(distance_mm, USUAL_DISTANCE_MM)}"
+        )
+    sides = [camera.rows * camera.pixel_spacing_mm[0], camera.columns * camera.pixel_spacing_mm[1]]
+    low, high = USUAL_DETECTOR_MM
+    if not low <= max(sides) <= high:
+        rows_mm, columns_mm = camera.pixel_spacing_mm
+        doubts["pixel_spacing_mm"] = (
+            f"pixel_spacing_mm ({rows_mm:g}, {columns_mm:g}) makes the image {min(sides):.3g} x "
+            f"{max(sides):.3g} mm large at the detector, detectors are {low:g} to {high:g} mm"
+            f"{_in_other_units(max(sides), USUAL_DETECTOR_MM)}"
+        )
+    column, row = camera.centre_px
+    place = f"principal_point_px, column {column:g} and row {row:g}, lies"
+    size = f"{camera.columns} columns and {camera.rows} rows"
+    if not (-0.5 <= column <= camera.columns - 0.5 and -0.5 <= row <= camera.rows - 0.5):
+        doubts["principal_point_px"] = f"{place} outside of the image of {size}."
+    elif 8 * max(column, row) < min(camera.columns, camera.rows) - 1:
+        doubts["principal_point_px"] = (
+            f"{place} in the corner of the image of {size}; does it count from the first pixel, "
+            "in pixels?"
+        )
+    return doubts
+
+
+def _in_other_units(length: float, usual: tuple[float, float]) -> str:
+    """End a sentence with the unit in which a length would be usual, if there is one."""
+    for unit, mm in _OTHER_UNITS.items():
+        if usual[0] <= mm * length <= usual[1]:
+            return f"; is it in {unit}?"
+    return "."
 
 
 def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> None:

@@ -13,7 +13,7 @@ from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
 from wsreg.geometry.itk_transform import SUFFIXES as ITK_SUFFIXES
 from wsreg.geometry.itk_transform import TEXT_HEADER, read_itk_transform
-from wsreg.geometry.matrix_file import TEXT_SUFFIXES, read_matrix_file
+from wsreg.geometry.matrix_file import TEXT_SUFFIXES, marked_convention, read_matrix_file
 from wsreg.geometry.opencv_storage import read_opencv_storage
 from wsreg.geometry.pose_forms import PoseForm, form_of_fields, form_of_matrix
 from wsreg.geometry.rigid import rigid
@@ -102,7 +102,10 @@ def _read_form(path: Path) -> PoseForm:
     if ending in ITK_SUFFIXES or (ending in TEXT_SUFFIXES and _begins_as_itk(path)):
         matrix, direction = read_itk_transform(path)
         return form_of_matrix(matrix, str(path), "its TransformPoint", direction)
-    if ending in (*TEXT_SUFFIXES, ".npy"):
+    if ending in TEXT_SUFFIXES:
+        marked = marked_convention(path)
+        return form_of_matrix(read_matrix_file(path), str(path), "its matrix", marked)
+    if ending == ".npy":
         return form_of_matrix(read_matrix_file(path), str(path), "its matrix")
     if ending in (".yml", ".yaml", ".xml"):
         return form_of_fields(read_opencv_storage(path), str(path), strict=False)

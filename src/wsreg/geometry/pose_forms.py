@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -13,8 +14,8 @@ from wsreg.files.json_files import check_fields
 from wsreg.geometry.arrays import as_float64, finite_numbers, in_words
 from wsreg.geometry.conventions import camera_from_ct_from_deepfluoro
 from wsreg.geometry.diffdrr import camera_from_centred_ct, is_mirrored
-from wsreg.geometry.opencv_fields import with_our_names
-from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid
+from wsreg.geometry.opencv_fields import rigid_of_fields, with_our_names
+from wsreg.geometry.rigid import inverse_rigid, rigid
 from wsreg.geometry.rigidity import check_rigid, mended_rigid
 from wsreg.vocabulary import PoseConvention
 
@@ -165,29 +166,17 @@ def _of_matrix(content: dict[str, Any], name: str) -> PoseForm:
 
 def _of_opencv(fields: dict[str, Any], name: str, *, strict: bool) -> PoseForm:
     """Return the form of R and t, or rvec and tvec: x_camera = R x_ct + t."""
-    turns = [field for field in ("R", "rvec") if field in fields]
-    shifts = [field for field in ("t", "tvec") if field in fields]
-    if len(turns) != 1 or len(shifts) != 1:
-        raise InputError(
-            f"{name} must hold one rotation (R or rvec) and one translation (t or tvec), "
-            f"got {', '.join((*turns, *shifts))}"
-        )
+    found, notes = rigid_of_fields(fields, name)
+    used = [field for field in _OPENCV if field in fields]
     known = ("convention", *_UNITS, *_OF_CAMERA)
-    unused = sorted(set(fields) - {*turns, *shifts, *known})
+    unused = sorted(set(fields) - {*used, *known})
     if strict:
-        check_fields(fields, name, (*turns, *shifts), known)
-    shape: tuple[tuple[int, ...], ...] = ((3, 3),) if turns == ["R"] else ((3,), (3, 1), (1, 3))
-    turn = finite_numbers(fields[turns[0]], f"{name}: {turns[0]}", *shape)
-    shift = finite_numbers(fields[shifts[0]], f"{name}: {shifts[0]}", (3,), (3, 1), (1, 3))
-    rotation = turn if turns == ["R"] else exp_so3(turn.reshape(3))
-    notes = (f"{name}: {', '.join(unused)} are not used for the pose.",) if unused else ()
-    form = form_of_matrix(
-        rigid(rotation, shift.reshape(3)), f"{name}: {turns[0]}", "x_camera = R x + t",
-        fields.get("convention"),
-    )  # fmt: skip
-    return PoseForm(
-        matrix=form.matrix, what=form.what, convention=form.convention, notes=(*form.notes, *notes)
-    )
+        check_fields(fields, name, used, known)
+    if unused:
+        notes = (*notes, f"{name}: {', '.join(unused)} are not used for the pose.")
+    turn = "R" if "R" in fields else "rvec"
+    form = form_of_matrix(found, f"{name}: {turn}", "x_camera = R x + t", fields.get("convention"))
+    return dataclasses.replace(form, notes=(*form.notes, *notes))
 
 
 def _of_quaternion(content: dict[str, Any], name: str) -> PoseForm:

@@ -14,6 +14,7 @@ from wsreg.files.whole import staged_file, write_text
 from wsreg.geometry.calibration_writing import write_opencv_pose
 from wsreg.geometry.diffdrr import diffdrr_from_camera_from_centred_ct
 from wsreg.geometry.itk_transform import write_itk_transform
+from wsreg.geometry.matrix_file import MARK
 from wsreg.geometry.pose_file import pose_record
 from wsreg.geometry.pose_forms import DIFFDRR
 from wsreg.geometry.rigid import inverse_rigid, rigid
@@ -57,8 +58,10 @@ def write_pose(
         other = {"convention": convention, "matrix": matrix.tolist(), "units": "mm"}
         write_json(path, pose_record(matrix) if ours else other)
     else:
-        _write_matrix(matrix, path)
-    return f"4x4 matrix, {convention}"
+        _write_matrix(matrix, path, convention)
+    said = convention == "camera_from_ct" or ending != ".npy"
+    unsaid = f"; the file does not say so: read it with --pose-convention {convention}"
+    return f"4x4 matrix, {convention}" + ("" if said else unsaid)
 
 
 def _in_convention(
@@ -81,11 +84,11 @@ def _in_convention(
     )
 
 
-def _write_matrix(matrix: Tensor, path: Path) -> None:
+def _write_matrix(matrix: Tensor, path: Path, convention: str) -> None:
     if path.suffix.lower() == ".npy":
         with staged_file(path) as temporary:
             np.save(temporary, matrix.numpy())
         return
     separator = _SEPARATORS[path.suffix.lower()]
     rows = [separator.join(map(repr, row)) for row in matrix.tolist()]
-    write_text(path, "\n".join(rows) + "\n")
+    write_text(path, "\n".join([f"{MARK}{convention}", *rows]) + "\n")

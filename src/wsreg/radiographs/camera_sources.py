@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.plausibility import camera_warnings
 
 CameraValue = float | tuple[float, float]
 
+_LENGTHS = {"source_to_detector_mm", "pixel_spacing_mm"}
 FIELDS = ("source_to_detector_mm", "pixel_spacing_mm", "principal_point_px")
 
+HEADER = "the header"
 CAMERA_FILE = "the camera file"
 """What notes call the source of ``camera``."""
 
@@ -47,8 +51,11 @@ def resolve_camera(
     """Return the camera of an image [H,W], and sentences on where each of its values came from.
 
     A value in the header wins over a flag, and a flag over the camera file; with
-    ``override_header`` the header comes last.  Without a source for the distance or the spacing
-    there is no camera; without one for the principal point it is the image centre.
+    ``override_header`` the header comes last.  Of a camera file of OpenCV's K the focal lengths
+    hold: where header or flags give the distance or the spacing alone, the other follows.  Values
+    that no machine has are warned of (those of the header where it is read).  Without a source for
+    the distance or the spacing there is no camera; without one for the principal point it is the
+    image centre.
 
     Raises:
         InputError: if the camera file is for another image size, or a value is not possible.
@@ -60,19 +67,22 @@ def resolve_camera(
         )
     overrides = overrides or CameraOverrides()
     sources = {
-        "the header": dict(header),
+        HEADER: dict(header),
         "a flag": _present(overrides),
         CAMERA_FILE: {} if camera is None else _present(camera),
     }
     order = list(sources)
     if overrides.override_header:
         order = [*order[1:], order[0]]
+    if camera is not None and camera.from_focal_lengths:
+        sources, order = _with_focal_lengths(sources, order, camera)
     chosen: dict[str, CameraValue] = {}
+    winners: dict[str, str] = {}
     notes: list[str] = []
     for name in FIELDS:
         given = [(source, sources[source][name]) for source in order if name in sources[source]]
         if given:
-            chosen[name] = given[0][1]
+            winners[name], chosen[name] = given[0]
             notes += _source_notes(name, given, overrides.override_header)
     missing = [name for name in FIELDS[:2] if name not in chosen]
     if missing:
@@ -81,7 +91,43 @@ def resolve_camera(
     if "principal_point_px" not in chosen:
         notes.append("No source gives principal_point_px; it is taken to be the image centre.")
     rows, columns = shape
-    return Camera(rows=rows, columns=columns, **chosen), notes  # type: ignore[arg-type]
+    found = Camera(rows=rows, columns=columns, **chosen)  # type: ignore[arg-type]
+    doubted = [name for name in FIELDS if winners.get(name) != HEADER]
+    return found, [*notes, *camera_warnings(found, doubted)]
+
+
+def _with_focal_lengths(
+    sources: dict[str, dict[str, CameraValue]], order: list[str], camera: Camera
+) -> tuple[dict[str, dict[str, CameraValue]], list[str]]:
+    """Return sources and their order with distance and spacing from K and the other of the two.
+
+    The first source before the camera file that gives one of them decides; it gives both, if any.
+    """
+    before = order[: order.index(CAMERA_FILE)]
+    first = next((source for source in before if not _LENGTHS.isdisjoint(sources[source])), None)
+    if first is None or sources[first].keys() >= _LENGTHS:
+        return sources, order
+    scale = _scale_to(sources[first], camera)
+    rows_mm, columns_mm = camera.pixel_spacing_mm
+    both: dict[str, CameraValue] = {
+        "source_to_detector_mm": scale * camera.source_to_detector_mm,
+        "pixel_spacing_mm": (scale * rows_mm, scale * columns_mm),
+    }
+    name = f"{CAMERA_FILE}'s focal lengths and {first}"
+    rest = {source: dict(values) for source, values in sources.items()}
+    for length in _LENGTHS:  # its own are one choice of many
+        rest[CAMERA_FILE].pop(length)
+    return {name: both, **rest}, [name, *order]
+
+
+def _scale_to(given: Mapping[str, CameraValue], camera: Camera) -> float:
+    """Return by how much a camera's lengths grow for its distance, or else its pixels' area."""
+    distance = given.get("source_to_detector_mm")
+    if distance is not None:
+        return float(distance) / camera.source_to_detector_mm  # type: ignore[arg-type]
+    rows_mm, columns_mm = _as_tuple(given["pixel_spacing_mm"])
+    own_rows_mm, own_columns_mm = camera.pixel_spacing_mm
+    return math.sqrt(rows_mm / own_rows_mm * (columns_mm / own_columns_mm))
 
 
 def _present(source: Camera | CameraOverrides) -> dict[str, CameraValue]:
@@ -94,13 +140,22 @@ def _source_notes(
 ) -> list[str]:
     """Say which source won, which comes first, and in one sentence each which disagree."""
     (winner, value), *others = given
-    notes = [f"{name} {value} comes from {winner}."]
+    notes = [f"{name} {_rounded(value)} comes from {winner}."]
     for source, other in others:
         if _differ(value, other):
-            notes.append(f"Kept {name} {value} from {winner}, not {other} from {source}")
-            hint = winner == "the header" and not override_header
+            notes.append(
+                f"Kept {name} {_rounded(value)} from {winner}, not {_rounded(other)} from {source}"
+            )
+            hint = HEADER in winner and not override_header
             notes[-1] += "; use override_header (--override-header) for that." if hint else "."
     return notes
+
+
+def _rounded(value: CameraValue) -> CameraValue:
+    """Return a value to be read: what is computed has more digits than anyone wants."""
+    if isinstance(value, tuple | list):
+        return tuple(float(f"{number:.7g}") for number in value)  # type: ignore[return-value]
+    return float(f"{value:.7g}")
 
 
 def _differ(first: CameraValue, second: CameraValue) -> bool:

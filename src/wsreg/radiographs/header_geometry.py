@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wsreg.dicom.header import Header
+from wsreg.geometry.plausibility import USUAL_DETECTOR_MM, USUAL_DISTANCE_MM
 
 Pair = tuple[float, float]
-
-USUAL_DISTANCE_MM = (300.0, 3000.0)
-"""Distances from source to detector that a machine has."""
-
-USUAL_DETECTOR_MM = (50.0, 600.0)
-"""Length of a detector's longer side."""
 
 SAME = 0.05
 """Relative difference up to which two statements of a header agree."""

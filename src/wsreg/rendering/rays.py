@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.plausibility import camera_doubts
 from wsreg.geometry.rigid import inverse_affine, skew, transform_points
 
 MAX_HALF_ANGLE_DEG = 30.0
@@ -66,9 +67,10 @@ def check_field_of_view(camera: Camera) -> None:
     offset_mm = camera.detector_points(corners)[:, :2].norm(dim=1).max().item()
     angle_deg = math.degrees(math.atan2(offset_mm, camera.source_to_detector_mm))
     if angle_deg > MAX_HALF_ANGLE_DEG:
+        doubts = " and ".join(doubt.rstrip(".") for doubt in camera_doubts(camera).values())
         raise InputError(
             f"camera rays must stay within {MAX_HALF_ANGLE_DEG:.0f} degrees of the optical axis, "
-            f"its corners are {angle_deg:.0f} degrees away"
+            f"its corners are {angle_deg:.0f} degrees away: {doubts or repr(camera)}"
         )
 
 
