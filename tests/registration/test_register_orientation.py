@@ -215,7 +215,7 @@ def test_the_other_side_is_named_where_nothing_is_mirrored(
     assert error_mm(torso, found, xray) < 1.0
     assert found.views[0].orientation == "none"
     assert found.verdict.status == "check"
-    assert found.verdict.reasons[0] == "The X-ray shows PA, the opposite of the view asked for."
+    assert found.verdict.reasons[0] == "The X-ray shows the opposite of the view asked for, PA."
 
 
 def test_an_image_mirrored_against_its_header_is_found(
