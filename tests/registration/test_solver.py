@@ -467,9 +467,10 @@ def test_near_matches_of_an_answer_as_the_xray_came_are_not_asked_for(
     started(monkeypatch, search=[10.0])
     asked = near_to(monkeypatch, 1.0, (5.0, 9.0))
     losses = [[looked_up({10.0: 0.2})], [looked_up({10.0: 0.3})]]
-    two_readings(monkeypatch, *(losses[::-1] if swapped else losses))
+    (as_it_came,), _ = two_readings(monkeypatch, *(losses[::-1] if swapped else losses))
     assert solved(Asked(init="search")).reading.mirrored == swapped
     assert asked == [10.0] * swapped
+    assert as_it_came.refined[1 if swapped else 2 :] == [[15.0, 19.0]] * swapped
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -10,8 +10,7 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.readings import readings_of
 from wsreg.registration.regions import have_regions
-from wsreg.registration.solver import solve
-from wsreg.registration.starts.table import STARTS
+from wsreg.registration.solver import Attempt, solve, starts_of
 from wsreg.registration.strategy import Answer, descents_from, is_lost
 
 POLARITY_STARTS = 8
@@ -85,11 +84,11 @@ def _least_coarse_loss(problem: Problem) -> float:
 
     They have it only where the terms are no least squares.  Regions may lead to the starts.
     """
-    losses = []
+    attempt, losses = Attempt(init=problem.init), []
     for reading in readings_of(problem, make_levels(problem, 1)):
         (level,) = reading.plain
         ways = (level, *reading.levels) if have_regions(reading.levels) else (level,)
-        starts = [STARTS[problem.init](reading.problem, way)[:POLARITY_STARTS] for way in ways]
+        starts = [starts_of(attempt, reading.problem, way)[:POLARITY_STARTS] for way in ways]
         if level.least_squares:
             found = descents_from(reading.problem, level, torch.cat(starts)).values
         else:

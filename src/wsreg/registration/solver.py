@@ -97,10 +97,10 @@ def _ways(reading: Reading) -> tuple[bool, ...]:
         return (False,)
     if problem.init == "search":
         return False, True
-    level, ways = reading.plain[0], [reading.ways(led=led)[0] for led in (False, True)]
+    attempt, level = Attempt(init=problem.init), reading.plain[0]
+    ways = [reading.ways(led=led)[0] for led in (False, True)]
     by_image_alone, led = (
-        descents_from(problem, level, STARTS[problem.init](problem, way)).values.min()
-        for way in ways
+        descents_from(problem, level, starts_of(attempt, problem, way)).values.min() for way in ways
     )
     return (True, False) if bool(by_image_alone > PRUNE_RATIO * led) else (False, True)
 
@@ -140,11 +140,9 @@ def _attempted(
     attempt: Attempt, readings: Sequence[Reading], clock: Clock, progress: Progress
 ) -> Answer:
     """Descend from starts in each reading of the X-ray; those that fit nearly as well go on."""
-    turn = _turn(attempt, readings[0].problem)
     found = []
     for reading in readings:
-        turned = dataclasses.replace(reading.problem, start=turn @ reading.problem.start)
-        starts = STARTS[attempt.init](turned, reading.ways(led=attempt.led)[0])
+        starts = starts_of(attempt, reading.problem, reading.ways(led=attempt.led)[0])
         # where a search begins says nothing of what the CT covers
         begun = reading if attempt.init == "search" else covered(reading, starts[0])
         found.append(_descended_coarse(begun, starts, led=attempt.led))
@@ -163,6 +161,12 @@ def _attempted(
         best = with_work(best, one.iterations, one.renders)
         best = dataclasses.replace(best, other_reading=ratio)
     return _not_mirrored_without_need(best, readings[0], clock)
+
+
+def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
+    """Return the states [N,K,4,4] of an attempt, of the image turned as it and the header say."""
+    turned = dataclasses.replace(problem, start=_turn(attempt, problem) @ problem.start)
+    return STARTS[attempt.init](turned, level)
 
 
 def _turn(attempt: Attempt, problem: Problem) -> Tensor:
@@ -331,7 +335,8 @@ def _solve_adam(
     """Run the paper's loop at the finest level, from the start or the best state of a search."""
     settings = problem.settings
     readings = readings_of(problem, levels)[: 1 if problem.init == "pose" else None]
-    starts = [STARTS[problem.init](one.problem, one.levels[0])[0] for one in readings]
+    attempt = Attempt(init=problem.init)
+    starts = [starts_of(attempt, one.problem, one.levels[0])[0] for one in readings]
     with torch.no_grad():
         losses = [
             float(one.levels[0].loss(start[None]))
