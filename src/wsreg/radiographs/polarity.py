@@ -27,10 +27,10 @@ MIN_PIXELS = 50
 RIM_PX = 2
 """So many pixels at the edge of field and image are not looked at."""
 
-CENTRE_WEIGHT = 6.4
-EDGE_WEIGHT = -5.0
-POCKET_WEIGHT = -3.2
-BEYOND_WEIGHT = 4.7
+CENTRE_WEIGHT = 4.9
+EDGE_WEIGHT = -6.4
+POCKET_WEIGHT = -1.8
+BEYOND_WEIGHT = 5.5
 """Weights of the signs, for the logarithm of the odds that bone is bright."""
 
 SURE_LOG_ODDS = 2.0
