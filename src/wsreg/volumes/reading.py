@@ -18,6 +18,7 @@ from wsreg.volumes.grey_scale import to_hounsfield
 from wsreg.volumes.image_files import read_image_file
 from wsreg.volumes.label_names import read_label_names
 from wsreg.volumes.labels import read_labels
+from wsreg.volumes.plausible_hu import hounsfield_doubt
 from wsreg.volumes.voxel_image import VoxelImage, check_patient_size
 
 if TYPE_CHECKING:
@@ -138,6 +139,13 @@ def _as_hounsfield(
             f"{source} must hold Hounsfield units (air -1000, water 0), "
             f"got {lowest:g}..{highest:g} "
             f"(scaled for display, or the rescale intercept not applied?); {CBCT_HINT}"
+        )
+    doubt = hounsfield_doubt(voxels)
+    if doubt:
+        raise InputError(
+            f"{source} must hold Hounsfield units (air -1000, water 0), but {doubt} "
+            f"(wrong rescale slope or intercept?); {CBCT_HINT}, with --ct-scale -1000 0 it is "
+            "taken as it is"
         )
     if highest <= np.iinfo(np.int16).max:
         whole = voxels.astype(np.int16)
