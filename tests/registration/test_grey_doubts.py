@@ -12,7 +12,7 @@ from wsreg.rendering.prepared import PreparedCt
 from wsreg.volumes.volume import Volume
 
 
-@pytest.mark.parametrize(("slope", "offset"), [(1, 1000), (-1, 0), (0.5, 100)])
+@pytest.mark.parametrize(("slope", "offset"), [(1, 1000), (-1, 0), (0.5, -512)])
 def test_numbers_of_another_scale_are_doubted(phantom: Volume, slope: float, offset: float) -> None:
     greys = phantom.hu.to(torch.float32) * slope + offset
     ct = PreparedCt(volume=dataclasses.replace(phantom, hu=greys))

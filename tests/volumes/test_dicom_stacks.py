@@ -311,3 +311,35 @@ def test_files_without_preamble(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[132:])
     np.testing.assert_array_equal(read_dicom_series(folder).voxels, body())
     assert read_dicom_series(folder / "003.dcm").voxels.shape == (12, 9, 11)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "slope", "intercept", "odd"),
+    [
+        (range(7, 14), 1, 0, "006.dcm|007.dcm"),  # half of them
+        (range(1, 14, 2), 3, -1024, r"0\d\d.dcm"),  # every second one
+        (range(4, 14, 3), 1, -512, r"004.dcm"),
+        (range(14), None, None, "000.dcm"),  # each its own
+    ],
+)
+def test_scales_that_make_neighbours_unlike(
+    wrong: range, slope: float, intercept: float, odd: str, tmp_path: Path
+) -> None:
+    series = slices(body(14))
+    for index in wrong:
+        series[index].RescaleSlope = slope or 1 + 0.5 * index
+        series[index].RescaleIntercept = -1024 if intercept is None else intercept
+    with pytest.raises(InputError, match=rf"({odd}) has RescaleSlope .* beside it .* fit better"):
+        read_dicom_series(save(series, tmp_path / "ct"))
+
+
+def test_scales_of_each_slice_that_fit(tmp_path: Path) -> None:
+    hu = body(14)
+    series = slices(hu)
+    for index, dataset in enumerate(series):  # as in emission tomography: the finest that fits
+        slope, intercept = (1.0, 0.5, 0.25)[index % 3], (-1024, -1000)[index // 7]
+        dataset.PixelData = ((hu[index] - intercept) / slope).astype("<u2").tobytes()
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
+    image = read_dicom_series(save(series, tmp_path / "ct"))
+    np.testing.assert_array_equal(image.voxels, hu)
+    assert image.notes == ("Slices are scaled one by one, by 6 different scales.",)

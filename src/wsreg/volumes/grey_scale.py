@@ -142,7 +142,8 @@ def sample_blocks(voxels: NDArray[Any], padding_below: float | None = None) -> N
 
     Args:
         voxels: [D,H,W]; of few the voxels themselves are returned.
-        padding_below: the commonest value below this, if common, is padding: blocks with it are left out.
+        padding_below: the commonest value below this is padding, if it is common: blocks with it
+            are left out.
     """
     if voxels.size < 8 * _FEWEST_BLOCKS:
         every, edge = 1, 1
