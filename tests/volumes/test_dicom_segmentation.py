@@ -128,7 +128,7 @@ def test_as_labels_of_a_ct_on_a_larger_grid(tmp_path: Path) -> None:
     ct = VoxelImage(np.zeros((9, 8, 10)), AFFINE @ np.array(
         [[1, 0, 0, -2], [0, 1, 0, -1], [0, 0, 1, -2], [0, 0, 0, 1.0]]
     ))  # fmt: skip
-    labels = read_labels(write(tmp_path / "seg.dcm", boxes()), ct)
+    labels = read_labels(write(tmp_path / "seg.dcm", boxes()), ct).values
     np.testing.assert_array_equal(np.asarray(labels)[2:8, 1:6, 2:9], expected())
     assert np.count_nonzero(labels) == np.count_nonzero(expected())
 

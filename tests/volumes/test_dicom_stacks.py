@@ -311,3 +311,76 @@ def test_files_without_preamble(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[132:])
     np.testing.assert_array_equal(read_dicom_series(folder).voxels, body())
     assert read_dicom_series(folder / "003.dcm").voxels.shape == (12, 9, 11)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "slope", "intercept", "odd"),
+    [
+        (range(7, 14), 1, 0, "006.dcm|007.dcm"),  # half of them
+        (range(1, 14, 2), 3, -1024, r"0\d\d.dcm"),  # every second one
+        (range(4, 14, 3), 1, -512, r"004.dcm"),
+        (range(14), None, None, "000.dcm"),  # each its own
+    ],
+)
+def test_scales_that_make_neighbours_unlike(
+    wrong: range, slope: float, intercept: float, odd: str, tmp_path: Path
+) -> None:
+    series = slices(body(14))
+    for index in wrong:
+        series[index].RescaleSlope = slope or 1 + 0.5 * index
+        series[index].RescaleIntercept = -1024 if intercept is None else intercept
+    with pytest.raises(InputError, match=rf"({odd}) has RescaleSlope .* beside it .* fit better"):
+        read_dicom_series(save(series, tmp_path / "ct"))
+
+
+def test_scales_of_each_slice_that_fit(tmp_path: Path) -> None:
+    hu = body(14)
+    series = slices(hu)
+    for index, dataset in enumerate(series):  # as in emission tomography: the finest that fits
+        slope, intercept = (1.0, 0.5, 0.25)[index % 3], (-1024, -1000)[index // 7]
+        dataset.PixelData = ((hu[index] - intercept) / slope).astype("<u2").tobytes()
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
+    image = read_dicom_series(save(series, tmp_path / "ct"))
+    np.testing.assert_array_equal(image.voxels, hu)
+    assert image.notes == ("Slices are scaled one by one, by 6 different scales.",)
+
+
+@pytest.mark.parametrize("later", [6, 8])
+def test_stacks_of_similar_size_in_one_given_file(later: int, tmp_path: Path) -> None:
+    hu = body(14)
+    order = np.arange(14)
+    dataset = enhanced(hu, order, lambda k: "low" if k < later else "high")
+    folder = save([dataset], tmp_path / "ct")
+    with pytest.raises(InputError, match=r"2 stacks of slices in one series, 8 .* and 6 "):
+        read_dicom_series(folder / "000.dcm")
+
+
+def test_a_small_stack_in_a_given_file_is_left_out(tmp_path: Path) -> None:
+    hu = body(14)
+    dataset = enhanced(hu, np.arange(14)[::-1], lambda k: "low" if k < 11 else "high")
+    image = read_dicom_series(save([dataset], tmp_path / "ct") / "000.dcm")
+    np.testing.assert_array_equal(image.voxels, hu[:11])
+    (note,) = image.notes
+    assert "left out 3 that belong to another stack" in note
+
+
+def test_a_part_of_a_concatenation_tells_of_the_others(tmp_path: Path) -> None:
+    hu = body(15)
+    folder = tmp_path / "ct"
+    parts = []
+    for number in range(3):
+        part = enhanced(hu[:5], np.arange(5))
+        for frame, group in enumerate(part.PerFrameFunctionalGroupsSequence):
+            height = float(-40 + 2 * (5 * number + frame))
+            group.PlanePositionSequence[0].ImagePositionPatient = [-12, 7, height]
+        part.PixelData = (
+            (hu[5 * number : 5 * number + 5].astype(int) + 1000).astype("<u2").tobytes()
+        )
+        parts.append(part)
+    save(parts, folder)
+    np.testing.assert_array_equal(read_dicom_series(folder).voxels, hu)
+    image = read_dicom_series(folder / "001.dcm")
+    np.testing.assert_array_equal(image.voxels, hu[5:10])
+    (note,) = image.notes
+    assert note.startswith("Warning: only the frames of 001.dcm were read")
+    assert "2 more files of the same series: 000.dcm, 002.dcm" in note

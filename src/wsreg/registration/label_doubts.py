@@ -37,7 +37,7 @@ def label_doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
     must have a round head in the pelvis, unless it is given where they turn.  It takes no notice of
     labels with other names, nor of those that no body has.
     """
-    if len(bodies) == 1:
+    if len(bodies) < 2:
         return ()
     coarse = ct.levels(VOXEL_SIZES_MM)[0].volume
     bones = _bones(coarse, {label for body in bodies for label in body.labels})

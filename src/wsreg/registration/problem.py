@@ -43,7 +43,7 @@ class Problem:
         view: PA, AP ... or C-arm angles, as asked for.
         settings: all others.
         backend: the renderer that runs.
-        doubts: what looks wrong about the labels of the bodies, a sentence each.
+        doubts: what looks wrong about the CT and the labels of the bodies, a sentence each.
         render_labels: the labels that are registered by themselves, if some were asked for; the
             first body has them, and the others are no answers.
     """

@@ -34,6 +34,7 @@ from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.threads import one_openmp_thread
 from wsreg.volumes.bodies import Bodies
+from wsreg.volumes.plausible_hu import hounsfield_doubt
 from wsreg.volumes.volume import Volume
 
 
@@ -150,7 +151,14 @@ def registered(
 
 
 def _doubts(ct: PreparedCt, bodies: Sequence[Body]) -> tuple[str, ...]:
-    """Return what looks wrong about the labels, looked at once for the same bodies."""
+    """Return what looks wrong about the CT and its labels, looked at once for the same bodies."""
     joints = [body.joint and (body.joint.radius_mm, body.joint.given) for body in bodies]
     key = tuple((body.name, body.part, joint) for body, joint in zip(bodies, joints, strict=True))
-    return ct.keep(("doubts", key), lambda: label_doubts(ct, bodies))
+    of_labels = ct.keep(("doubts", key), lambda: label_doubts(ct, bodies))
+    return (*ct.keep(("hounsfield",), lambda: _grey_doubts(ct)), *of_labels)
+
+
+def _grey_doubts(ct: PreparedCt) -> tuple[str, ...]:
+    """Return why the CT, which need not come from a file, cannot hold Hounsfield units."""
+    doubt = hounsfield_doubt(ct.volume.hu.numpy())
+    return (f"The CT does not seem to hold Hounsfield units: {doubt}.",) if doubt else ()

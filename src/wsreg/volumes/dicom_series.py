@@ -73,6 +73,7 @@ def _headers_of(path: Path, series_uid: str | None, notes: list[str]) -> dict[Pa
     if path.is_file():
         header = file_header(read_dataset(path, PLANE_TAGS))
         if len(header.items("PerFrameFunctionalGroupsSequence")) > 1 and is_ct(header):
+            _note_other_parts(path, _series_of(header), notes)
             return {path: header.levels[0]}
         if header.word("Modality") not in ("CT", "") and header.has("Rows"):
             raise InputError(
@@ -90,6 +91,18 @@ def _headers_of(path: Path, series_uid: str | None, notes: list[str]) -> dict[Pa
         names = listed([file.name for file in found.unreadable])
         notes.append(f"Left out {len(found.unreadable)} files that cannot be read: {names}.")
     return headers
+
+
+def _note_other_parts(path: Path, series_uid: str, notes: list[str]) -> None:
+    """Note files beside a file of many frames that belong to its series: parts of the same CT?"""
+    beside = _search(path.parent).series.get(series_uid, {}) if series_uid else {}
+    others = [file.name for file in beside if file != path]
+    if others:
+        notes.append(
+            f"Warning: only the frames of {path.name} were read; its folder has "
+            f"{len(others)} more files of the same series: {listed(others)} (give the folder to "
+            "read all)."
+        )
 
 
 def _search(path: Path) -> _Folder:

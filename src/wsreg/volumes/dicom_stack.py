@@ -44,7 +44,7 @@ def largest_stack(
         planes: of one series.
         folder: where they lie, for messages.
         notes: added to.
-        wanted: a file whose stack is taken instead of the largest.
+        wanted: a file whose stack is taken instead of the largest one of other files.
 
     Raises:
         InputError: less than two planes, or several stacks of similar size.
@@ -53,11 +53,14 @@ def largest_stack(
     if wanted is not None:
         stacks.sort(key=lambda stack: all(plane.path != wanted for plane in stack))
     stack, *others = stacks
+    rivals = others
+    if wanted is not None:  # it says nothing of stacks that are in it both
+        rivals = [one for one in others if any(plane.path == wanted for plane in one)]
     if len(stack) < 2:
         raise InputError(
             f"{folder} must hold at least 2 slices of a CT that lie alike, got only {stack[0].name}"
         )
-    if wanted is None and others and len(others[0]) > MOST_LEFT_OUT * len(stack):
+    if rivals and len(rivals[0]) > MOST_LEFT_OUT * len(stack):
         raise InputError(
             f"{folder} holds {len(stacks)} stacks of slices in one series, "
             f"{' and '.join(_described(one) for one in stacks[:3])}: choose one by giving a file "

@@ -21,7 +21,10 @@ TISSUE_HU = (-900.0, 3000.0)
 """Padding that would be rescaled into these is believed only where it reaches the corners."""
 
 WORSE_FIT = 2.0
-"""A slice is refused whose own scale fits its neighbour so many times worse than the common one."""
+"""Two neighbours are refused whose own scales fit so many times worse than a common one."""
+
+LEAST_MISFIT_HU = 10.0
+"""Rounding may make neighbours in air fit worse than that by less than this."""
 
 
 class StoredPlane(NamedTuple):
@@ -133,31 +136,38 @@ def _check_neighbours(
     intercepts: Sequence[float],
     notes: list[str],
 ) -> None:
-    """Refuse slices whose own scale contradicts the image; others may well have one each."""
+    """Refuse neighbours whose own scales fit worse than a common one; others may differ."""
     scales = list(zip(slopes, intercepts, strict=True))
-    common, count = Counter(scales).most_common(1)[0]
-    usual = [index for index, scale in enumerate(scales) if scale == common]
-    for index, scale in enumerate(scales):
-        if scale == common or 2 * count <= len(scales):
+    counts = Counter(scales)
+    for index in range(len(stack) - 1):
+        if scales[index] == scales[index + 1]:
             continue
-        neighbour = stack[min(usual, key=lambda other: abs(other - index))]
-        target = _rescaled(neighbour.values, *common)
-        used = ~(stack[index].padding | neighbour.padding)
-        own_hu, common_hu = (
-            float(np.abs(_rescaled(stack[index].values, *tried) - target)[used].mean())
-            if used.any()
-            else 0.0
-            for tried in (scale, common)
-        )
-        if own_hu > WORSE_FIT * common_hu:
+        pair = sorted((index, index + 1), key=lambda one: counts[scales[one]])
+        odd, usual = (stack[one] for one in pair)
+        own, common = (scales[one] for one in pair)
+        own_hu = _apart_hu(odd, own, usual, common)
+        common_hu = min(_apart_hu(odd, one, usual, one) for one in (own, common))
+        if own_hu > max(WORSE_FIT * common_hu, LEAST_MISFIT_HU):
             raise InputError(
-                f"{stack[index].plane.path.parent} must hold slices that are all scaled alike, "
-                f"but {stack[index].plane.name} has RescaleSlope {scale[0]:g} and RescaleIntercept "
-                f"{scale[1]:g}, {neighbour.plane.name} {common[0]:g} and {common[1]:g}, by which "
+                f"{odd.plane.path.parent} must hold slices that are all scaled alike, but "
+                f"{odd.plane.name} has RescaleSlope {own[0]:g} and RescaleIntercept {own[1]:g}, "
+                f"{usual.plane.name} beside it {common[0]:g} and {common[1]:g}, and with one scale "
                 "the two fit better"
             )
     if len(set(scales)) > 1:
         notes.append(f"Slices are scaled one by one, by {len(set(scales))} different scales.")
+
+
+def _apart_hu(
+    one: StoredPlane,
+    scale: tuple[float, float],
+    other: StoredPlane,
+    other_scale: tuple[float, float],
+) -> float:
+    """Return the mean distance of two planes, each under a scale."""
+    used = ~(one.padding | other.padding)
+    apart = _rescaled(one.values, *scale) - _rescaled(other.values, *other_scale)
+    return float(np.abs(apart[used]).mean()) if used.any() else 0.0
 
 
 def _kind(

@@ -18,6 +18,7 @@ AIR_HU, SOFT_TISSUE_HU = -1000.0, 40.0
 
 _MOST_BINS = 400
 _MOST_SAMPLES = 2_000_000
+_FEWEST_BLOCKS = 2000
 _OUTLIERS = 1e-3
 """Fraction of voxels at each end, such as metal and streaks, that do not set the range."""
 
@@ -37,14 +38,21 @@ may be fat, but bone is never as much."""
 _MOST_BETWEEN = 4.0
 """Voxels in peaks between air and soft tissue (lungs, fat), as a multiple of its."""
 
+_BEYOND, _LEAST_BONE = 0.2, 0.003
+"""How far beyond soft tissue bone lies, as a multiple of its distance from air, and the least
+fraction of voxels that are bone."""
+
 _AIR_BELOW = 0.7
 """Part of the way from padding to soft tissue below which air lies; fat lies at 0.87 from air."""
+
+_LEAST_PADDING = 0.05
+"""Fraction of all voxels that have one value below air outside a round field."""
 
 _PADDING_MASS, _PADDING_PART = 0.02, 0.5
 """Fraction of all voxels, and part of the lowest peak, that one value has if it is padding."""
 
 
-class _Peak(NamedTuple):
+class Peak(NamedTuple):
     """A peak of the histogram: its place, the valleys beside it, the fraction of voxels between."""
 
     grey: float
@@ -93,9 +101,9 @@ def to_hounsfield(
 
 def _peaks(voxels: NDArray[Any], source: object) -> tuple[float, float]:
     """Return the grey values of air, the lowest peak, and of soft tissue, the main one above."""
-    sample = _block_means(voxels)
+    sample = sample_blocks(voxels)  # with padding, which may have the grey value of air
     low, high = (float(q) for q in np.quantile(sample, (_OUTLIERS, 1 - _OUTLIERS)))
-    peaks = _histogram_peaks(sample, low, high) if low < high else []
+    peaks = histogram_peaks(sample, low, high) if low < high else []
     tissue = [peak for peak in peaks if peak.grey - peaks[0].grey > _LEAST_APART * (high - low)]
     main = max((peak.mass for peak in tissue), default=0.0)
     soft_tissue = max((peak for peak in tissue if peak.mass >= _MUSCLE_MASS * main), default=None)
@@ -111,23 +119,55 @@ def _peaks(voxels: NDArray[Any], source: object) -> tuple[float, float]:
             f"{len(peaks)} peaks between {low:.4g} and {high:.4g}; give the grey values of air and "
             "water with --ct-scale AIR WATER (scale)"
         )
+    _check_rises(voxels, air, soft_tissue.grey, source)
     return air, soft_tissue.grey
 
 
-def _block_means(voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return [N] means of 2 x 2 x 2 voxels, in which noise hides fewer peaks, a part of many."""
-    depth, height, width = (n - n % 2 for n in voxels.shape)
-    every = 2 * max(1, round(voxels.size / (8 * _MOST_SAMPLES)))
-    means = [
-        voxels[z : z + 2, :height, :width]
-        .reshape(2, height // 2, 2, width // 2, 2)
-        .mean(axis=(0, 2, 4), dtype=np.float64)
-        for z in range(0, depth, every)
-    ]
+def _check_rises(voxels: NDArray[Any], air: float, soft_tissue: float, source: object) -> None:
+    """Refuse greys that fall with attenuation: bone is then below the lowest peak."""
+    beyond = _BEYOND * (soft_tissue - air)
+    sample = sample_blocks(voxels, padding_below=air - beyond)
+    below, above = (sample < air - beyond).mean(), (sample > soft_tissue + beyond).mean()
+    if below > max(_LEAST_BONE, above):
+        raise InputError(
+            f"{source} must have grey values that grow with attenuation, but they seem inverted: "
+            f"{below:.1%} lie far below the peak at {air:.4g} and {above:.1%} far above that at "
+            f"{soft_tissue:.4g}; give the grey values of air and water with --ct-scale AIR WATER "
+            "(scale) if they are not"
+        )
+
+
+def sample_blocks(voxels: NDArray[Any], padding_below: float | None = None) -> NDArray[Any]:
+    """Return [N] means of 2 x 2 x 2 voxels, in which noise hides fewer peaks, a part of many.
+
+    Args:
+        voxels: [D,H,W]; of few the voxels themselves are returned.
+        padding_below: the commonest value below this is padding, if it is common: blocks with it
+            are left out.
+    """
+    if voxels.size < 8 * _FEWEST_BLOCKS:
+        every, edge = 1, 1
+    else:
+        every, edge = 2 * max(1, round(voxels.size / (8 * _MOST_SAMPLES))), 2
+    depth, height, width = (n - n % edge for n in voxels.shape)
+    padding = None if padding_below is None else _commonest_below(voxels[::every], padding_below)
+    means = []
+    for z in range(0, depth, every):
+        slab = voxels[z : z + edge, :height, :width]
+        blocks = slab.reshape(edge, height // edge, edge, width // edge, edge)
+        mean = blocks.mean(axis=(0, 2, 4), dtype=np.float64)
+        means.append(mean if padding is None else mean[(blocks != padding).all(axis=(0, 2, 4))])
     return np.concatenate(means, axis=None)
 
 
-def _histogram_peaks(sample: NDArray[Any], low: float, high: float) -> list[_Peak]:
+def _commonest_below(voxels: NDArray[Any], limit: float) -> float | None:
+    numbers, counts = np.unique(voxels[voxels < limit], return_counts=True)
+    if not counts.size or counts.max() < _LEAST_PADDING * voxels.size:
+        return None
+    return float(numbers[counts.argmax()])
+
+
+def histogram_peaks(sample: NDArray[Any], low: float, high: float) -> list[Peak]:
     """Return the peaks in ascending order."""
     bins = min(_MOST_BINS, max(8, int(sample.size**0.5)))
     step = (high - low) / (bins - 1)
@@ -144,7 +184,7 @@ def _histogram_peaks(sample: NDArray[Any], low: float, high: float) -> list[_Pea
         mass = counts[first:last].sum() / sample.size
         if mass >= _LEAST_MASS and counts[near].any():
             grey = float(sums[near].sum() / counts[near].sum())
-            found.append(_Peak(grey, float(edges[first]), float(edges[last]), float(mass)))
+            found.append(Peak(grey, float(edges[first]), float(edges[last]), float(mass)))
     return found
 
 
@@ -173,7 +213,7 @@ def _tops(smooth: NDArray[np.float64]) -> tuple[list[int], list[int]]:
     return tops, [*valleys, len(smooth)]
 
 
-def _air(voxels: NDArray[Any], peaks: list[_Peak], soft_tissue: float) -> float:
+def _air(voxels: NDArray[Any], peaks: list[Peak], soft_tissue: float) -> float:
     """Return the grey value of air: the lowest peak, or, where that is padding, the one beside it.
 
     Outside a round field all voxels have one value, and what lies beside them is air.  Beside air

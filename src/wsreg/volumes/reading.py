@@ -15,9 +15,11 @@ from wsreg.errors import InputError
 from wsreg.vocabulary import CtIntensity
 from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.grey_scale import to_hounsfield
+from wsreg.volumes.high_padding import without_high_padding
 from wsreg.volumes.image_files import read_image_file
 from wsreg.volumes.label_names import read_label_names
 from wsreg.volumes.labels import read_labels
+from wsreg.volumes.plausible_hu import hounsfield_doubt
 from wsreg.volumes.voxel_image import VoxelImage, check_patient_size
 
 if TYPE_CHECKING:
@@ -76,13 +78,12 @@ def read_volume(
     names = read_label_names(label_names)
     image = _read_ct(Path(path), series_uid)
     check_patient_size(image, path)
-    lowest, highest = _range(image.voxels, path)
-    notes = image.notes
+    _check_numbers(image.voxels, path)
     if intensity == "cbct":
-        hu, scale_note = to_hounsfield(image.voxels, scale, path)
-        notes += (scale_note,)
+        hu, note = to_hounsfield(image.voxels, scale, path)
     else:
-        hu = _as_hounsfield(image.voxels, lowest, highest, path)
+        hu, note = _as_hounsfield(image.voxels, path)
+    notes = (*image.notes, note) if note else image.notes
     label_map = None
     if labels is not None:
         label_map = read_labels(Path(labels), image)
@@ -110,24 +111,26 @@ def _read_ct(path: Path, series_uid: str | None) -> VoxelImage:
     return read_image_file(path)
 
 
-def _range(voxels: NDArray[Any], source: object) -> tuple[float, float]:
-    """Return the lowest and highest value, or raise InputError for no numbers, or all the same."""
+def _check_numbers(voxels: NDArray[Any], source: object) -> None:
+    """Raise InputError for voxels that are no numbers, or all the same."""
     if voxels.dtype.kind == "f" and not np.isfinite(voxels.sum(dtype=np.float64)):
         count = int(np.count_nonzero(~np.isfinite(voxels)))
         raise InputError(
             f"{source} must hold finite Hounsfield units, got {count} NaN or infinite voxels"
         )
-    lowest, highest = float(voxels.min()), float(voxels.max())
-    if lowest == highest:
-        raise InputError(f"{source} must hold a CT, got the same value {lowest:g} everywhere")
-    return lowest, highest
+    if voxels.min() == voxels.max():
+        raise InputError(
+            f"{source} must hold a CT, got the same value {float(voxels.min()):g} everywhere"
+        )
 
 
-def _as_hounsfield(
-    voxels: NDArray[Any], lowest: float, highest: float, source: object
-) -> NDArray[Any]:
-    """Return the voxels as int16 or float32, once they pass as Hounsfield units."""
-    whole_numbers = voxels.dtype.kind in "iu"
+def _as_hounsfield(voxels: NDArray[Any], source: object) -> tuple[NDArray[Any], str]:
+    """Return the voxels as int16 or float32, once they pass as Hounsfield units, and a note."""
+    note = ""
+    lowest = float(voxels.min())
+    if lowest < 0:
+        voxels, note = without_high_padding(voxels)
+    whole_numbers, highest = voxels.dtype.kind in "iu", float(voxels.max())
     if lowest < LOWEST_HU or highest > HIGHEST_HU:
         raise InputError(
             f"{source} must hold Hounsfield units within {LOWEST_HU:g}..{HIGHEST_HU:g}, "
@@ -139,8 +142,15 @@ def _as_hounsfield(
             f"got {lowest:g}..{highest:g} "
             f"(scaled for display, or the rescale intercept not applied?); {CBCT_HINT}"
         )
+    doubt = hounsfield_doubt(voxels)
+    if doubt:
+        raise InputError(
+            f"{source} must hold Hounsfield units (air -1000, water 0), but {doubt} "
+            f"(wrong rescale slope or intercept?); {CBCT_HINT}, with --ct-scale -1000 0 it is "
+            "taken as it is"
+        )
     if highest <= np.iinfo(np.int16).max:
         whole = voxels.astype(np.int16)
         if whole_numbers or np.array_equal(whole, voxels):
-            return whole
-    return voxels.astype(np.float32)
+            return whole, note
+    return voxels.astype(np.float32), note
