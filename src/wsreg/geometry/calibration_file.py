@@ -9,6 +9,7 @@ from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import check_fields, read_json
+from wsreg.files.names import as_path
 from wsreg.geometry.calibration import Calibration, CalibrationDetails, calibration_of_fields
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
@@ -45,7 +46,7 @@ def read_calibrations(
     Raises:
         InputError: a file that is missing, of no such kind, or wrong.
     """
-    path = Path(path)
+    path = as_path(path, "camera")
     return [
         dataclasses.replace(
             one, notes=tuple(note.replace(str(path), path.name) for note in one.notes)
@@ -98,7 +99,7 @@ def read_rig(
             unknown, matrices that are not rigid or belong to no camera, or what :class:`Rig`
             refuses.
     """
-    paths = [path] if isinstance(path, str | Path) else list(path)
+    paths: list[Any] = list(path) if isinstance(path, list | tuple) else [path]
     return rig_of([one for each in paths for one in read_calibrations(each)], units)
 
 

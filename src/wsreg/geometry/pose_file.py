@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.names import as_path
 from wsreg.geometry.itk_transform import SUFFIXES as ITK_SUFFIXES
 from wsreg.geometry.itk_transform import TEXT_HEADER, read_itk_transform
 from wsreg.geometry.matrix_file import TEXT_SUFFIXES, marked_convention, read_matrix_file
@@ -79,7 +80,7 @@ def read_pose_with_notes(
     path: str | Path, *, convention: PoseConvention | None = None
 ) -> PoseReading:
     """Read a pose as :func:`read_pose` does, with what was taken for granted or mended."""
-    path = Path(path)
+    path = as_path(path, "pose", "a matrix needs no reading")
     if convention is not None and convention not in get_args(PoseConvention):
         raise InputError(
             f"pose convention must be one of {', '.join(get_args(PoseConvention))}, "
