@@ -341,3 +341,23 @@ def test_mayacam_holds_k_and_place_to_the_last_digits(
         view.camera.intrinsic_matrix, CAMERA.intrinsic_matrix, rtol=1e-12, atol=1e-9
     )
     torch.testing.assert_close(view.camera_from_rig, PLACE, rtol=0, atol=1e-9)
+
+
+def test_a_camera_in_opencvs_json(tmp_path: Path) -> None:
+    """As cv2.FileStorage writes it, and as ROS does, whose matrices name no type."""
+    matrix = {"rows": 3, "cols": 3, "data": [500.0, 0, 60.0, 0, 400.0, 50.0, 0, 0, 1.0]}
+    typed = {"type_id": "opencv-matrix", "dt": "d"}
+    zero = {**typed, "rows": 1, "cols": 5, "data": [0.0] * 5}
+    whole = {"nframes": 7, "image_width": 120, "image_height": 100,
+             "distortion_coefficients": zero}  # fmt: skip
+    path = tmp_path / "k.json"
+    for one in ({**typed, **matrix}, matrix):
+        path.write_text(json.dumps({**whole, "camera_matrix": one}))
+        camera = read_camera(path, source_to_detector_mm=1000.0)
+        assert (camera.rows, camera.columns) == (100, 120)
+        assert camera.pixel_spacing_mm == pytest.approx((2.5, 2.0))
+        assert camera.centre_px == (60.0, 50.0)
+    bent = {**zero, "data": [0.1, 0, 0, 0, 0]}
+    path.write_text(json.dumps({**whole, "camera_matrix": matrix, "D": bent}))
+    with pytest.raises(InputError, match="must give distortion once"):
+        read_camera(path, source_to_detector_mm=1000.0)

@@ -293,3 +293,47 @@ def test_a_rotation_vector_between_half_a_turn_and_a_whole_is_noted(tmp_path: Pa
         found = read_pose_with_notes(path)
         assert any("taken for radians" in note for note in found.notes) == noted
         assert float(found.camera_from_ct[1, 1]) == pytest.approx(math.cos(length), abs=1e-12)
+
+
+def test_opencvs_json_is_read_as_its_yaml_is(tmp_path: Path) -> None:
+    turn = {"type_id": "opencv-matrix", "rows": 3, "cols": 3, "dt": "d",
+            "data": [number for row in ROTATION for number in row]}  # fmt: skip
+    shift = {"type_id": "opencv-matrix", "rows": 3, "cols": 1, "dt": "d", "data": [4, -5, 700.0]}
+    content = {"calibration_time": "noon", "board_width": 9, "R": turn, "T": shift}
+    path = write(tmp_path, json.dumps(content))
+    torch.testing.assert_close(read_pose(path), POSE, rtol=0, atol=1e-12)
+    for data, said in (([1, 2], "3 x 1 numbers as data"), ("$base64$ZA==", "a list of numbers")):
+        path = write(tmp_path, json.dumps({"R": turn, "t": {**shift, "data": data}}))
+        with pytest.raises(InputError, match=said):
+            read_pose(path)
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.txt", "t.npy", "line.txt"])
+def test_a_transposed_matrix_is_named(tmp_path: Path, name: str) -> None:
+    path, transposed = tmp_path / name, POSE.T.numpy()
+    if name.endswith(".json"):
+        path.write_text(json.dumps({"camera_from_ct": transposed.tolist(), "frame": "LPS",
+                                    "units": "mm"}))  # fmt: skip
+    elif name.endswith(".npy"):
+        np.save(path, transposed)
+    else:
+        np.savetxt(path, transposed.reshape((1, 16) if name == "line.txt" else (4, 4)))
+    with pytest.raises(InputError, match=r"last row 0 0 0 1, got \[4.*700.*; is it transposed\?"):
+        read_pose(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.h5", b"x" * 300, "got no HDF5 file$"),
+        ("b.hdf5", b"\x89HDF\r\n\x1a\n" + b"x" * 90, "got no HDF5 file$"),
+        ("c.mat", b"x" * 300, r"got no transform in its \.mat content$"),
+        ("d.tfm", b"#Insight Transform File V1.0\nhello", "got none: Tags must be delimited by :$"),
+    ],
+)
+def test_files_that_itk_cannot_read_are_one_short_sentence(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_pose(tmp_path / name)

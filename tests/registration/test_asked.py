@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from wsreg.geometry.rig import Rig, RigView
 from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.asked import asked_start, asked_views
+from wsreg.registration.register import register
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
@@ -160,3 +162,37 @@ def test_an_xray_without_a_camera_says_what_its_header_lacks() -> None:
     message = r"are needed \(The geometry is incomplete, it lacks pixel_spacing_mm\)$"
     with pytest.raises(InputError, match=message):
         asked_views([radiograph], None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("distance_mm", "spacing_mm", "unit"), [(0.9, 0.011, "metres"), (90.0, 1.1, "centimetres")]
+)
+def test_a_detector_nearer_than_the_ct_is_thin_is_refused(
+    coarse: Volume, distance_mm: float, spacing_mm: float, unit: str
+) -> None:
+    camera = Camera(source_to_detector_mm=distance_mm, rows=28, columns=32,
+                    pixel_spacing_mm=(spacing_mm, spacing_mm))  # fmt: skip
+    views = asked_views(xray(camera), None, None, None)
+    with pytest.raises(InputError, match=rf"must leave room for the CT, .*; is it in {unit}\?$"):
+        asked_start(views, coarse, "search", "PA")
+
+
+def test_arguments_of_other_kinds_are_one_sentence(coarse: Volume) -> None:
+    good = xray(detector(1000.0))
+    wrong: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("volume must be a Volume or PreparedCt", (good, "ct.nii.gz"), {}),
+        ("prepared must be a PreparedCt", (good, coarse), {"prepared": coarse}),
+        ("radiograph must be a Radiograph .* got str", ("x.png", coarse), {}),
+        ("radiograph must be a Radiograph .* got Tensor", (torch.zeros(3, 3), coarse), {}),
+        (r"radiographs\[1\] must be a Radiograph .* got ndarray", ([good, SIDE.numpy()], coarse),
+         {"rig": [HERE, SIDE]}),
+        ("rois must be one or a list", (good, coarse), {"rois": {"hip": torch.ones(28, 32)}}),
+        ("rois must be a RoiTarget, got ndarray", (good, coarse), {"rois": [SIDE.numpy()]}),
+        ("camera must be one or a list", (good, coarse, "camera.json"), {}),
+        ("camera must be a Camera .* got dict", (good, coarse, [{"rows": 28}]), {}),
+        ("rig must be a rig or", (good, coarse), {"rig": "rig.json"}),
+        ("view must be one of", (good, coarse), {"view": 3}),
+    ]  # fmt: skip
+    for said, given, more in wrong:
+        with pytest.raises(InputError, match=said):
+            register(*given, **more)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from wsreg.errors import InputError
 
 
 def stem(path: Path) -> str:
     """Return the name of a file without its ending, which may be a double one, ``.nii.gz``."""
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
+
+
+def as_path(path: object, name: str, how: str = "") -> Path:
+    """Return a path that a caller gives.
+
+    Raises:
+        InputError: for what is none; ``how`` says what to do with such a thing.
+    """
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    hint = f"; {how}" if how else ""
+    raise InputError(f"{name} must be the path of a file, got {type(path).__name__}{hint}")
 
 
 def different(names: Iterable[str]) -> list[str]:

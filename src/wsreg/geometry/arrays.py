@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.errors import InputError
@@ -16,12 +17,35 @@ def as_float64(numbers: Any) -> Tensor | None:
     """Return numbers as a float64 tensor on the CPU; None for what is no array of numbers."""
     if isinstance(numbers, Tensor):
         return numbers.detach().to("cpu", torch.float64)
+    array = _array(numbers)
+    return None if array is None else torch.from_numpy(array.astype(np.float64))
+
+
+def as_image(pixels: Any, dtype: torch.dtype, name: str) -> Tensor:
+    """Return pixels, a tensor, an array or nested lists, as a tensor of a type.
+
+    Raises:
+        InputError: for what is no array of numbers; ``name`` says of what.
+    """
+    if isinstance(pixels, Tensor):
+        return pixels
+    array = _array(pixels, kinds="biuf")
+    if array is None:
+        raise InputError(f"{name} must be an array of numbers, got {in_words(pixels)}")
+    return torch.from_numpy(array).to(dtype)
+
+
+def _array(numbers: Any, kinds: str = "iuf") -> NDArray[Any] | None:
+    """Return an array that torch can take, copied: its own byte order, rows one after the other."""
     try:
         array = np.asarray(numbers)
     except (TypeError, ValueError, RuntimeError):
         return None
     # NumPy would read texts as numbers, and keeps what is none as objects
-    return torch.tensor(array, dtype=torch.float64) if array.dtype.kind in "iuf" else None
+    if array.dtype.kind not in kinds:
+        return None
+    wide = array.dtype.kind == "u" or array.dtype.itemsize > 8
+    return np.array(array, dtype=np.float64 if wide else array.dtype.newbyteorder("="), order="C")
 
 
 def finite_numbers(numbers: Any, name: str, *shapes: tuple[int, ...]) -> Tensor:

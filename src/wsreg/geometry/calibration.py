@@ -79,8 +79,8 @@ class Calibration:
         """
         if self.place is None:
             raise InputError(
-                f"{self.source} must tell where its camera stands (R and t) to be one of several, "
-                "it does not"
+                f"{self.source} must tell where its camera stands (R and t), as each camera of a "
+                "rig and a MayaCam file do, it does not"
             )
         if self.units is None and units is None:
             raise InputError(

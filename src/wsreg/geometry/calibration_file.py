@@ -9,12 +9,13 @@ from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import check_fields, read_json
+from wsreg.files.names import as_path
 from wsreg.geometry.calibration import Calibration, CalibrationDetails, calibration_of_fields
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
 from wsreg.geometry.mayacam import calibration_of_mayacam, looks_like_mayacam
 from wsreg.geometry.opencv_fields import with_our_names
-from wsreg.geometry.opencv_storage import read_opencv_storage
+from wsreg.geometry.opencv_storage import is_json_storage, plain_values, read_opencv_storage
 from wsreg.geometry.rig import Rig, RigView
 from wsreg.geometry.rig_file import rig_from_record, with_patient_before_detectors
 from wsreg.geometry.rt_image import calibration_of_rt_image
@@ -45,7 +46,7 @@ def read_calibrations(
     Raises:
         InputError: a file that is missing, of no such kind, or wrong.
     """
-    path = Path(path)
+    path = as_path(path, "camera")
     return [
         dataclasses.replace(
             one, notes=tuple(note.replace(str(path), path.name) for note in one.notes)
@@ -61,12 +62,12 @@ def _read_all(path: Path, details: CalibrationDetails) -> list[Calibration]:
     if ending == ".json":
         return _of_json(path, details)
     if ending in (".yml", ".yaml"):
-        return [_of_storage(path, details)]
+        return [_of_storage(read_opencv_storage(path), path, details)]
     if ending == ".xml":
         text = _text(path)
         if RTK_ROOT in text:
             return calibrations_of_rtk(text, str(path), details)
-        return [_of_storage(path, details)]
+        return [_of_storage(read_opencv_storage(path), path, details)]
     if ending in TEXT_SUFFIXES:
         return [_of_text(path, details)]
     if ending in DICOM_SUFFIXES or _is_dicom(path):
@@ -98,7 +99,7 @@ def read_rig(
             unknown, matrices that are not rigid or belong to no camera, or what :class:`Rig`
             refuses.
     """
-    paths = [path] if isinstance(path, str | Path) else list(path)
+    paths: list[Any] = list(path) if isinstance(path, list | tuple) else [path]
     return rig_of([one for each in paths for one in read_calibrations(each)], units)
 
 
@@ -181,6 +182,8 @@ def the_camera(one: Calibration) -> Camera:
 def _of_json(path: Path, details: CalibrationDetails) -> list[Calibration]:
     content = read_json(path)
     name, source = path.stem, str(path)
+    if is_json_storage(content):
+        return [_of_storage(plain_values(content, path), path, details)]
     if isinstance(content, dict) and "views" in content:
         rig, nominal = rig_from_record(content, source)
         return [
@@ -197,9 +200,9 @@ def _of_json(path: Path, details: CalibrationDetails) -> list[Calibration]:
     return [calibration_of_fields(fields, str(fields.get("name", name)), source, details)]
 
 
-def _of_storage(path: Path, details: CalibrationDetails) -> Calibration:
-    """Return the camera of a FileStorage, whose other values are not needed."""
-    fields = with_our_names(read_opencv_storage(path), str(path))
+def _of_storage(values: dict[str, Any], path: Path, details: CalibrationDetails) -> Calibration:
+    """Return the camera of a FileStorage's values, of which others are not needed."""
+    fields = with_our_names(values, str(path))
     size: Any = fields.get("image_size", fields.get("imageSize"))
     if isinstance(size, list) and len(size) == 2:  # OpenCV's Size is width, height
         fields = {"columns": size[0], "rows": size[1]} | fields

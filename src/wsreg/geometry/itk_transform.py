@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ ATTRIBUTE = "wsreg"
 """Says which way an HDF5 file of ours maps; ITK does not look at it."""
 
 TEXT_HEADER = "#Insight Transform File"
-SUFFIXES = (".tfm", ".h5", ".hdf5", ".mat")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+SUFFIXES = (".tfm", *HDF5_SUFFIXES, ".mat")
 """Of files that hold ITK transforms and nothing else; .txt may hold one."""
 
 
@@ -38,7 +40,7 @@ def write_itk_transform(
         direction: what the motion is, noted in the file for the way back.
     """
     parameters = [*motion[:3, :3].flatten().tolist(), *motion[:3, 3].tolist()]
-    if str(path).lower().endswith((".h5", ".hdf5")):
+    if str(path).lower().endswith(HDF5_SUFFIXES):
         import h5py
         import SimpleITK
 
@@ -72,11 +74,12 @@ def read_itk_transform(path: Path) -> tuple[Tensor, str | None]:
 
     if not path.is_file():
         raise InputError(f"{path} does not exist" if not path.exists() else f"{path} is a folder")
+    _check_hdf5(path)
     try:
         transform = SimpleITK.ReadTransform(str(path))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{path} must be an ITK transform file, got none: {reason}") from None
+        reason = _reason(str(error), path)
+        raise InputError(f"{path} must be an ITK transform file, got {reason}") from None
     single = _only_one(transform, path)
     if single.GetDimension() != 3 or not single.IsLinear():
         raise InputError(
@@ -84,6 +87,27 @@ def read_itk_transform(path: Path) -> tuple[Tensor, str | None]:
             f"in {single.GetDimension()}D"
         )
     return _matrix_of(single), _direction(path)
+
+
+def _check_hdf5(path: Path) -> None:
+    """Refuse a file that is called HDF5 and is not: ITK would say so in many lines of its own."""
+    if path.suffix.lower() not in HDF5_SUFFIXES:
+        return
+    import h5py
+
+    try:
+        h5py.File(path, "r").close()
+    except OSError:
+        raise InputError(f"{path} must be an ITK transform in HDF5, got no HDF5 file") from None
+
+
+def _reason(error: str, path: Path) -> str:
+    """Return what ITK says of a file, or of its content where it says nothing of use."""
+    line = error.strip().splitlines()[-1].strip()
+    said = re.sub(r"^.*ITK ERROR: \w+\(\w+\): *", "", line)
+    if "ITK ERROR" not in line or path.suffix.lower() in HDF5_SUFFIXES:
+        return f"no transform in its {path.suffix.lower()} content"
+    return f"none: {said}"
 
 
 def _only_one(transform: Any, path: Path) -> Any:
@@ -110,7 +134,7 @@ def _matrix_of(transform: Any) -> Tensor:
 
 def _direction(path: Path) -> str | None:
     """Return what a file of ours says that it is: in a comment, or in an attribute of HDF5."""
-    if path.suffix.lower() not in (".h5", ".hdf5"):
+    if path.suffix.lower() not in HDF5_SUFFIXES:
         return marked_convention(path)
     import h5py
 

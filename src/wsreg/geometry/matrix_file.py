@@ -25,7 +25,7 @@ def marked_convention(path: Path) -> str | None:
 
 
 def read_matrix_file(path: Path) -> Any:
-    """Return the rows of a matrix, 16 numbers in one line as four rows that end in 0 0 0 1.
+    """Return the rows of a matrix, 16 numbers in one line as four rows.
 
     Raises:
         InputError: a file that cannot be read or holds something else.
@@ -40,7 +40,7 @@ def read_matrix_file(path: Path) -> Any:
         raise InputError(f"{path} cannot be read: {error}") from None
     lines = [line.split("#", 1)[0].strip() for line in text.splitlines()]
     rows = [_numbers(line, path) for line in lines if line]
-    if len(rows) == 1 and len(rows[0]) == 16 and rows[0][12:] == [0, 0, 0, 1]:
+    if len(rows) == 1 and len(rows[0]) == 16:
         return [rows[0][start : start + 4] for start in (0, 4, 8, 12)]
     if len({len(row) for row in rows}) != 1:
         raise InputError(

@@ -1,4 +1,4 @@
-"""OpenCV's FileStorage (YAML and XML) as plain values, without OpenCV.
+"""OpenCV's FileStorage (YAML, XML and JSON) as plain values, without OpenCV.
 
 Of YAML the part that OpenCV, and ROS for its cameras, write: names at the left margin with a
 number, a text, a list in brackets, or a matrix of ``rows``, ``cols`` and ``data``.
@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from wsreg.errors import InputError
+from wsreg.geometry.arrays import in_words
 
 _NAME = re.compile(r"^(?P<name>[A-Za-z_][\w.\-]*)\s*:(?P<rest>.*)$")
 _NUMBER = re.compile(r"[^\s,\[\]]+")
@@ -31,6 +32,38 @@ def read_opencv_storage(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     return _of_xml(text, path) if text.lstrip().startswith("<") else _of_yaml(text, path)
+
+
+def is_json_storage(content: Any) -> bool:
+    """Return whether JSON was written by OpenCV: it has matrices with ``type_id``."""
+    return isinstance(content, dict) and any(map(_is_matrix, content.values()))
+
+
+def plain_values(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the values of a FileStorage in JSON by name; matrices as rows.
+
+    Raises:
+        InputError: a matrix whose numbers are not as many as its rows and columns.
+    """
+    return {
+        name: _of_json_matrix(value, f"{path}: {name}") if _is_matrix(value) else value
+        for name, value in content.items()
+    }
+
+
+def _is_matrix(value: Any) -> bool:
+    """Return whether a value is a matrix of OpenCV, or of ROS, which names no type."""
+    return isinstance(value, dict) and (
+        value.get("type_id") == "opencv-matrix" or {*_SIZE, "data"} <= value.keys()
+    )
+
+
+def _of_json_matrix(value: dict[str, Any], where: str) -> list[list[float]]:
+    data = value.get("data")
+    if not isinstance(data, list):
+        raise InputError(f"{where} must hold its data as a list of numbers, got {in_words(data)}")
+    size = [_whole(str(value.get(name)), f"{where} {name}") for name in _SIZE]
+    return _matrix(" ".join(map(str, data)), size, where)
 
 
 def _of_xml(text: str, path: Path) -> dict[str, Any]:

@@ -82,19 +82,56 @@ def check_plausible_pose(camera_from_ct: Tensor, camera: Camera, corners_mm: Ten
         InputError: if the translation looks like metres, or the CT lies behind the source,
             beyond the detector, or beside the image; if the inverse would be right, it is named.
     """
-    distance = float(camera_from_ct[:3, 3].norm())
-    from_metres = camera_from_ct.clone()
-    from_metres[:3, 3] *= 1000.0
-    if 0.1 < distance < 10.0 and _problem(from_metres, camera, corners_mm) is None:
+    pose, corners = camera_from_ct.detach().to("cpu", torch.float64), corners_mm.to(torch.float64)
+    _check_not_in_metres(pose, camera, corners)
+    problem = _problem(pose, camera, corners)
+    if problem is not None:
+        guess = ""
+        if _problem(inverse_rigid(pose), camera, corners) is None:
+            guess = "; its inverse does, is it ct_from_camera (--pose-convention)?"
+        elif _problem(_scaled(pose, 10.0), camera, corners) is None:
+            guess = "; times ten its translation does, is it in centimetres?"
+        raise InputError(f"pose camera_from_ct must place the CT {problem}{guess}")
+
+
+def check_meant_poses(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> None:
+    """Refuse poses [B,4,4] that show no CT, but would in metres or as their inverse.
+
+    Other poses at which the CT cannot be seen are let through, for an empty image may be asked for.
+
+    Args:
+        camera_from_ct, camera, corners_mm: as for :func:`check_plausible_pose`.
+
+    Raises:
+        InputError: as :func:`check_plausible_pose`.
+    """
+    poses, points = camera_from_ct.detach().to("cpu", torch.float64), corners_mm.to(torch.float64)
+    corners = transform_points(poses, points.expand(len(poses), *points.shape))
+    pixels = camera.project(corners)
+    last = torch.tensor([camera.columns, camera.rows]) - 0.5
+    good = (corners[..., 2] > 0).all(dim=-1)
+    good &= corners[..., 2].mean(dim=-1) < camera.source_to_detector_mm
+    good &= ((pixels.amax(dim=1) >= -0.5) & (pixels.amin(dim=1) <= last)).all(dim=-1)
+    for pose in poses[~good]:
+        _check_not_in_metres(pose, camera, points)
+        if _problem(inverse_rigid(pose), camera, points) is None:
+            check_plausible_pose(pose, camera, points)
+
+
+def _check_not_in_metres(pose: Tensor, camera: Camera, corners_mm: Tensor) -> None:
+    distance = float(pose[:3, 3].norm())
+    if 0.1 < distance < 10.0 and _problem(_scaled(pose, 1000.0), camera, corners_mm) is None:
         raise InputError(
             f"pose camera_from_ct must be in millimetres, its translation of length {distance:.3g} "
             "looks like metres"
         )
-    problem = _problem(camera_from_ct, camera, corners_mm)
-    if problem is not None:
-        inverted = _problem(inverse_rigid(camera_from_ct), camera, corners_mm) is None
-        guess = "; its inverse does, is it ct_from_camera (--pose-convention)?" if inverted else ""
-        raise InputError(f"pose camera_from_ct must place the CT {problem}{guess}")
+
+
+def _scaled(pose: Tensor, scale: float) -> Tensor:
+    """Return a pose with its translation in other units."""
+    scaled = pose.clone()
+    scaled[:3, 3] *= scale
+    return scaled
 
 
 def _problem(camera_from_ct: Tensor, camera: Camera, corners_mm: Tensor) -> str | None:

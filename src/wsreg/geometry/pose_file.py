@@ -11,10 +11,11 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.names import as_path
 from wsreg.geometry.itk_transform import SUFFIXES as ITK_SUFFIXES
 from wsreg.geometry.itk_transform import TEXT_HEADER, read_itk_transform
 from wsreg.geometry.matrix_file import TEXT_SUFFIXES, marked_convention, read_matrix_file
-from wsreg.geometry.opencv_storage import read_opencv_storage
+from wsreg.geometry.opencv_storage import is_json_storage, plain_values, read_opencv_storage
 from wsreg.geometry.pose_forms import PoseForm, form_of_fields, form_of_matrix
 from wsreg.geometry.rigid import rigid
 from wsreg.vocabulary import PoseConvention
@@ -79,7 +80,7 @@ def read_pose_with_notes(
     path: str | Path, *, convention: PoseConvention | None = None
 ) -> PoseReading:
     """Read a pose as :func:`read_pose` does, with what was taken for granted or mended."""
-    path = Path(path)
+    path = as_path(path, "pose", "a matrix needs no reading")
     if convention is not None and convention not in get_args(PoseConvention):
         raise InputError(
             f"pose convention must be one of {', '.join(get_args(PoseConvention))}, "
@@ -134,6 +135,8 @@ def _form_of_json(path: Path) -> PoseForm:
     content = read_json(path)
     if isinstance(content, list):
         return form_of_matrix(content, str(path), "its matrix")
+    if is_json_storage(content):
+        return form_of_fields(plain_values(content, path), str(path), strict=False)
     return form_of_fields(content, str(path), strict=True)
 
 

@@ -59,7 +59,9 @@ def mended_rigid(matrix: Any, name: str) -> tuple[Tensor, str | None]:
         raise InputError(f"{name} must be finite, it holds NaN or infinity")
     last = found[3].tolist()
     if any(abs(a - b) > 1e-9 for a, b in zip(last, (0.0, 0.0, 0.0, 1.0), strict=True)):
-        raise InputError(f"{name} must have the last row 0 0 0 1, got {last}")
+        transposed = found[:, 3].tolist() == [0.0, 0.0, 0.0, 1.0]
+        guess = "; is it transposed? Its translation is in the last row" if transposed else ""
+        raise InputError(f"{name} must have the last row 0 0 0 1, got {last}{guess}")
     rotation = found[:3, :3]
     _check_rotation(rotation, name)
     u, _, vh = torch.linalg.svd(rotation)

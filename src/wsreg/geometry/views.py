@@ -72,7 +72,7 @@ def middle_ray(camera: Camera) -> Tensor:
 def _view_angles(view: str | CArmAngles) -> CArmAngles:
     if isinstance(view, CArmAngles):
         return view
-    if view.upper() not in VIEWS:
+    if not isinstance(view, str) or view.upper() not in VIEWS:
         raise InputError(f"view must be one of {', '.join(VIEWS)}, got {view!r}")
     return VIEWS[view.upper()]
 

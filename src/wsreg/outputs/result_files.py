@@ -15,7 +15,7 @@ from wsreg import __version__
 from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
-from wsreg.files.names import different, file_name
+from wsreg.files.names import as_path, different, file_name
 from wsreg.files.whole import staged_folder, writing_to
 from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.pose_file import pose_record
@@ -90,7 +90,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, it is not JSON, or it is of an unknown schema version.
     """
-    path = Path(path)
+    path = as_path(path, "result")
     if path.suffix.lower() != ".json" or path.is_dir():
         path /= "result.json"
     return in_todays_form(read_json(path), str(path))

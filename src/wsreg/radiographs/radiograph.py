@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.geometry.arrays import as_image
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 
@@ -24,7 +24,8 @@ class Radiograph:
         image: [H,W] float32, attenuation: proportional to the line integral, so bone is bright
             and air is dark; rows and columns as in the camera frame (any flip is undone).  Arrays
             and nested lists become tensors here.
-        mask: [H,W] bool, False where pixels carry no anatomy (collimator, burnt-in text).
+        mask: [H,W] bool, False where pixels carry no anatomy (collimator, burnt-in text);
+            if left out, all are used.
         camera: its geometry where known.
         angles: C-arm angles from the header where known.
         notes: sentences saying what was found, assumed, overridden or missing.
@@ -38,7 +39,7 @@ class Radiograph:
     """
 
     image: Tensor
-    mask: Tensor
+    mask: Tensor = field(default=None)  # type: ignore[assignment]  # never None from here on
     camera: Camera | None = None
     angles: CArmAngles | None = None
     notes: tuple[str, ...] = ()
@@ -52,8 +53,10 @@ class Radiograph:
     def __post_init__(self) -> None:
         for name, dtype in _IMAGES.items():
             given = getattr(self, name)
-            if given is not None and not isinstance(given, Tensor):
-                object.__setattr__(self, name, torch.tensor(np.asarray(given), dtype=dtype))
+            if given is None and name == "mask":
+                given = torch.ones_like(self.image, dtype=dtype)
+            if given is not None or name == "image":
+                object.__setattr__(self, name, as_image(given, dtype, f"radiograph {name}"))
         if self.image.ndim != 2:
             raise InputError(f"radiograph image must be [H,W], got {list(self.image.shape)}")
         if self.mask.shape != self.image.shape:

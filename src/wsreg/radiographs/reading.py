@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsreg.dicom.files import DICOM_SUFFIXES, is_dicom
 from wsreg.errors import InputError
-from wsreg.files.names import stem
+from wsreg.files.names import as_path, stem
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.camera_sources import CameraOverrides, CameraValue, resolve_camera
 from wsreg.radiographs.collimation import detect_field
@@ -70,7 +70,7 @@ def read_radiograph(
     Raises:
         InputError: if a file cannot be read, is no X-ray, shows nothing, or does not fit.
     """
-    path = Path(path)
+    path = as_path(path, "X-ray", "Radiograph(image=...) holds an array")
     raw = _read_raw(path, frame)
     _check_pixels(raw.pixels, path)
     usable = np.ones(raw.pixels.shape, dtype=bool) if raw.valid is None else raw.valid

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from wsreg.errors import InputError
+from wsreg.errors import InputError, check_is
 from wsreg.files.names import different
 from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
-from wsreg.geometry.plausibility import check_plausible_pose
+from wsreg.geometry.plausibility import camera_doubts, check_plausible_pose
 from wsreg.geometry.rig import Rig, RigView, relative
 from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
@@ -31,8 +32,24 @@ Rigs = Rig | Sequence[Tensor] | None
 T = TypeVar("T")
 
 
+def _listed(radiographs: Radiograph | Sequence[Radiograph]) -> list[Radiograph]:
+    """Return the X-rays, one or several.
+
+    Raises:
+        InputError: something else is among them, or there is none.
+    """
+    listed = isinstance(radiographs, list | tuple)
+    found: list[Any] = list(radiographs) if listed else [radiographs]  # type: ignore[arg-type]
+    for number, radiograph in enumerate(found):
+        name = f"radiographs[{number}]" if listed else "radiograph"
+        check_is(radiograph, Radiograph, name, "wsreg.read_radiograph reads one")
+    if not found:
+        raise InputError("radiographs must be at least one X-ray, got none")
+    return found
+
+
 def asked_views(
-    radiographs: Sequence[Radiograph],
+    radiographs: Radiograph | Sequence[Radiograph],
     rig: Rigs,
     camera: Camera | Sequence[Camera | None] | None,
     rois: RoiTarget | Sequence[RoiTarget | None] | None,
@@ -43,8 +60,7 @@ def asked_views(
         InputError: no X-ray, a rig or a list that does not have one entry for each, geometry that
             is missing or does not fit.
     """
-    if not radiographs:
-        raise InputError("radiographs must be at least one X-ray, got none")
+    radiographs = _listed(radiographs)
     count = len(radiographs)
     if rig is None and count > 1:
         raise InputError(
@@ -64,6 +80,10 @@ def asked_views(
         radiographs, names, found.views, cameras, targets, relative(found), strict=True
     ):
         _check_finite(radiograph)
+        if own is not None:
+            check_is(own, Camera, "camera", "wsreg.read_camera reads one")
+        if target is not None:
+            check_is(target, RoiTarget, "rois")
         views.append(
             View(
                 radiograph=dataclasses.replace(radiograph, name=name),
@@ -79,7 +99,7 @@ def _as_rig(rig: Rigs, count: int) -> Rig:
     if rig is None:
         rig = [torch.eye(4, dtype=torch.float64)]
     if not isinstance(rig, Rig):
-        if not isinstance(rig, Iterable):
+        if not isinstance(rig, list | tuple | Tensor | np.ndarray):
             raise InputError(f"rig must be a rig or a camera_from_rig for each X-ray, got {rig!r}")
         rig = Rig(
             views=tuple(
@@ -93,6 +113,10 @@ def _as_rig(rig: Rigs, count: int) -> Rig:
 
 
 def _for_each(values: Sequence[T | None] | None, count: int, name: str) -> list[T | None]:
+    if values is not None and not isinstance(values, list | tuple):
+        raise InputError(
+            f"{name} must be one or a list of one for each X-ray, got {type(values).__name__}"
+        )
     if values is not None and len(values) != count:
         raise InputError(f"{name} must be one for each X-ray, got {len(values)} for {count} X-rays")
     return [None] * count if values is None else list(values)
@@ -100,6 +124,9 @@ def _for_each(values: Sequence[T | None] | None, count: int, name: str) -> list[
 
 def asked_ct(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> PreparedCt:
     """Return the CT as it is prepared; ``prepared`` must be of this volume."""
+    check_is(volume, Volume | PreparedCt, "volume", "wsreg.read_volume reads one")
+    if prepared is not None:
+        check_is(prepared, PreparedCt, "prepared", "wsreg.prepare makes one")
     held = volume if isinstance(volume, PreparedCt) else PreparedCt(volume=volume)
     if prepared is None:
         return held
@@ -209,6 +236,19 @@ def _check_seen(view: View, camera_from_ct: Tensor, volume: Volume, *, alone: bo
         raise InputError(f"{where}{error}") from None
 
 
+def _check_distance(camera: Camera, volume: Volume) -> None:
+    """Refuse a detector so near to the source that no CT of this size has room before it."""
+    counts = reversed(volume.hu.shape)
+    thinnest_mm = min(n * mm for n, mm in zip(counts, volume.spacing_mm, strict=True))
+    if camera.source_to_detector_mm <= thinnest_mm:
+        doubt = camera_doubts(camera).get("source_to_detector_mm", "")
+        asked = f"; {doubt.rsplit('; ', 1)[1]}" if doubt.endswith("?") else ""
+        raise InputError(
+            "camera source_to_detector_mm must leave room for the CT, which is "
+            f"{thinnest_mm:.0f} mm thin, got {camera.source_to_detector_mm:g}{asked}"
+        )
+
+
 def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
     """Return the label values of ``render_labels``, values or names, or a single one."""
     one = isinstance(render_labels, int | str)
@@ -230,6 +270,8 @@ def asked_start(
         InputError: a pose that cannot be right, an unknown start or view, or no angles for it.
     """
     first = views[0]
+    for seen in views:
+        _check_distance(seen.camera, volume)
     if not isinstance(init, str):
         pose = check_rigid(init, "init")
         for seen in views:

@@ -132,12 +132,18 @@ def _rendered_body(
     """Return float32 channels of the groups, or the attenuation if there are none, with slopes."""
     if not derivatives:
         image = render(
-            body.volume, camera, poses, rois=groups, attenuation=not groups, backend=backend
+            body.volume,
+            camera,
+            poses,
+            rois=groups,
+            attenuation=not groups,
+            backend=backend,
+            any_pose=True,
         )
         return image.to(torch.float32), torch.empty(0)
     image, jacobian = render_with_jacobian(
         body.volume, camera, poses, rois=groups, attenuation=not groups,
-        pivot_mm=body.pivot_mm, backend=backend,
+        pivot_mm=body.pivot_mm, backend=backend, any_pose=True,
     )  # fmt: skip
     return image.to(torch.float32), jacobian.to(torch.float32)
 

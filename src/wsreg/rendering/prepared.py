@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from wsreg.errors import InputError
+from wsreg.errors import InputError, check_is
 from wsreg.rendering.loading import load_kernels
 from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_grid
 from wsreg.rendering.rays import PlaneAxes
@@ -223,6 +223,7 @@ def prepare(
     Raises:
         InputError: for sizes, labels or bodies that cannot be.
     """
+    check_is(volume, Volume, "volume", "wsreg.read_volume reads one")
     load_kernels()
     prepared = PreparedCt(volume=volume)
     alone = tuple(sorted(find_labels(volume, labels, "labels")))

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wsreg.errors import BackendError, InputError
+from wsreg.errors import BackendError, InputError, check_is
 from wsreg.geometry.arrays import as_float64, finite_numbers, in_words
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.plausibility import check_meant_poses
 from wsreg.geometry.rigid import skew, transform_points
 from wsreg.geometry.rigidity import check_all_rigid
 from wsreg.rendering.backends import numba_backend, reference
@@ -64,6 +65,7 @@ def render(
     attenuation: bool = True,
     step_mm: float | None = None,
     backend: Backend = "auto",
+    any_pose: bool = False,
 ) -> Tensor:
     """Render X-rays of a CT; differentiable to the pose.
 
@@ -77,18 +79,21 @@ def render(
         step_mm: longest distance between samples along the central ray; every voxel plane
             by default, and at the least.
         backend: ``numba`` (CPU), ``reference`` (plain torch, any device), or ``auto``.
+        any_pose: whether poses are taken as they are even where they show no CT, but their inverse
+            would, or their translation in metres.
 
     Returns:
         [B,1+R,H,W]: the line integral of attenuation (no unit), then for each ROI the length of
         the ray inside it (mm).  float32 from numba, float64 from the reference.
 
     Raises:
-        InputError: for a pose of the wrong shape, not finite or not rigid, labels the volume
-            lacks, a bad step, or a camera whose field of view is too wide.
+        InputError: for a pose of the wrong shape, not finite or not rigid, the inverse of one or
+            one in metres, labels the volume lacks, a bad step, or a camera whose field of view is
+            too wide.
         BackendError: for a backend that cannot run on the pose's device.
     """
     poses, run, centre_mm = _checked(
-        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend
+        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend, any_pose
     )
     if torch.is_grad_enabled() and poses.requires_grad:
         image: Tensor = _Render.apply(poses, run, centre_mm)  # type: ignore[no-untyped-call]
@@ -96,7 +101,7 @@ def render(
     return run(_double(poses), pivot_mm=centre_mm, derivatives=False)[0]
 
 
-def render_with_jacobian(
+def render_with_jacobian(  # noqa: PLR0913 - as render, and the pivot
     volume: Volume | PreparedVolume,
     camera: Camera,
     camera_from_ct: Any,
@@ -106,6 +111,7 @@ def render_with_jacobian(
     step_mm: float | None = None,
     pivot_mm: Any = None,
     backend: Backend = "auto",
+    any_pose: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Render X-rays and their derivatives to the pose, in one pass.
 
@@ -118,7 +124,7 @@ def render_with_jacobian(
         through the pivot, then translations (mm) along them.
     """
     poses, run, centre_mm = _checked(
-        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend
+        volume, camera, camera_from_ct, rois, attenuation, step_mm, backend, any_pose
     )
     pivot = centre_mm if pivot_mm is None else finite_numbers(pivot_mm, "pivot_mm", (3,))
     return run(_double(poses), pivot_mm=pivot, derivatives=True)
@@ -135,8 +141,11 @@ def _checked(
     attenuation: bool,
     step_mm: float | None,
     backend: str,
+    any_pose: bool,
 ) -> tuple[Tensor, Run, Tensor]:
     """Return (poses [B,4,4], what renders them, the volume's centre) of right arguments."""
+    check_is(volume, Volume | PreparedVolume, "volume", "wsreg.read_volume reads one")
+    check_is(camera, Camera, "camera", "wsreg.read_camera reads one")
     poses = camera_from_ct if isinstance(camera_from_ct, Tensor) else as_float64(camera_from_ct)
     if poses is None:
         raise InputError(
@@ -159,6 +168,8 @@ def _checked(
         step_mm=step_mm,
     )
     poses = poses if poses.ndim == 3 else poses[None]
+    if not any_pose:
+        check_meant_poses(poses, camera, prepared.volume.corners_mm)
     return poses, run, prepared.volume.centre_mm
 
 

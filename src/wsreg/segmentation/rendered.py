@@ -42,6 +42,12 @@ def rendered_rois(
 ) -> Tensor:
     """Return [B,R,H,W] soft masks of R groups of labels at poses [B,4,4], differentiable."""
     lengths = render(
-        volume, camera, camera_from_ct, rois=labels, attenuation=False, backend=backend
+        volume,
+        camera,
+        camera_from_ct,
+        rois=labels,
+        attenuation=False,
+        backend=backend,
+        any_pose=True,
     )
     return soft_masks(lengths, sharpness_per_mm(volume))

@@ -38,7 +38,7 @@ def label_silhouettes(volume: Volume, camera: Camera, camera_from_ct: Tensor) ->
     labels = torch.zeros(longest.shape, dtype=torch.uint8)
     for start in range(0, len(values), LABELS_AT_ONCE):
         some = values[start : start + LABELS_AT_ONCE]
-        lengths_mm = render(volume, camera, camera_from_ct, rois=some)[0, 1:]
+        lengths_mm = render(volume, camera, camera_from_ct, rois=some, any_pose=True)[0, 1:]
         for value, length_mm in zip(some, lengths_mm, strict=True):
             labels[length_mm > longest] = value
             longest = torch.maximum(longest, length_mm)

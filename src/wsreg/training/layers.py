@@ -104,14 +104,14 @@ def layers_at(
         pose: [4,4] ``camera_from_ct`` of everything else.
         poses: [4,4] of each region.
     """
-    whole = render(volume, camera, pose[None])[0, 0]
+    whole = render(volume, camera, pose[None], any_pose=True)[0, 0]
     rest, nothing = whole.clone(), torch.zeros_like(whole)
     moved, masks = [], []
     for part, label, own in zip(parts, labels, poses, strict=True):
         image, path_mm = nothing, nothing
         if part is not None:
-            rest -= render(part, camera, pose[None])[0, 0]
-            image, path_mm = render(part, camera, own[None], rois=[(label,)])[0]
+            rest -= render(part, camera, pose[None], any_pose=True)[0, 0]
+            image, path_mm = render(part, camera, own[None], rois=[(label,)], any_pose=True)[0]
         moved.append(image)
         masks.append(path_mm > COVERED_MM)
     rest = rest.clamp(min=0.0)
@@ -133,7 +133,7 @@ def true_masks(sample: Sample, labels: Sequence[int]) -> tuple[Tensor, Tensor]:
             continue
         own = [label for label in there if _femur(sample, label) == femur]
         rois = [(label,) for label in there]  # all of them, which a CT is laid out for once
-        paths_mm = render(sample.volume, sample.camera, pose[None], rois=rois)[0, 1:]
+        paths_mm = render(sample.volume, sample.camera, pose[None], rois=rois, any_pose=True)[0, 1:]
         for label in own:
             masks[labels.index(label)] = paths_mm[there.index(label)] > COVERED_MM
             known[labels.index(label)] = True

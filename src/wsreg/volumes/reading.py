@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wsreg.dicom.files import is_dicom
 from wsreg.errors import InputError
+from wsreg.files.names import as_path
 from wsreg.vocabulary import CtIntensity
 from wsreg.volumes.dicom_series import read_dicom_series
 from wsreg.volumes.grey_scale import to_hounsfield
@@ -76,7 +77,7 @@ def read_volume(
     if labels is None and label_names is not None:
         raise InputError("label_names needs labels, got names without a label map")
     names = read_label_names(label_names)
-    image = _read_ct(Path(path), series_uid)
+    image = _read_ct(as_path(path, "CT", "Volume(hu=...) holds an array"), series_uid)
     check_patient_size(image, path)
     _check_numbers(image.voxels, path)
     if intensity == "cbct":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from wsreg.errors import check_is
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rig import nearest_point_to_axes
@@ -23,8 +24,10 @@ def view_pose(volume: Volume, camera: Camera, view: str | CArmAngles = "PA") -> 
         view: ``PA``, ``AP``, ``LAT`` or ``RLAT`` in any case, or C-arm angles.
 
     Raises:
-        InputError: for an unknown view.
+        InputError: for an unknown view, or another kind of volume or camera.
     """
+    check_is(volume, Volume, "volume", "wsreg.read_volume reads one")
+    check_is(camera, Camera, "camera", "wsreg.read_camera reads one")
     return pose_towards(volume.centre_mm, camera, view)
 
 
