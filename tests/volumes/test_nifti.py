@@ -204,3 +204,22 @@ def test_header_extensions_of_any_code_are_bytes(tmp_path: Path, code: int) -> N
     assert [content.rstrip(b"\0") for content in nifti_extensions(tmp_path / "a.nii")] == [
         b"<a/>\xff\xfe"
     ]
+
+
+def test_a_name_that_says_the_opposite_of_the_packing(tmp_path: Path) -> None:
+    packed = _save(tmp_path / "a.nii.gz", (RAS, 1), None)
+    plain = _save(tmp_path / "b.nii", (RAS, 1), None)
+    packed.rename(tmp_path / "c.nii")
+    plain.rename(tmp_path / "d.nii.gz")
+    with pytest.raises(InputError, match=r"c\.nii is not .*compressed, name it \.nii\.gz"):
+        read_image_file(tmp_path / "c.nii")
+    with pytest.raises(InputError, match=r"d\.nii\.gz is not .*content is not compressed"):
+        read_image_file(tmp_path / "d.nii.gz")
+
+
+def test_a_cut_file_is_told_on_one_line(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.nii", (RAS, 1), None)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="not a readable NIfTI file") as caught:
+        read_image_file(path)
+    assert "\n" not in str(caught.value)

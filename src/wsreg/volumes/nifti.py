@@ -53,11 +53,22 @@ def read_nifti(path: Path) -> VoxelImage:
     except InputError:
         raise
     except (*_UNREADABLE, ImageFileError, HeaderDataError) as error:
-        raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
+        said = _wrong_packing(path) or " ".join(str(error).split())
+        raise InputError(f"{path} is not a readable NIfTI file: {said}") from error
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     if (slope, intercept) != (1, 0):
         voxels = _scaled(voxels, float(slope), float(intercept))
     return VoxelImage(voxels, ct_from_voxel, tuple(notes), float(slope))
+
+
+def _wrong_packing(path: Path) -> str:
+    """Return a sentence where a name says the opposite of whether its content is compressed."""
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    packed, said = start == b"\x1f\x8b", path.name.lower().endswith(".gz")
+    if not start or packed == said:
+        return ""
+    return "its content is " + ("compressed, name it .nii.gz" if packed else "not compressed")
 
 
 def nifti_extensions(path: Path) -> Iterator[bytes]:
