@@ -268,3 +268,15 @@ def test_a_radiograph_says_what_was_done_and_masks_are_turned_alike(tmp_path: Pa
     np.testing.assert_array_equal(read.mask.numpy(), np.rot90(used, -1) != 0)
     assert read.image.shape == (60, 40)
     assert read.notes[0] == "Turned as the file's Orientation tag (6) says."
+
+
+@pytest.mark.parametrize("bits", [16, 64])
+def test_floating_point_of_other_depths_is_told(bits: int, tmp_path: Path) -> None:
+    path = tmp_path / "odd.tif"
+    Image.fromarray(np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8)).save(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(struct.pack("<HHI", 258, 3, 1)) + 8  # BitsPerSample
+    content[place : place + 2] = struct.pack("<H", bits)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"TIFF values of {bits} bits .* not supported"):
+        read_picture(path, "image")

@@ -145,3 +145,10 @@ def test_what_is_no_segmentation(tmp_path: Path) -> None:
     assert not is_segmentation(path)
     with pytest.raises(InputError, match=r"must be a DICOM segmentation \(SEG\).*modality is CT"):
         read_segmentation(path)
+
+
+def test_a_folder_with_a_segmentation_tells_to_give_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "bones.dcm", boxes())
+    ct = VoxelImage(np.zeros((9, 8, 10)), AFFINE)
+    with pytest.raises(InputError, match=r"DICOM files instead: bones\.dcm \(.* give the file"):
+        read_labels(tmp_path, ct)

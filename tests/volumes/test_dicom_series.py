@@ -294,3 +294,19 @@ def test_a_dicomdir_is_left_alone(
     del directory.Modality, directory.SeriesInstanceUID
     directory.save_as(folder / "DICOMDIR")
     assert len(read_dicom_series(folder).voxels) == 5
+
+
+def test_slices_without_rows(
+    tmp_path: Path, marked_ct: NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
+    folder = _write_series(tmp_path / "s", marked_ct, affine)
+    files = sorted(folder.iterdir())
+    for count, said in ((1, f"{files[0]} must have . numbers in the DICOM tag Rows, got None"),
+                        (5, "5 CT slices lack Rows")):  # fmt: skip
+        for file in files[:count]:
+            header = pydicom.dcmread(file)
+            header.pop("Rows", None)
+            header.save_as(file)
+        for path in (folder, files[0], files[-1]):
+            with pytest.raises(InputError, match=said):
+                read_dicom_series(path)

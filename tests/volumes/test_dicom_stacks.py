@@ -384,3 +384,14 @@ def test_a_part_of_a_concatenation_tells_of_the_others(tmp_path: Path) -> None:
     (note,) = image.notes
     assert note.startswith("Warning: only the frames of 001.dcm were read")
     assert "2 more files of the same series: 000.dcm, 002.dcm" in note
+
+
+def test_a_series_stored_twice_with_rounded_positions(tmp_path: Path) -> None:
+    series = slices(body())
+    for dataset in slices(body()):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, float(z) + 0.007]
+        series.append(dataset)
+    said = r"one slice for each position, .* 0\.007 and 2 mm apart, .*almost at one place"
+    with pytest.raises(InputError, match=said):
+        read_dicom_series(save(series, tmp_path / "ct"))

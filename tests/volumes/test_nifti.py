@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wsreg.errors import InputError
 from wsreg.volumes.image_files import read_image_file
+from wsreg.volumes.nifti import nifti_extensions
 
 VOXELS = np.arange(120, dtype=np.int16).reshape(4, 5, 6)
 RAS = np.diag([2.0, 3.0, 4.0, 1.0])
@@ -23,6 +24,7 @@ def _save(
 ) -> Path:
     image = kind(VOXELS.T, None)
     image.header.set_xyzt_units("mm")
+    image.header.set_zooms((2.0, 3.0, 4.0))
     if qform is not None:
         image.set_qform(*qform)
     if sform is not None:
@@ -169,3 +171,55 @@ def test_a_header_that_makes_no_sense_is_read_or_refused_in_a_sentence(
     else:
         np.testing.assert_array_equal(image.voxels, VOXELS)
         np.testing.assert_allclose(image.ct_from_voxel, np.diag([-2.0, -3.0, 4.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("pixdim", "said"),
+    [((2.0, 3.0, 4.0), ""), ((2.0, 3.01, 4.0), ""),
+     ((2.5, 3.0, 4.0), "The sform was taken, with voxels of 2 x 3 x 4 mm; the NIfTI header's pixdim"
+      " says 2.5 x 3 x 4 mm, which makes the volume up to 3.0 mm longer or shorter."),
+     ((2.0, 3.0, 1.0), "Warning: the sform was taken, with voxels of 2 x 3 x 4 mm; the NIfTI "
+      "header's pixdim says 2 x 3 x 1 mm, which makes the volume up to 12.0 mm")],
+)  # fmt: skip
+def test_another_voxel_size_in_the_header_is_told(
+    tmp_path: Path, pixdim: tuple[float, float, float], said: str
+) -> None:
+    path = _save(tmp_path / "a.nii", (RAS, 1), None)
+    raw = bytearray(path.read_bytes())
+    raw[80:92] = np.array(pixdim, np.float32).tobytes()
+    path.write_bytes(raw)
+    image = read_image_file(path)
+    np.testing.assert_allclose(np.diag(image.ct_from_voxel)[:3], (-2, -3, 4))
+    assert bool(image.notes) == bool(said)
+    assert said in "".join(image.notes)
+
+
+@pytest.mark.parametrize("code", [0, 4, 6, 30])
+def test_header_extensions_of_any_code_are_bytes(tmp_path: Path, code: int) -> None:
+    from nibabel.nifti1 import Nifti1Extension
+
+    image = nibabel.Nifti1Image(VOXELS.T, RAS)
+    image.header.extensions.append(Nifti1Extension(code, b"<a/>\xff\xfe"))
+    nibabel.save(image, tmp_path / "a.nii")
+    assert [content.rstrip(b"\0") for content in nifti_extensions(tmp_path / "a.nii")] == [
+        b"<a/>\xff\xfe"
+    ]
+
+
+def test_a_name_that_says_the_opposite_of_the_packing(tmp_path: Path) -> None:
+    packed = _save(tmp_path / "a.nii.gz", (RAS, 1), None)
+    plain = _save(tmp_path / "b.nii", (RAS, 1), None)
+    packed.rename(tmp_path / "c.nii")
+    plain.rename(tmp_path / "d.nii.gz")
+    with pytest.raises(InputError, match=r"c\.nii is not .*compressed, name it \.nii\.gz"):
+        read_image_file(tmp_path / "c.nii")
+    with pytest.raises(InputError, match=r"d\.nii\.gz is not .*content is not compressed"):
+        read_image_file(tmp_path / "d.nii.gz")
+
+
+def test_a_cut_file_is_told_on_one_line(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.nii", (RAS, 1), None)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="not a readable NIfTI file") as caught:
+        read_image_file(path)
+    assert "\n" not in str(caught.value)

@@ -20,6 +20,9 @@ DIRECT_EXPOSURE_QUANTILE = 0.999
 MAX_ATTENUATION = 10.0
 """Line integrals are cut here: less than 1/20000 of the beam is noise or an opaque tool."""
 
+DARKEST = 0.01
+"""Part of the direct exposure that the darkest pixels get where the zero is not known."""
+
 BOTH_ARE_TRIED = "registration tries the opposite too, and intensity (--intensity) settles it"
 """What notes say of images whose polarity is open."""
 
@@ -112,6 +115,9 @@ def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tens
     if meaning == "attenuation":
         return values
     sample = _sample(values, field)
+    if meaning == "transmission":
+        offset = _offset(sample)
+        values, sample = values + offset, sample + offset
     exposure = float(np.quantile(sample, DIRECT_EXPOSURE_QUANTILE))
     if meaning == "log transmission":
         return (exposure - values).clamp_min(0.0)
@@ -124,6 +130,29 @@ def to_attenuation(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> Tens
     smallest = float(sample[sample > 0].min())
     floor = max(exposure * math.exp(-MAX_ATTENUATION), smallest / 2)
     return math.log(exposure) - torch.log(values.clamp(floor, exposure))
+
+
+def offset_notes(pixels: Tensor, field: Tensor, meaning: PixelMeaning) -> list[str]:
+    """Return a sentence on what :func:`to_attenuation` adds to negative transmission, if it does.
+
+    Args:
+        pixels, field, meaning: as there.
+    """
+    offset = _offset(_sample(pixels.float(), field)) if meaning == "transmission" else 0.0
+    if not offset:
+        return []
+    return [
+        f"Warning: pixel values are transmission and yet negative; {offset:.5g} was added, "
+        "so that the lowest is just above 0."
+    ]
+
+
+def _offset(sample: NDArray[np.float32]) -> float:
+    """Return what to add to transmission that is negative by more than noise, else 0."""
+    if float(np.quantile(sample, 0.01)) >= 0:
+        return 0.0
+    lowest = float(sample.min())
+    return DARKEST * (float(np.quantile(sample, DIRECT_EXPOSURE_QUANTILE)) - lowest) - lowest
 
 
 def _sample(values: Tensor, field: Tensor) -> NDArray[np.float32]:

@@ -58,7 +58,14 @@ def read_picture(path: Path, use: Use) -> Raster:
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a readable PNG or TIFF image") from error
+        tiff = stored_tiff(path.read_bytes())
+        said = (
+            f": TIFF values of {tiff[1].bits} bits of its kind are not supported (save whole "
+            "numbers of 8 or 16 bits, or floating point of 32)"
+            if tiff
+            else ""
+        )
+        raise InputError(f"{path} is not a readable PNG or TIFF image{said}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any X-ray: {error}") from error
     except _UNREADABLE as error:

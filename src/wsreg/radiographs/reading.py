@@ -19,13 +19,14 @@ from wsreg.radiographs.dicom import read_dicom
 from wsreg.radiographs.intensity import (
     decide_meaning,
     is_air_bright,
+    offset_notes,
     to_attenuation,
 )
 from wsreg.radiographs.patient_view import mirrored, orientation_note
 from wsreg.radiographs.polarity import Polarity, polarity_of
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_mask, read_raster
-from wsreg.radiographs.raw_xray import RawXray
+from wsreg.radiographs.raw_xray import PixelMeaning, RawXray
 from wsreg.vocabulary import Intensity
 
 CollimationOption = Literal["auto", "none"]
@@ -105,7 +106,7 @@ def read_radiograph(
         header_reason=raw.meaning_reason,
         header_disputed=raw.meaning_disputed,
     )
-    notes += [*meaning_notes, *_mask_notes(valid), *camera_notes]
+    notes += [*meaning_notes, *_pixel_notes(pixels, valid, meaning), *camera_notes]
     return Radiograph(
         image=to_attenuation(pixels, valid, meaning),
         mask=valid,
@@ -220,10 +221,9 @@ def _header_camera(raw: RawXray) -> dict[str, CameraValue]:
     return header
 
 
-def _mask_notes(valid: Tensor) -> list[str]:
+def _pixel_notes(pixels: Tensor, valid: Tensor, meaning: PixelMeaning) -> list[str]:
+    notes = offset_notes(pixels, valid, meaning)
     fraction = 1.0 - float(valid.float().mean())
-    return (
-        [f"{fraction:.1%} of the image is masked (collimator, padding or mask)."]
-        if fraction
-        else []
-    )
+    if fraction:
+        notes.append(f"{fraction:.1%} of the image is masked (collimator, padding or mask).")
+    return notes

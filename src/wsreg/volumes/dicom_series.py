@@ -121,7 +121,7 @@ def _search(path: Path) -> _Folder:
         folder.modalities[header.word("Modality") or "no stated modality"] += 1
         if not header.has("Rows") and _may_be_ct(header, dataset) and _is_cut(file):
             folder.damaged[file] = _series_of(header)
-        elif is_ct(header) and header.has("Rows"):
+        elif is_ct(header) and (header.has("Rows") or _may_lie(dataset)):
             folder.series[_series_of(header)][file] = dataset
     return folder
 
@@ -154,7 +154,10 @@ def _choose_series(folder: _Folder, series_uid: str | None) -> dict[Path, Any]:
     }
     if not series:
         raise _no_ct(folder)
-    listing = ", ".join(f"{uid} ({len(headers)} slices)" for uid, headers in series.items())
+    listing = ", ".join(
+        f"{uid or 'no SeriesInstanceUID'} ({len(headers)} slices)"
+        for uid, headers in series.items()
+    )
     if series_uid is None and len(series) > 1:
         raise InputError(
             f"{folder.path} holds {len(series)} CT series, choose one with series_uid: {listing}"

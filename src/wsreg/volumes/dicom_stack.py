@@ -22,6 +22,9 @@ GAP_TOLERANCE = 0.05
 LEAST_GAP_MM = 1e-3
 """Slices closer than this lie at the same position."""
 
+DOUBLED = 0.01
+"""Slices closer than this part of others' distance are meant to be at one place."""
+
 LINE_TOLERANCE = 0.1
 """Fraction of the usual slice distance by which a slice may lie off the evenly divided line."""
 
@@ -156,6 +159,13 @@ def _usual_gap_mm(stack: Sequence[Plane], folder: Path) -> float:
     heights_mm = np.array([plane.position_mm @ stack[0].normal for plane in stack])
     gaps_mm = np.diff(heights_mm)
     usual_mm = float(np.median(gaps_mm))
+    if usual_mm < DOUBLED * gaps_mm.max() or gaps_mm.min() < DOUBLED * usual_mm:
+        close = int(gaps_mm.argmin())
+        raise InputError(
+            f"{folder} must hold one slice for each position, got slices {gaps_mm[close]:.2g} and "
+            f"{gaps_mm.max():.2g} mm apart, {stack[close].name} and {stack[close + 1].name} lie "
+            "almost at one place (a series stored twice?)"
+        )
     for index, gap_mm in enumerate(gaps_mm):
         if gap_mm < LEAST_GAP_MM or abs(gap_mm - usual_mm) > GAP_TOLERANCE * usual_mm:
             raise InputError(

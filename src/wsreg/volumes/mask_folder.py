@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from wsreg.dicom.files import is_dicom, listed
 from wsreg.errors import InputError
 from wsreg.files.names import stem
 from wsreg.volumes.grids import check_covered, labelled_mm3, onto_grid, same_grid
@@ -53,9 +54,13 @@ def _files(folder: Path) -> dict[str, Path]:
             )
         found[name] = file
     if not found:
+        dicom = [file.name for file in sorted(folder.iterdir()) if is_dicom(file)]
+        holds = "no image file"
+        if dicom:
+            holds = f"DICOM files instead: {listed(dicom)} (of a segmentation give the file itself)"
         raise InputError(
             f"labels {folder} is a folder, it must hold a mask (such as femur_left.nii.gz) for "
-            "each structure, it holds no image file"
+            f"each structure, it holds {holds}"
         )
     return found
 

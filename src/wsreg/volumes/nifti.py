@@ -53,21 +53,32 @@ def read_nifti(path: Path) -> VoxelImage:
     except InputError:
         raise
     except (*_UNREADABLE, ImageFileError, HeaderDataError) as error:
-        raise InputError(f"{path} is not a readable NIfTI file: {error}") from error
+        said = _wrong_packing(path) or " ".join(str(error).split())
+        raise InputError(f"{path} is not a readable NIfTI file: {said}") from error
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     if (slope, intercept) != (1, 0):
         voxels = _scaled(voxels, float(slope), float(intercept))
     return VoxelImage(voxels, ct_from_voxel, tuple(notes), float(slope))
 
 
+def _wrong_packing(path: Path) -> str:
+    """Return a sentence where a name says the opposite of whether its content is compressed."""
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    packed, said = start == b"\x1f\x8b", path.name.lower().endswith(".gz")
+    if not start or packed == said:
+        return ""
+    return "its content is " + ("compressed, name it .nii.gz" if packed else "not compressed")
+
+
 def nifti_extensions(path: Path) -> Iterator[bytes]:
     """Yield the contents of the header's extensions that are text: names may be among them."""
     for extension in getattr(_open(path).header, "extensions", ()):
         if extension.get_code() in _TEXT_EXTENSIONS:
-            try:
+            # some kinds have bytes alone, and nibabel before 5.3 the other property alone
+            content = getattr(extension, "content", None)
+            if content is None:
                 content = extension.get_content()
-            except UnicodeDecodeError:
-                continue
             yield content if isinstance(content, bytes) else str(content).encode()
 
 
@@ -110,12 +121,32 @@ def _placement(image: Any, path: Path) -> tuple[NDArray[np.float64], list[str]]:
     ]
     if len(usable) == 2:
         notes += _disagreement(usable, image.shape[:3])
+    elif taken == "sform":
+        notes += _other_spacing(affine, np.abs(image.header["pixdim"][1:4]) * to_mm, image.shape)
     if code in ATLAS_CODES:
         notes.append(
             f"Warning: the {taken} (code {code}) gives coordinates of {ATLAS_CODES[code]}, "
             "not of the scanner; the size need not be the patient's."
         )
     return affine, notes
+
+
+def _other_spacing(
+    sform: NDArray[np.float64], pixdim_mm: NDArray[np.float64], size_xyz: tuple[int, ...]
+) -> list[str]:
+    """Say how far the voxel size of the header is from the sform's, if that is worth a word."""
+    spacing_mm = np.linalg.norm(sform[:3, :3], axis=0)
+    if not np.isfinite(pixdim_mm).all() or pixdim_mm.min() <= 0:
+        return []
+    apart_mm = float((np.abs(spacing_mm - pixdim_mm) * size_xyz[:3]).max())
+    if apart_mm < APART_MM:
+        return []
+    said, taken = (" x ".join(f"{mm:.4g}" for mm in sizes) for sizes in (pixdim_mm, spacing_mm))
+    return [
+        f"{'Warning: the' if apart_mm > FAR_APART_MM else 'The'} sform was taken, with voxels of "
+        f"{taken} mm; the NIfTI header's pixdim says {said} mm, which makes the volume up to "
+        f"{apart_mm:.1f} mm longer or shorter."
+    ]
 
 
 def _mm_per_unit(header: Any) -> tuple[float, list[str]]:
