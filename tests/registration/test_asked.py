@@ -186,7 +186,7 @@ def test_arguments_of_other_kinds_are_one_sentence(coarse: Volume) -> None:
         ("radiograph must be a Radiograph .* got Tensor", (torch.zeros(3, 3), coarse), {}),
         (r"radiographs\[1\] must be a Radiograph .* got ndarray", ([good, SIDE.numpy()], coarse),
          {"rig": [HERE, SIDE]}),
-        ("rois must be a RoiTarget or a list", (good, coarse), {"rois": {"hip": torch.ones(28, 32)}}),
+        ("rois must be a RoiTarget or a list", (good, coarse), {"rois": {"hip": torch.ones(9, 9)}}),
         ("rois must be a RoiTarget, got ndarray", (good, coarse), {"rois": [SIDE.numpy()]}),
         ("camera must be a Camera or a list", (good, coarse, "camera.json"), {}),
         ("camera must be a Camera .* got dict", (good, coarse, [{"rows": 28}]), {}),
