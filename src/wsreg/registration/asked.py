@@ -71,10 +71,10 @@ def asked_views(
     names = different(radiograph.name for radiograph in radiographs)
     if isinstance(camera, Camera):
         camera = [camera] * count
-    cameras: list[Camera | None] = _for_each(camera, count, "camera")
+    cameras: list[Camera | None] = _for_each(camera, count, "camera", "Camera")
     if isinstance(rois, RoiTarget):
         rois = [rois]
-    targets: list[RoiTarget | None] = _for_each(rois, count, "rois")
+    targets: list[RoiTarget | None] = _for_each(rois, count, "rois", "RoiTarget")
     views = []
     for radiograph, name, seen, own, target, pose in zip(
         radiographs, names, found.views, cameras, targets, relative(found), strict=True
@@ -112,10 +112,12 @@ def _as_rig(rig: Rigs, count: int) -> Rig:
     return rig
 
 
-def _for_each(values: Sequence[T | None] | None, count: int, name: str) -> list[T | None]:
+def _for_each(
+    values: Sequence[T | None] | None, count: int, name: str, kind: str
+) -> list[T | None]:
     if values is not None and not isinstance(values, list | tuple):
         raise InputError(
-            f"{name} must be one or a list of one for each X-ray, got {type(values).__name__}"
+            f"{name} must be a {kind} or a list of one for each X-ray, got {type(values).__name__}"
         )
     if values is not None and len(values) != count:
         raise InputError(f"{name} must be one for each X-ray, got {len(values)} for {count} X-rays")
