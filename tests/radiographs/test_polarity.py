@@ -14,6 +14,7 @@ from wsreg.radiographs.polarity import (
     look,
     pocket_skewness,
     polarity_of,
+    ranks,
 )
 
 Expose = Callable[..., NDArray[Any]]
@@ -34,6 +35,10 @@ def test_centre_contrast_by_hand() -> None:
     assert centre_contrast(levels, whole) == pytest.approx(1.0)
     assert centre_contrast(1 - levels, whole) == pytest.approx(-1.0)
     assert centre_contrast(np.zeros_like(levels), whole) == 0.0
+
+
+def test_ranks_by_hand() -> None:
+    assert ranks(np.array([3.0, 1.0, 3.0, 7.0, 3.0])).tolist() == [3.0, 1.0, 3.0, 5.0, 3.0]
 
 
 def test_edges_of_a_round_body_are_steep_where_it_is_thin() -> None:

@@ -144,7 +144,6 @@ def edge_correlation(levels: FloatImage, region: BoolImage) -> float:
     there is little of it.  The answer is negative where bone is bright.
     """
     from scipy import ndimage
-    from scipy.stats import rankdata
 
     smooth = ndimage.gaussian_filter(levels, EDGE_SMOOTHING_PX)
     steepness = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
@@ -155,11 +154,18 @@ def edge_correlation(levels: FloatImage, region: BoolImage) -> float:
     region = region & (steepness > least)
     if region.sum() < MIN_PIXELS:
         return 0.0
-    first, second = rankdata(steepness[region]), rankdata(smooth[region])
+    first, second = ranks(steepness[region]), ranks(smooth[region])
     spread = float(first.std() * second.std())
     if spread == 0.0:
         return 0.0
     return float(np.mean((first - first.mean()) * (second - second.mean()))) / spread
+
+
+def ranks(values: FloatImage) -> FloatImage:
+    """Return the rank of each of N values, from 1; equal ones share the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    shared: FloatImage = np.cumsum(count) - 0.5 * (count - 1)
+    return shared[place]
 
 
 def pocket_skewness(levels: FloatImage, region: BoolImage) -> float:
