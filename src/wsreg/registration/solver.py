@@ -199,7 +199,9 @@ def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse
     return near, [pair for pair in ratios if pair[0] not in near]
 
 
-def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool, number: int = 0) -> _Coarse:
+def _descended_coarse(
+    reading: Reading, starts: Tensor, *, led: bool, number: int = 0, steps: int | None = None
+) -> _Coarse:
     """Return where descents at a level end; of many starts half are given up on the way."""
     problem, level = reading.problem, reading.ways(led=led)[number]
     states, iterations, renders = with_bodies(starts, len(level.bodies)), 0, 0
@@ -207,7 +209,7 @@ def _descended_coarse(reading: Reading, starts: Tensor, *, led: bool, number: in
         begun = descents_from(problem, level, states, FIRST_STEPS)
         states = begun.states[begun.values.argsort()][: len(states) // 2]
         iterations, renders = begun.iterations, begun.evaluations
-    descents = descents_from(problem, level, states)
+    descents = descents_from(problem, level, states, steps)
     return _Coarse(
         reading=reading,
         states=descents.states,
@@ -246,7 +248,7 @@ def _with_near_matches(found: Sequence[_Coarse], *, led: bool) -> list[_Coarse]:
         if len(found) > 1:
             more[1 - number].append(other)
     return [
-        _joined(one, _descended_coarse(one.reading, torch.cat(starts), led=led))
+        _joined(one, _descended_coarse(one.reading, torch.cat(starts), led=led, steps=FIRST_STEPS))
         for one, starts in zip(found, more, strict=True)
     ]
 
