@@ -186,9 +186,15 @@ def _not_mirrored_without_need(answer: Answer, as_it_came: Reading, clock: Clock
     """
     if not answer.reading.mirrored:
         return answer
-    last = len(as_it_came.levels) - 1
+    before = max(0, len(as_it_came.levels) - 2)
     _, other = near_matches(answer.state[:1], as_it_came.problem.bodies[0].pivot_mm)
-    return _best((answer, descended(as_it_came, other, clock, first=max(0, last - 1))))
+    found = _descended_coarse(as_it_came, other, led=False, number=before, steps=FIRST_STEPS)
+    level = answer.reading.plain[before]
+    with torch.no_grad():
+        own = float(level.loss(with_bodies(answer.state, len(level.bodies))[None]))
+    if found.lowest > PRUNE_RATIO * own:
+        return with_work(answer, found.iterations, found.renders)
+    return _best((answer, _refined(found, clock, lambda stage, done, total: None, led=False)))
 
 
 def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse, float]]]:

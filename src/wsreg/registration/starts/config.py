@@ -29,7 +29,7 @@ class SearchConfig:
     shift_mm: float = 60.0
     depth_mm: float = 100.0
     poses: int = 128
-    refined: int = 12
+    refined: int = 8
     kept: int = 5
     finished: int = 2
     half_turned: bool = True
