@@ -76,6 +76,8 @@ def test_a_polarity_that_was_wrongly_sure_is_turned_round_where_nothing_fits(
     found = register(wrong, phantom, init=start, bodies=None, config=quick)
     assert float(mtre_3d_mm(phantom.corners_mm, found.camera_from_ct, truth)) < 1.0
     assert found.config["polarity"] == "opposite, where nothing fitted as read"
+    told = "The CT settled the polarity (opposite, where nothing fitted as read); --intensity says"
+    assert any(reason.startswith(told) for reason in found.verdict.reasons)
     right = register(
         dataclasses.replace(wrong, image=image, opposite_polarity=image.max() - image),
         phantom, init=start, bodies=None, config=quick,

@@ -74,7 +74,8 @@ def conclude(
     by_descent = problem.settings.method == "gauss-newton"
     levels = weightless(reading.levels) if by_descent else reading.levels
     weighed = _weighed(answer, levels, alone or "")
-    answer, evidence = weighed.answer, weighed.evidence
+    answer = weighed.answer
+    evidence = dataclasses.replace(weighed.evidence, polarity=polarity)
     verdict = judge(evidence, trust)
     searchable = by_descent and not answer.start_kept and len(problem.views) > 1
     if verdict.status == "fail" and searchable and alone is None:

@@ -49,9 +49,9 @@ def read_volume(
     Args:
         path: a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, a
             folder with a DICOM series, or one file of that series.
-        labels: a label map (a NIfTI, NRRD or MetaImage file, or a .seg.nrrd of 3D Slicer), or a
-            folder with a mask for each structure, as TotalSegmentator writes them; on another grid
-            it is taken over by nearest neighbour.
+        labels: a label map (a NIfTI, NRRD or MetaImage file, a .seg.nrrd of 3D Slicer, or a DICOM
+            segmentation), or a folder with a mask for each structure, as TotalSegmentator writes
+            them; on another grid it is taken over by nearest neighbour.
         label_names: name of each label value, or a file with them (see
             :func:`~wsreg.volumes.label_names.read_label_names`); they win over names within the
             label map.

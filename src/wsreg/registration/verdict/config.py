@@ -55,6 +55,8 @@ class TrustConfig:
         shown: lowest fraction of a body that an X-ray shows, for its pose to be its own.
         body_rotation_deg: largest standard deviation of a body's rotations.
         other_reading: lowest loss of the X-ray with left and right exchanged, over the answer's.
+            By judgement: of 116 right answers of searches on cases kept for choosing the lowest is
+            1.29; a phantom that is nearly its own mirror image has less.
         strain: largest movement of a body against the first one, over what its tie expects.
     """
 

@@ -61,6 +61,7 @@ class Evidence:
         roi_dice: of each region that took part, by name; None if no regions were given.
         orientation: how a single X-ray lies against the view asked for.
         other_view: the view that it shows, if that is another than the one asked for.
+        polarity: what was done about the X-rays' polarity.
         mirror_asked: whether the X-ray was mirrored on reading, as asked.
         depth_per_percent_mm: how far the answer moves along the rays for each percent by which the
             source-to-detector distance, or the pixel spacing, is wrong; None if not known.
@@ -91,6 +92,7 @@ class Evidence:
     roi_dice: Mapping[str, float] | None = None
     orientation: Orientation = "none"
     other_view: str = ""
+    polarity: str = "as read"
     mirror_asked: bool = False
     depth_per_percent_mm: float | None = None
     fitted_distances_mm: Mapping[str, float] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
-    facts = (*_of_coverage(evidence), *_of_distance(evidence))
+    facts = (*_of_coverage(evidence), *_of_polarity(evidence), *_of_distance(evidence))
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
@@ -85,6 +85,13 @@ def _of_coverage(e: Evidence) -> list[str]:
         for view in e.views
         if view.coverage < NEARLY_ALL
     ]
+
+
+def _of_polarity(e: Evidence) -> list[str]:
+    """Tell that bone and air were exchanged, where the CT and not the X-ray told which is which."""
+    if "opposite" not in e.polarity:
+        return []
+    return [f"The CT settled the polarity ({e.polarity}); --intensity says it beforehand."]
 
 
 def _of_distance(e: Evidence) -> list[str]:
