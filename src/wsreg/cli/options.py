@@ -37,7 +37,7 @@ class CtDetails:
     """What belongs to the CT."""
 
     labels: OptionalFile = None
-    """Label map of the CT on any grid, a DICOM segmentation, or a folder with a mask for each part."""
+    """Label map of the CT on any grid, DICOM segmentation, or folder with a mask for each part."""
     label_names: OptionalFile = None
     """Names of the label values, if not those in the label map: .json, .csv, or a colour table."""
     series_uid: Annotated[str | None, arg(metavar="UID")] = None
