@@ -138,6 +138,7 @@ def test_an_xray_stored_in_any_orientation_is_found_and_said(
     assert found.verdict.status == "check"
     reason, *facts = found.verdict.reasons
     assert reason.startswith(MIRROR)
+    assert (f"exchanged and after a {name}, and" in reason) == bool(quarters)
     assert reason.endswith("say --mirror.")
     assert all(one.startswith(FACTS) for one in facts)
 

@@ -285,20 +285,30 @@ def test_a_body_that_no_xray_shows_fails(shown: float, status: str) -> None:
 
 
 def test_an_xray_that_is_only_turned_is_as_good_as_upright() -> None:
+    """It is said whatever the verdict."""
     for orientation in ("half turn", "quarter turn"):
-        verdict = judge(dataclasses.replace(GOOD, orientation=orientation), TrustConfig())
-        assert verdict.status == "pass"
-        assert verdict.reasons[1] == (
-            f"The X-ray lies turned by a {orientation} against the view asked for."
-        )
+        turned = dataclasses.replace(GOOD, orientation=orientation)
+        for evidence, status in (
+            (turned, "pass"),
+            (dataclasses.replace(turned, remaining_gain=0.5), "check"),
+            (dataclasses.replace(turned, loss_end=0.31), "fail"),
+        ):
+            verdict = judge(evidence, TrustConfig())
+            assert verdict.status == status
+            said = f"The X-ray lies turned by a {orientation} against the view asked for."
+            assert verdict.reasons.count(said) == 1
 
 
 @pytest.mark.parametrize(
-    "orientation", ["mirrored", "mirrored, half turn", "mirrored, quarter turn"]
-)
+    ("orientation", "after"),
+    [
+        ("mirrored", ""), ("mirrored, half turn", " and after a half turn"),
+        ("mirrored, quarter turn", " and after a quarter turn"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize(("view", "options"), [("", "--mirror"), ("PA", "--mirror --view PA")])
 def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
-    orientation: Any, view: str, options: str
+    orientation: Any, after: str, view: str, options: str
 ) -> None:
     """However far behind the other reading is."""
     evidence = dataclasses.replace(
@@ -307,8 +317,8 @@ def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
     verdict = judge(evidence, TrustConfig())
     assert verdict.status == "check"
     assert verdict.reasons == (
-        "The X-ray fits the CT with left and right exchanged, and the pose is of the mirrored "
-        f"image; if it is stored so, say {options}.",
+        f"The X-ray fits the CT with left and right exchanged{after}, and the pose is of the "
+        f"mirrored image; if it is stored so, say {options}.",
     )
 
 

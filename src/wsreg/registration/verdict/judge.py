@@ -32,7 +32,12 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
         *_of_regions(evidence, config),
         *(("check", doubt) for doubt in evidence.doubts),
     ]
-    facts = (*_of_coverage(evidence), *_of_polarity(evidence), *_of_distance(evidence))
+    facts = (
+        *_of_turn(evidence),
+        *_of_coverage(evidence),
+        *_of_polarity(evidence),
+        *_of_distance(evidence),
+    )
     failed = tuple(text for status, text in found if status == "fail")
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
@@ -85,6 +90,13 @@ def _of_coverage(e: Evidence) -> list[str]:
         for view in e.views
         if view.coverage < NEARLY_ALL
     ]
+
+
+def _of_turn(e: Evidence) -> list[str]:
+    """Tell that the X-ray is turned; of a mirrored one that is told with the mirroring."""
+    if e.orientation == "none" or "mirrored" in e.orientation:
+        return []
+    return [f"The X-ray lies turned by a {e.orientation} against the view asked for."]
 
 
 def _of_polarity(e: Evidence) -> list[str]:
@@ -185,8 +197,10 @@ def _of_orientation(e: Evidence, config: TrustConfig) -> list[Finding]:
             f"leave out --mirror{view}" if e.mirror_asked
             else "if it is stored so, say --mirror" + (f" --view {named}" if named else "")
         )  # fmt: skip
-        found.append(("check", "The X-ray fits the CT with left and right exchanged, and the pose "
-                      f"is of the mirrored image; {advice}."))  # fmt: skip
+        turn = e.orientation.partition(", ")[2]
+        how = f"with left and right exchanged{f' and after a {turn}' if turn else ''}"
+        found.append(("check", f"The X-ray fits the CT {how}, and the pose is of the mirrored "
+                      f"image; {advice}."))  # fmt: skip
     if e.other_view and not (mirrored and named):
         which = f"{named}, not" if named else "the side opposite to"
         found.append(("check", f"The X-ray shows {which} the view asked for."))
@@ -223,8 +237,6 @@ def listed(names: Sequence[str]) -> str:
 
 def _good_reasons(e: Evidence) -> tuple[str, ...]:
     reasons = [f"The similarity went from {e.similarity_start:.3f} to {e.similarity_end:.3f}."]
-    if e.orientation != "none":
-        reasons.append(f"The X-ray lies turned by a {e.orientation} against the view asked for.")
     if e.starts:
         reasons.append(f"None of {e.starts} other starts ended elsewhere as similar.")
     if e.mean_roi_dice is not None:
