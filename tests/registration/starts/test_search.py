@@ -127,6 +127,6 @@ def test_ranks_are_those_of_the_loss_and_nan_is_last(pair_level: Level, pair: Pr
 
 
 def test_the_table_names_every_start() -> None:
-    assert set(STARTS) == {"pose", "dicom", "search"}
+    assert set(STARTS) == {"pose", "dicom", "search", "encoder"}
     assert STARTS["search"] is search
     assert STARTS["pose"] is STARTS["dicom"]

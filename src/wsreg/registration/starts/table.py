@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wsreg.registration.starts.encoder import encoder
 from wsreg.registration.starts.given import given
 from wsreg.registration.starts.search import search
 from wsreg.registration.starts.start import Start
 
-STARTS: Mapping[str, Start] = {"pose": given, "dicom": given, "search": search}
+STARTS: Mapping[str, Start] = {
+    "pose": given, "dicom": given, "search": search, "encoder": encoder,
+}  # fmt: skip
 """A pose that is given starts as ``pose``."""
