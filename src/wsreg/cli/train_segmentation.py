@@ -1,4 +1,4 @@
-"""``wsreg train``: train a network on a data set, leaving specimens out."""
+"""``wsreg train segmentation``: find bones, learnt on a data set, leaving specimens out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar, step
 
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class Segmentation:
     """Train a network that finds bones in X-rays, on a DeepFluoro file or a virtual cohort.
 
     A run that was stopped goes on from its last state when started again.
     """
 
-    what: Positional[Literal["segmentation"]]
-    """Which network."""
     data: Annotated[Path, arg(metavar="FILE.h5")]
     """DeepFluoro's file or a cohort."""
     out: Annotated[Path, arg(metavar="DIR")]
