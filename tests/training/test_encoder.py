@@ -101,8 +101,8 @@ def test_the_loss_is_the_papers_sum(
     )
     assert isinstance(distance_mm, Tensor)
     camera = CAMERA.resized(16, 16)
-    images = [render(data.compared, camera, poses)[:, 0] for poses in (true, estimated)]
-    ncc = multiscale_ncc(*images, 5)
+    fixed, moving = (render(data.compared, camera, poses)[:, 0] for poses in (true, estimated))
+    ncc = multiscale_ncc(fixed, moving, 5)
     expected = (1e-2 * distance_mm + 1.0 - ncc).mean()
     assert float(task.loss(Fixed(found), batch).detach()) == pytest.approx(
         float(expected), rel=1e-4

@@ -10,6 +10,9 @@ from wsreg.registration.starts.search import search
 from wsreg.registration.starts.start import Start
 
 STARTS: Mapping[str, Start] = {
-    "pose": given, "dicom": given, "search": search, "encoder": encoder,
-}  # fmt: skip
+    "pose": given,
+    "dicom": given,
+    "search": search,
+    "encoder": encoder,
+}
 """A pose that is given starts as ``pose``."""
