@@ -99,7 +99,7 @@ def test_poses_that_leave_the_detector_empty(volume: Volume, small: EncoderConfi
     ("changes", "message"),
     [
         ({"size_px": 16}, "size_px must be at least 32"),
-        ({"loss_px": 5}, "loss_px at least window_px, got 96, 5 and 7"),
+        ({"loss_px": 5}, "loss_px at least window_px, got 64, 5 and 7"),
         ({"roi_weight": -1.0}, "must be at least 0 and not all 0"),
         (
             {"roi_weight": 0.0, "image_weight": 0.0, "geodesic_weight": 0.0},

@@ -31,6 +31,7 @@ from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import soft_masks
 from wsreg.training.encoder_config import EncoderConfig
 from wsreg.training.encoder_data import HELD_OUT, EncoderData, encoder_batch
+from wsreg.training.encoder_pictures import PICTURE_FILE, SHOWN, write_pictures
 from wsreg.training.fit import Batch
 from wsreg.training.pose_losses import (
     double_geodesic_mm,
@@ -131,13 +132,17 @@ class EncoderTask:
     def validate(self, network: nn.Module, step: int) -> dict[str, float]:
         """Return errors on images that are not learnt from, and how sure the encoder may say it is.
 
+        Some are drawn to validation.png, above what is rendered at their true and estimated poses.
+
         ``calibration`` is what stated deviations must be multiplied with for 90 % of the errors of
         half of the images to lie within 1.64 of them, and ``coverage`` the fraction that then does
         of the other half.
         """
-        found, log_variance, numbers = self._held_out(network)
+        images, found, log_variance, numbers = self._held_out(network)
         frame = self.data.frame
         estimated, true = frame.pose(found), frame.pose(numbers)
+        shown = [self._rendered(poses[:SHOWN])[:, 0] for poses in (true, estimated)]
+        write_pictures(self.folder / PICTURE_FILE, [images[:, 0], *shown])
         distance_mm = mtre_3d_mm(self.data.points_mm, estimated, true)
         errors = ((found - numbers) * frame.units).abs()
         ratio = (found - numbers).abs() / torch.exp(0.5 * log_variance)
@@ -153,8 +158,8 @@ class EncoderTask:
             "coverage": float(covered),
         }
 
-    def _held_out(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (numbers found [N,6], log variances [N,6], true numbers [N,6]), float64."""
+    def _held_out(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (images [N,1,S,S], numbers found, log variances, true numbers [N,6] float64)."""
         device = next(network.parameters()).device
         parts = []
         for index in range(-(-self.config.validated // self.config.fit.batch)):
@@ -162,9 +167,9 @@ class EncoderTask:
                 self.data, self.config, HELD_OUT + 1 + index, self.config.augmented_fraction
             )
             found = network(normalised(images.to(device), valid.to(device)))
-            parts.append((*(part.cpu().double() for part in found), numbers))
-        found, log_variance, numbers = (torch.cat(part) for part in zip(*parts, strict=True))
-        return found, log_variance, numbers
+            parts.append((images, *(part.cpu().double() for part in found), numbers))
+        images, found, log_variance, numbers = map(torch.cat, zip(*parts, strict=True))
+        return images, found, log_variance, numbers
 
     def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
         """Return what a checkpoint says of itself."""

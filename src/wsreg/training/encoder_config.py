@@ -41,8 +41,8 @@ class EncoderConfig:
     width: int = 32
     hidden: int = 256
     stem: Stem = "resnet"
-    size_px: int = 96
-    voxel_mm: float = 3.0
+    size_px: int = 64
+    voxel_mm: float = 4.0
     loss_px: int = 32
     loss_voxel_mm: float = 6.0
     window_px: int = 7
@@ -56,7 +56,7 @@ class EncoderConfig:
     validated: int = 64
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(
-            optimiser="adam", learning_rate=1e-3, batch=32, steps=4000
+            optimiser="adam", learning_rate=1e-3, batch=32, steps=8000
         )
     )
 
