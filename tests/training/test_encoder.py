@@ -12,8 +12,10 @@ from wsreg.errors import InputError
 from wsreg.files.tensor_file import read_tensors
 from wsreg.geometry.camera import Camera
 from wsreg.networks.checkpoint import ModelCard, read_card, read_weights
+from wsreg.networks.normalisation import normalised
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.rendering.render import render
+from wsreg.segmentation.segmenter import Segmenter
 from wsreg.training.encoder import FAILED_FILE, EncoderTask, encoder_task
 from wsreg.training.encoder_config import EncoderConfig
 from wsreg.training.encoder_data import EncoderData, encoder_batch, load_encoder_data
@@ -183,3 +185,28 @@ def test_an_encoder_of_others_is_begun_with(
     wider = dataclasses.replace(small, width=8)
     with pytest.raises(InputError, match="does not fit its architecture"):
         encoder_task(data, wider, tmp_path / "third", begin_with=tmp_path / "first")
+
+
+def test_regions_may_be_found_by_a_network_in_both_images(
+    data: EncoderData, small: EncoderConfig, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def network(readings: Tensor, boxes: Tensor | None) -> Tensor:
+        seen.append(tuple(readings.shape))
+        return torch.sigmoid(readings[:, :1])
+
+    card = ModelCard(kind="unet", config={}, size_px=16, roi_names=("bone",), data_sha256="ab")
+    found = Segmenter(card=card, network=network, normalise=normalised)
+    only = dataclasses.replace(small, geodesic_weight=0.0, image_weight=0.0, sureness_weight=0.0)
+    bare = dataclasses.replace(data, regions=())
+    task = encoder_task(bare, only, tmp_path, segmenter=found)
+    batch = task.batch(0, 0)
+    at_truth, beside = Fixed(batch[2]), Fixed(batch[2] + 0.3)
+    lost = float(task.loss(at_truth, batch).detach())
+    task.loss(beside, batch).backward()
+    assert float(task.loss(beside, batch).detach()) > lost
+    assert beside.numbers.grad is not None
+    assert bool(beside.numbers.grad.any())
+    assert seen[0] == (8, 2, 16, 16)
+    assert task.origin["segmenter"] == "ab"

@@ -18,6 +18,7 @@ from wsreg.vocabulary import ViewName
 
 if TYPE_CHECKING:
     from wsreg.geometry.camera import Camera
+    from wsreg.segmentation.segmenter import Segmenter
     from wsreg.training.encoder_config import EncoderConfig
     from wsreg.volumes.volume import Volume
 
@@ -34,6 +35,8 @@ class Loss:
     """Of 1 - mNCC of the images (1)."""
     rois: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Regions of interest, by the names of labels; all that are labelled if left out."""
+    roi_model: Annotated[Path | None, arg(metavar="DIR")] = None
+    """A U-Net (wsreg train segmentation) that finds them in both images, as in the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +94,15 @@ class Encoder:
         from wsreg.training.encoder_data import load_encoder_data
         from wsreg.training.fit import fit
 
-        config = self._config()
+        config, segmenter = self._config(), self._segmenter()
         with step("Reading the CT", quiet=self.quiet):
             volume, camera = self._patient()
         with step("Taking it apart", quiet=self.quiet):
-            data = load_encoder_data(PreparedCt(volume=volume), camera, config, self.loss.rois)
+            rois = self.loss.rois if segmenter is None else None
+            data = load_encoder_data(PreparedCt(volume=volume), camera, config, rois)
         if not self.quiet:
             print(f"{data.empty:.1%} of the poses show hardly anything")
-        task = encoder_task(data, config, self.out, begin_with=self.begin_with)
+        task = encoder_task(data, config, self.out, begin_with=self.begin_with, segmenter=segmenter)
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = fit(
                 task, self.out, accelerator=self.accelerator, devices=self.devices,
@@ -108,6 +112,16 @@ class Encoder:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
         return 0
+
+    def _segmenter(self) -> Segmenter | None:
+        """Return the U-Net that finds regions, if one is named."""
+        if self.loss.roi_model is None:
+            return None
+        if self.loss.rois:
+            raise InputError("regions come from --rois or from --roi-model, got both")
+        from wsreg.segmentation.segmenter import load_segmenter
+
+        return load_segmenter(self.loss.roi_model, kind="unet")
 
     def _patient(self) -> tuple[Volume, Camera]:
         """Return the CT and the camera of its X-rays."""

@@ -29,6 +29,7 @@ from wsreg.networks.normalisation import normalised
 from wsreg.networks.pose_encoder import PoseEncoder
 from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import soft_masks
+from wsreg.segmentation.segmenter import Segmenter
 from wsreg.training.encoder_config import EncoderConfig
 from wsreg.training.encoder_data import HELD_OUT, EncoderData, encoder_batch
 from wsreg.training.encoder_pictures import PICTURE_FILE, SHOWN, write_pictures
@@ -57,6 +58,8 @@ class EncoderTask:
         data: the CT to learn.
         folder: of the training, where a step that fails leaves its poses.
         begin_with: sha256 of the weights read; empty without any.
+        segmenter: finds the regions in both images, frozen, as in the paper; None renders the
+            labels.
     """
 
     network: nn.Module
@@ -64,6 +67,7 @@ class EncoderTask:
     data: EncoderData
     folder: Path
     begin_with: str = ""
+    segmenter: Segmenter | None = None
 
     @property
     def origin(self) -> Mapping[str, Any]:
@@ -73,6 +77,7 @@ class EncoderTask:
             "ct": self.data.sha256,
             "camera": camera_record(self.data.frame.camera),
             "rois": self.data.regions,
+            "segmenter": "" if self.segmenter is None else self.segmenter.card.data_sha256,
         }
 
     def batch(self, step: int, number: int) -> Batch:
@@ -118,9 +123,8 @@ class EncoderTask:
                 ncc = multiscale_ncc(fixed[:, 0], moving[:, 0], config.window_px)
                 loss = loss + config.image_weight * (1.0 - ncc)
             if config.roi_weight:
-                sharpness = self.data.sharpness_per_mm
-                masks = [soft_masks(images[:, 1:], sharpness) for images in (fixed, moving)]
-                loss = loss + config.roi_weight * (1.0 - roi_dice(*masks))
+                dice = roi_dice(self._masks(fixed), self._masks(moving))
+                loss = loss + config.roi_weight * (1.0 - dice)
         return loss
 
     def _rendered(self, poses: Tensor) -> Tensor:
@@ -128,6 +132,12 @@ class EncoderTask:
         camera = self.data.frame.camera.resized(self.config.loss_px, self.config.loss_px)
         rois = [labels for _, labels in self.data.regions]
         return render(self.data.compared, camera, poses.cpu(), rois=rois)
+
+    def _masks(self, images: Tensor) -> Tensor:
+        """Return [B,R,h,w] probabilities of the regions in what was rendered [B,1+R,h,w]."""
+        if self.segmenter is None:
+            return soft_masks(images[:, 1:], self.data.sharpness_per_mm)
+        return self.segmenter.probabilities(images[:, :1].cpu()).to(images.device)
 
     def validate(self, network: nn.Module, step: int) -> dict[str, float]:
         """Return errors on images that are not learnt from, and how sure the encoder may say it is.
@@ -194,7 +204,12 @@ class EncoderTask:
 
 
 def encoder_task(
-    data: EncoderData, config: EncoderConfig, folder: Path, *, begin_with: Path | None = None
+    data: EncoderData,
+    config: EncoderConfig,
+    folder: Path,
+    *,
+    begin_with: Path | None = None,
+    segmenter: Segmenter | None = None,
 ) -> EncoderTask:
     """Make a task with a new network, or one that goes on with another encoder's weights.
 
@@ -203,6 +218,7 @@ def encoder_task(
         config: settings; the seed is of the weights too.
         folder: of the training.
         begin_with: folder of an encoder trained before, of this patient or of others.
+        segmenter: finds regions in images, instead of their labels in the CT.
 
     Raises:
         InputError: the encoder to begin with does not fit.
@@ -220,4 +236,5 @@ def encoder_task(
         data=data,
         folder=folder,
         begin_with="" if begin_with is None else sha256_of(begin_with / WEIGHTS_FILE),
+        segmenter=segmenter,
     )

@@ -68,7 +68,7 @@ class EncoderData:
 
 
 def load_encoder_data(
-    ct: PreparedCt, camera: Camera, config: EncoderConfig, rois: tuple[str, ...] = ()
+    ct: PreparedCt, camera: Camera, config: EncoderConfig, rois: tuple[str, ...] | None = ()
 ) -> EncoderData:
     """Take a CT apart and see what the poses show of it.
 
@@ -76,12 +76,14 @@ def load_encoder_data(
         ct: with labels, if regions of interest are to weigh anything.
         camera: of the X-rays to come.
         config: settings.
-        rois: names of the regions of interest; all that are labelled if none are named.
+        rois: names of the regions of interest; all that are labelled if none are named, and None
+            where they are not rendered.
 
     Raises:
         InputError: labels that are missing, or a range of poses that leaves the detector empty.
     """
-    regions = _regions(ct.volume, rois) if config.roi_weight > 0 else ()
+    rendered = rois is not None and config.roi_weight > 0
+    regions = _regions(ct.volume, rois or ()) if rendered else ()
     layers = body_layers(ct, config.voxel_mm)
     first = layers.bodies[min(1, len(layers.bodies) - 1)]
     points_mm = _points_of(ct.volume, first.labels)
