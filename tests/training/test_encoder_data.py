@@ -9,7 +9,8 @@ from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import transform_points
 from wsreg.rendering.prepared import PreparedCt
-from wsreg.training.encoder_config import EncoderConfig, paper_config
+from wsreg.training.config import FitConfig
+from wsreg.training.encoder_config import NARROW, EncoderConfig, paper_config, reach
 from wsreg.training.encoder_data import EncoderData, encoder_batch, load_encoder_data
 from wsreg.training.pose_sampling import PoseRange, sample_numbers
 from wsreg.volumes.identity import ct_sha256
@@ -118,3 +119,15 @@ def test_the_papers_settings() -> None:
     assert (config.geodesic_weight, config.roi_weight, config.image_weight) == (1e-2, 1e-1, 1.0)
     assert (config.fit.optimiser, config.fit.learning_rate) == ("adam", 1e-3)
     assert (config.width, config.stem) == (64, "resnet")
+
+
+def test_the_range_grows_to_all_of_it(data: EncoderData, small: EncoderConfig) -> None:
+    config = dataclasses.replace(small, widening=0.5, fit=FitConfig(steps=100, batch=8))
+    assert reach(config, 0) == NARROW
+    assert reach(config, 25) == pytest.approx((1.0 + NARROW) / 2.0)
+    assert reach(config, 50) == reach(config, 99) == 1.0
+    assert reach(dataclasses.replace(config, widening=0.0), 0) == 1.0
+    narrow = encoder_batch(data, config, 3, 0.0, 0.25)[2]
+    wide = encoder_batch(data, config, 3, 0.0)[2]
+    assert torch.equal(narrow[:, [2, 5]], wide[:, [2, 5]])
+    torch.testing.assert_close(narrow[:, [0, 1, 3, 4]], 0.25 * wide[:, [0, 1, 3, 4]])

@@ -30,7 +30,7 @@ from wsreg.networks.pose_encoder import PoseEncoder
 from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import soft_masks
 from wsreg.segmentation.segmenter import Segmenter
-from wsreg.training.encoder_config import EncoderConfig
+from wsreg.training.encoder_config import EncoderConfig, reach
 from wsreg.training.encoder_data import HELD_OUT, EncoderData, encoder_batch
 from wsreg.training.encoder_pictures import PICTURE_FILE, SHOWN, write_pictures
 from wsreg.training.fit import Batch
@@ -84,7 +84,7 @@ class EncoderTask:
         """Return (images [B,1,S,S], valid alike bool, numbers [B,6] float64)."""
         done = step / self.config.fit.steps
         fraction = self.config.augmented_fraction * min(1.0, 2.0 * done)  # clean ones first
-        return encoder_batch(self.data, self.config, number, fraction)
+        return encoder_batch(self.data, self.config, number, fraction, reach(self.config, step))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the scalar loss of a batch; one that is not finite leaves the poses of its step.

@@ -14,6 +14,10 @@ LEAST_PX = 32
 """Smallest image: the encoder halves it five times."""
 
 
+NARROW = 0.15
+"""Of the range of tilts and shifts, where a training begins."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """What is learnt, from which images, and how.
@@ -30,6 +34,9 @@ class EncoderConfig:
             1 - mNCC; what weighs 0 is not computed.
         sureness_weight: of the likelihood of the errors under the stated deviations.
         augmented_fraction: fraction of the images whose intensities are unlike a clean one's.
+        widening: fraction of the steps in which the range of tilts and shifts grows from ``NARROW``
+            of it to all of it: they change the image most, and while they are all there is to
+            see, roll and depth are not learnt.
         validated: how many images are held out.
         fit: how the network is fitted.
 
@@ -53,6 +60,7 @@ class EncoderConfig:
     image_weight: float = 1.0
     sureness_weight: float = 0.1
     augmented_fraction: float = 0.8
+    widening: float = 0.5
     validated: int = 64
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(
@@ -79,6 +87,13 @@ class EncoderConfig:
             )
         if self.validated < 1:
             raise InputError(f"validated must be at least 1, got {self.validated}")
+
+
+def reach(config: EncoderConfig, step: int) -> float:
+    """Return how much of the range of tilts and shifts a step learns, from ``NARROW`` to 1."""
+    if not config.widening:
+        return 1.0
+    return min(1.0, NARROW + (1.0 - NARROW) * step / (config.widening * config.fit.steps))
 
 
 def small_config() -> EncoderConfig:

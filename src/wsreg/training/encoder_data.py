@@ -35,6 +35,8 @@ PROBED = 512
 """So many poses tell how much of a range shows the bones."""
 HELD_OUT = 2**40
 """Batches of numbers from here on are not learnt from."""
+TILTS_AND_SHIFTS = [0, 1, 3, 4]
+"""Of the six pose parameters; roll and depth are the others."""
 KNOWN_FIELD_FRACTION = 0.7
 """Of the images with a collimator, those in which it is known where it is."""
 
@@ -108,7 +110,11 @@ def load_encoder_data(
 
 
 def encoder_batch(
-    data: EncoderData, config: EncoderConfig, number: int, augmented_fraction: float
+    data: EncoderData,
+    config: EncoderConfig,
+    number: int,
+    augmented_fraction: float,
+    reach: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return (images [B,1,S,S] float32, valid alike bool, numbers [B,6] float64) of a batch.
 
@@ -119,9 +125,11 @@ def encoder_batch(
         config: settings.
         number: of the batch.
         augmented_fraction: fraction of the images whose intensities are changed.
+        reach: how much of the range of tilts and shifts is drawn from.
     """
     generator = np.random.default_rng((config.fit.seed, number, 1))
     numbers = sample_numbers(config.poses, config.fit.seed, number, config.fit.batch)
+    numbers[:, TILTS_AND_SHIFTS] *= reach
     layers = data.layers.render(data.frame.camera, data.frame.pose(numbers), generator)
     images, valids = [], []
     for own in layers:
