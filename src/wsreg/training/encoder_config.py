@@ -64,7 +64,7 @@ class EncoderConfig:
     validated: int = 64
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(
-            optimiser="adam", learning_rate=1e-3, batch=32, steps=8000
+            optimiser="adam", learning_rate=2e-3, batch=32, steps=8000
         )
     )
 
