@@ -15,7 +15,7 @@ from wsreg.errors import InputError
 from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.networks.checkpoint import ModelCard, read_card, read_weights
 from wsreg.training.config import FitConfig
-from wsreg.training.fit import Batch, fit
+from wsreg.training.fit import Batch, fit, memory_told
 from wsreg.training.state import STATE_FILE
 
 
@@ -141,13 +141,13 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
 
 def test_a_state_of_other_settings_or_data_is_refused(tmp_path: Path) -> None:
     fit(task(), tmp_path)
-    with pytest.raises(InputError, match=r"other settings or data \(steps differ\)"):
+    with pytest.raises(InputError, match=r"other settings or data \(steps is 6, not 8\)"):
         fit(task(with_fit(steps=8)), tmp_path)
-    with pytest.raises(InputError, match=r"\(noise differ\)"):
+    with pytest.raises(InputError, match=r"\(noise is 0.1, not 0.2\)"):
         fit(task(dataclasses.replace(CONFIG, noise=0.2)), tmp_path)
-    with pytest.raises(InputError, match=r"\(data differ\)"):
+    with pytest.raises(InputError, match=r"\(data is line, not curve\)"):
         fit(task(data="curve"), tmp_path)
-    with pytest.raises(InputError, match=r"\(precision differ\)"):
+    with pytest.raises(InputError, match=r"\(precision is 32-true, not bf16-mixed\)"):
         fit(task(), tmp_path, precision="bf16-mixed")
 
 
@@ -157,7 +157,7 @@ def test_a_setting_that_a_state_did_not_know_yet_had_its_default(tmp_path: Path)
     older = note["signature"].replace('"noise": 0.1, ', "")
     assert older != note["signature"]
     write_tensors(tmp_path / STATE_FILE, tensors, {**note, "signature": older})
-    with pytest.raises(InputError, match=r"\(noise differ\)"):
+    with pytest.raises(InputError, match=r"\(noise is 0.1, not 0.2\)"):
         fit(task(dataclasses.replace(CONFIG, noise=0.2)), tmp_path)
     assert fit(task(), tmp_path).step == 6
 
@@ -187,3 +187,21 @@ def test_a_gpu_that_is_absent_is_said(tmp_path: Path) -> None:
         pytest.skip("there is one")
     with pytest.raises(InputError, match="needs a GPU"):
         fit(task(), tmp_path, accelerator="cuda")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_a_batch_that_does_not_fit_says_which_may(error: Exception) -> None:
+    with (
+        pytest.raises(InputError, match=r"a batch of 9 images .* half of it \(--batch 4\) may"),
+        memory_told(9),
+    ):
+        raise error
+    with pytest.raises(RuntimeError, match="something else"), memory_told(9):
+        raise RuntimeError("something else")

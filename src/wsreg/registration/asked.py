@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from wsreg.geometry.plausibility import camera_doubts, check_plausible_pose
 from wsreg.geometry.rig import Rig, RigView, relative
 from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.starts.pose_estimator import PoseEstimator, load_pose_estimator
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
@@ -30,6 +32,9 @@ from wsreg.volumes.volume import Volume
 
 Rigs = Rig | Sequence[Tensor] | None
 T = TypeVar("T")
+
+ENCODER_PREFIX = "encoder:"
+"""Of a start by a trained encoder, before its folder."""
 
 
 def _listed(radiographs: Radiograph | Sequence[Radiograph]) -> list[Radiograph]:
@@ -263,6 +268,21 @@ def asked_view(views: Sequence[View], view: str | CArmAngles | None) -> str | CA
     return view or views[0].radiograph.view_position or "PA"
 
 
+def asked_encoder(init: Any, volume: Volume) -> PoseEstimator | None:
+    """Return the encoder that a registration starts with, read from ``encoder:DIR``, if it does.
+
+    Raises:
+        InputError: there is none in the folder, or it is of another CT.
+    """
+    if isinstance(init, PoseEstimator):
+        return init
+    if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
+        return None
+    estimator = load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX)))
+    estimator.check_patient(volume)
+    return estimator
+
+
 def asked_start(
     views: Sequence[View], volume: Volume, init: Any, view: str | CArmAngles
 ) -> tuple[Tensor, str]:
@@ -274,14 +294,19 @@ def asked_start(
     first = views[0]
     for seen in views:
         _check_distance(seen.camera, volume)
+    if isinstance(init, PoseEstimator):
+        cameras, poses = [v.camera for v in views], [v.camera_from_rig for v in views]
+        return rig_view_pose(volume, cameras, poses, view), "encoder"
     if not isinstance(init, str):
         pose = check_rigid(init, "init")
         for seen in views:
             _check_seen(seen, seen.camera_from_rig @ pose, volume, alone=len(views) == 1)
         return pose, "pose"
-    named = [name for name in STARTS if name != "pose"]  # a pose is given as such
+    named = [name for name in STARTS if name not in ("pose", "encoder")]  # given as such
     if init not in named:
-        raise InputError(f"init must be a pose or one of {', '.join(named)}, got {init!r}")
+        raise InputError(
+            f"init must be a pose or one of {', '.join(named)}, {ENCODER_PREFIX}DIR, got {init!r}"
+        )
     if init == "dicom":
         if first.radiograph.angles is None:
             raise InputError(

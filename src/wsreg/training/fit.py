@@ -3,9 +3,10 @@ had happened."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,7 +115,8 @@ def fit(
     card = task.card(begin, {})
     stop = time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
-        losses.append(_train_step(fabric, model, fabric_optimiser, task, step))
+        with memory_told(config.batch):
+            losses.append(_train_step(fabric, model, fabric_optimiser, task, step))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
             continue
@@ -128,6 +130,25 @@ def fit(
         if fabric.broadcast(time.monotonic() > stop):  # of one clock, lest some go on alone
             break
     return card
+
+
+@contextlib.contextmanager
+def memory_told(batch: int) -> Iterator[None]:
+    """Say which batch may fit where memory, of the machine or of a GPU, is not enough for one.
+
+    Raises:
+        InputError: memory is not enough.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is of the latter
+        told = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not told and "allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"a batch of {batch} images does not fit into memory; half of it (--batch "
+            f"{max(1, batch // 2)}) may"
+        ) from error
 
 
 def _train_step(

@@ -1,0 +1,170 @@
+"""``wsreg train encoder``: tell a patient's pose from an X-ray, learnt on the patient's CT."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from wsreg.cli.console import progress_bar, step
+from wsreg.cli.options import CtDetails, OptionalFile, read_ct
+from wsreg.errors import InputError
+from wsreg.vocabulary import ViewName
+
+if TYPE_CHECKING:
+    from wsreg.geometry.camera import Camera
+    from wsreg.segmentation.segmenter import Segmenter
+    from wsreg.training.encoder_config import EncoderConfig
+    from wsreg.volumes.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What the loss weighs."""
+
+    geodesic_weight: float | None = None
+    """Of the distance of the poses (the paper's beta_1, 0.01)."""
+    roi_weight: float | None = None
+    """Of the overlap of regions of interest (beta_2, 0.1); 0 needs no labels."""
+    image_weight: float | None = None
+    """Of 1 - mNCC of the images (1)."""
+    rois: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    """Regions of interest, by the names of labels; all that are labelled if left out."""
+    roi_model: Annotated[Path | None, arg(metavar="DIR")] = None
+    """A U-Net (wsreg train segmentation) that finds them in both images, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """Train an encoder on a patient's CT before surgery; it gives the first pose in the theatre.
+
+    The CT and the camera of the X-rays to come are all it needs, or a specimen of a data set.
+    """
+
+    out: Annotated[Path, arg(metavar="DIR")]
+    """Folder for model.safetensors, model.json, log.csv and the state."""
+    ct: Annotated[Path | None, arg(metavar="CT")] = None
+    """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
+    camera: OptionalFile = None
+    """camera.json of the X-rays to come; other detectors and distances are resampled to it."""
+    data: Annotated[Path | None, arg(metavar="FILE.h5")] = None
+    """DeepFluoro's file or a cohort, instead of --ct and --camera."""
+    specimen: Annotated[str | None, arg(metavar="NAME")] = None
+    """Whose CT of --data."""
+    view: ViewName = "PA"
+    """From which side the X-rays are taken."""
+    poses: Literal["wide", "diffpose"] = "wide"
+    """How far poses lie from this view: wide for C-arms over a pelvis, or as DiffPose has them."""
+    begin_with: Annotated[Path | None, arg(metavar="DIR")] = None
+    """An encoder trained before, of others or of many, whose weights are the first."""
+    preset: Literal["small", "paper"] = "small"
+    """small: 25 minutes on two cores; paper: ResNet18, 256 pixels, 1300 epochs, for a GPU."""
+    steps: int | None = None
+    """Optimisation steps instead of the preset's."""
+    minutes: float = math.inf
+    """Stop after so long, at the next state; started again, the run goes on."""
+    batch: int | None = None
+    """Images a step instead of the preset's."""
+    size_px: int | None = None
+    """Image side that the network works on instead of the preset's."""
+    learning_rate: float | None = None
+    """Rate, or its peak, instead of the preset's."""
+    seed: int = 0
+    """Seed of weights, poses and randomisation."""
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to train; images are rendered on the CPU."""
+    devices: int = 1
+    """How many devices."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Precision of the arithmetic."""
+    quiet: bool = False
+    """Print errors only."""
+    ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
+    loss: Loss = field(default_factory=Loss)
+
+    def run(self) -> int:
+        """Train and return the exit status."""
+        from wsreg.rendering.prepared import PreparedCt
+        from wsreg.training.encoder import encoder_task
+        from wsreg.training.encoder_data import load_encoder_data
+        from wsreg.training.fit import fit
+
+        config, segmenter = self._config(), self._segmenter()
+        with step("Reading the CT", quiet=self.quiet):
+            volume, camera = self._patient()
+        with step("Taking it apart", quiet=self.quiet):
+            rois = self.loss.rois if segmenter is None else None
+            data = load_encoder_data(PreparedCt(volume=volume), camera, config, rois)
+        if not self.quiet:
+            print(f"{data.empty:.1%} of the poses show hardly anything")
+        task = encoder_task(data, config, self.out, begin_with=self.begin_with, segmenter=segmenter)
+        with progress_bar("Training", quiet=self.quiet) as progress:
+            card = fit(
+                task, self.out, accelerator=self.accelerator, devices=self.devices,
+                precision=self.precision, minutes=self.minutes, progress=progress,
+            )  # fmt: skip
+        if not self.quiet:
+            print(f"{self.out}: {card.step} steps")
+            print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
+        return 0
+
+    def _segmenter(self) -> Segmenter | None:
+        """Return the U-Net that finds regions, if one is named."""
+        if self.loss.roi_model is None:
+            return None
+        if self.loss.rois:
+            raise InputError("regions come from --rois or from --roi-model, got both")
+        from wsreg.segmentation.segmenter import load_segmenter
+
+        return load_segmenter(self.loss.roi_model, kind="unet")
+
+    def _patient(self) -> tuple[Volume, Camera]:
+        """Return the CT and the camera of its X-rays."""
+        if self.data is None:
+            if self.ct is None or self.camera is None:
+                raise InputError("train encoder needs --ct and --camera, or --data and --specimen")
+            from wsreg.geometry.calibration_file import read_camera
+
+            return read_ct(self.ct, self.ct_details), read_camera(self.camera)
+        if self.ct is not None or self.camera is not None or self.specimen is None:
+            raise InputError("--data needs --specimen, and stands instead of --ct and --camera")
+        from wsreg.datasets.reader import DeepFluoroFile
+
+        with DeepFluoroFile(self.data) as file:
+            sample = next(file.samples(self.specimen), None)
+            if sample is None:
+                return file.volume(self.specimen), file.camera(rot_180_for_up=False)
+            return sample.volume, sample.camera
+
+    def _config(self) -> EncoderConfig:
+        from wsreg.training.encoder_config import PRESETS
+        from wsreg.training.pose_sampling import POSE_RANGES
+
+        config = PRESETS[self.preset]()
+        loss = self.loss
+        settings = {
+            "size_px": self.size_px,
+            "geodesic_weight": loss.geodesic_weight,
+            "roi_weight": loss.roi_weight,
+            "image_weight": loss.image_weight,
+        }
+        of_fit = {
+            "steps": self.steps, "batch": self.batch, "learning_rate": self.learning_rate,
+        }  # fmt: skip
+        return dataclasses.replace(
+            config,
+            view=self.view,
+            poses=POSE_RANGES[self.poses],
+            fit=dataclasses.replace(config.fit, seed=self.seed, **_asked(of_fit)),
+            **_asked(settings),
+        )
+
+
+def _asked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that differ from the preset's."""
+    return {name: value for name, value in settings.items() if value is not None}
