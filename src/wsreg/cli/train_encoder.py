@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsreg.geometry.camera import Camera
     from wsreg.segmentation.segmenter import Segmenter
     from wsreg.training.encoder_config import EncoderConfig
+    from wsreg.training.encoder_data import EncoderData
     from wsreg.volumes.volume import Volume
 
 
@@ -52,6 +53,8 @@ class Encoder:
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
     camera: OptionalFile = None
     """camera.json of the X-rays to come; other detectors and distances are resampled to it."""
+    people: int | None = None
+    """Learn so many virtual people instead of one patient, for an encoder to begin others with."""
     data: Annotated[Path | None, arg(metavar="FILE.h5")] = None
     """DeepFluoro's file or a cohort, instead of --ct and --camera."""
     specimen: Annotated[str | None, arg(metavar="NAME")] = None
@@ -82,6 +85,8 @@ class Encoder:
     """How many devices."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Precision of the arithmetic."""
+    workers: int | None = None
+    """Processes that make images ahead; none on the CPU, one for each core beside a GPU."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -89,24 +94,25 @@ class Encoder:
 
     def run(self) -> int:
         """Train and return the exit status."""
-        from wsreg.rendering.prepared import PreparedCt
         from wsreg.training.encoder import encoder_task
-        from wsreg.training.encoder_data import load_encoder_data
         from wsreg.training.fit import fit
 
         config, segmenter = self._config(), self._segmenter()
-        with step("Reading the CT", quiet=self.quiet):
-            volume, camera = self._patient()
-        with step("Taking it apart", quiet=self.quiet):
-            rois = self.loss.rois if segmenter is None else None
-            data = load_encoder_data(PreparedCt(volume=volume), camera, config, rois)
+        rois = self.loss.rois if segmenter is None else None
+        patients = (
+            self._patients(config, rois) if self.people is None else self._people(config, rois)
+        )
         if not self.quiet:
-            print(f"{data.empty:.1%} of the poses show hardly anything")
-        task = encoder_task(data, config, self.out, begin_with=self.begin_with, segmenter=segmenter)
+            empty = sum(data.empty for data in patients) / len(patients)
+            print(f"{empty:.1%} of the poses show hardly anything")
+        task = encoder_task(
+            patients, config, self.out, begin_with=self.begin_with, segmenter=segmenter
+        )
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = fit(
                 task, self.out, accelerator=self.accelerator, devices=self.devices,
-                precision=self.precision, minutes=self.minutes, progress=progress,
+                precision=self.precision, minutes=self.minutes, workers=self._workers(),
+                progress=progress,
             )  # fmt: skip
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
@@ -121,16 +127,53 @@ class Encoder:
             raise InputError("regions come from --rois or from --roi-model, got both")
         from wsreg.segmentation.segmenter import load_segmenter
 
-        return load_segmenter(self.loss.roi_model, kind="unet")
+        import torch
+
+        on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
+        return load_segmenter(self.loss.roi_model, kind="unet", device="cuda" if on_gpu else "cpu")
+
+    def _workers(self) -> int:
+        """Return how many processes make images."""
+        from wsreg.threads import usable_cores
+
+        if self.workers is not None:
+            return self.workers
+        return 0 if self.accelerator == "cpu" else usable_cores()
+
+    def _patients(self, config: EncoderConfig, rois: tuple[str, ...] | None) -> list[EncoderData]:
+        """Return the one patient."""
+        from wsreg.rendering.prepared import PreparedCt
+        from wsreg.training.encoder_data import load_encoder_data
+
+        with step("Reading the CT", quiet=self.quiet):
+            volume, camera = self._patient()
+        with step("Taking it apart", quiet=self.quiet):
+            return [load_encoder_data(PreparedCt(volume=volume), camera, config, rois)]
+
+    def _people(self, config: EncoderConfig, rois: tuple[str, ...] | None) -> list[EncoderData]:
+        """Return virtual people, made anew from the seed."""
+        from wsreg.cohort.presets import PRESETS
+        from wsreg.rendering.prepared import PreparedCt
+        from wsreg.training.encoder_data import load_encoder_data
+        from wsreg.training.people import people_cts
+
+        if (self.ct, self.data, self.specimen) != (None, None, None):
+            raise InputError("--people stands instead of --ct and --data")
+        count = self.people or 0
+        camera = PRESETS["paper"].camera if self.camera is None else self._read_camera(self.camera)
+        patients = []
+        with progress_bar("Making people", quiet=self.quiet) as progress:
+            for volume in people_cts(count, self.seed):
+                patients.append(load_encoder_data(PreparedCt(volume=volume), camera, config, rois))
+                progress("people", len(patients), count)
+        return patients
 
     def _patient(self) -> tuple[Volume, Camera]:
         """Return the CT and the camera of its X-rays."""
         if self.data is None:
             if self.ct is None or self.camera is None:
                 raise InputError("train encoder needs --ct and --camera, or --data and --specimen")
-            from wsreg.geometry.calibration_file import read_camera
-
-            return read_ct(self.ct, self.ct_details), read_camera(self.camera)
+            return read_ct(self.ct, self.ct_details), self._read_camera(self.camera)
         if self.ct is not None or self.camera is not None or self.specimen is None:
             raise InputError("--data needs --specimen, and stands instead of --ct and --camera")
         from wsreg.datasets.reader import DeepFluoroFile
@@ -140,6 +183,12 @@ class Encoder:
             if sample is None:
                 return file.volume(self.specimen), file.camera(rot_180_for_up=False)
             return sample.volume, sample.camera
+
+    @staticmethod
+    def _read_camera(path: Path) -> Camera:
+        from wsreg.geometry.calibration_file import read_camera
+
+        return read_camera(path)
 
     def _config(self) -> EncoderConfig:
         from wsreg.training.encoder_config import PRESETS

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from wsreg.files.hashes import sha256_of
 from wsreg.files.plans import plain_plan
 from wsreg.files.tensor_file import write_tensors
 from wsreg.geometry.camera_file import camera_record
+from wsreg.geometry.rigid import perturb
 from wsreg.networks.checkpoint import (
     WEIGHTS_FILE,
     ModelCard,
@@ -27,11 +30,16 @@ from wsreg.networks.checkpoint import (
 )
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.pose_encoder import PoseEncoder
-from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import soft_masks
 from wsreg.segmentation.segmenter import Segmenter
 from wsreg.training.encoder_config import EncoderConfig, reach
-from wsreg.training.encoder_data import HELD_OUT, EncoderData, encoder_batch
+from wsreg.training.encoder_data import (
+    HELD_OUT,
+    EncoderBatch,
+    EncoderData,
+    encoder_batch,
+    render_compared,
+)
 from wsreg.training.encoder_pictures import PICTURE_FILE, SHOWN, write_pictures
 from wsreg.training.fit import Batch
 from wsreg.training.pose_losses import (
@@ -55,16 +63,16 @@ class EncoderTask:
     Args:
         network: with its first weights.
         config: settings.
-        data: the CT to learn.
+        patients: the CT to learn, or those of many people, with the same regions.
         folder: of the training, where a step that fails leaves its poses.
         begin_with: sha256 of the weights read; empty without any.
-        segmenter: finds the regions in both images, frozen, as in the paper; None renders the
-            labels.
+        segmenter: finds the regions in both images, frozen, as in the paper, on the device of the
+            network; None renders the labels.
     """
 
     network: nn.Module
     config: EncoderConfig
-    data: EncoderData
+    patients: tuple[EncoderData, ...]
     folder: Path
     begin_with: str = ""
     segmenter: Segmenter | None = None
@@ -74,17 +82,33 @@ class EncoderTask:
         """Return what a run that goes on must share besides the settings."""
         return {
             "begin_with": self.begin_with,
-            "ct": self.data.sha256,
-            "camera": camera_record(self.data.frame.camera),
-            "rois": self.data.regions,
+            "ct": _sha256_of_all(self.patients),
+            "camera": camera_record(self.patients[0].frame.camera),
+            "rois": self.patients[0].regions,
             "segmenter": "" if self.segmenter is None else self.segmenter.card.data_sha256,
         }
 
+    @cached_property
+    def pivots_mm(self) -> Tensor:
+        """Return [P,3] float64, the pivot of each patient (CT, LPS mm)."""
+        return torch.stack([data.frame.pivot for data in self.patients])
+
+    @cached_property
+    def middles(self) -> Tensor:
+        """Return [P,4,4] float64, the middle pose of each patient."""
+        return torch.stack([data.frame.middle for data in self.patients])
+
+    def poses(self, numbers: Tensor, who: Tensor) -> Tensor:
+        """Return [B,4,4] float64 poses of numbers [B,6] of patients [B], on the numbers' device."""
+        twist = numbers.double() * self.patients[0].frame.units.to(numbers.device)
+        who = who.cpu()
+        return perturb(self.middles[who].to(numbers.device), twist, self.pivots_mm[who])
+
     def batch(self, step: int, number: int) -> Batch:
-        """Return (images [B,1,S,S], valid alike bool, numbers [B,6] float64)."""
+        """Return an :class:`EncoderBatch`."""
         done = step / self.config.fit.steps
         fraction = self.config.augmented_fraction * min(1.0, 2.0 * done)  # clean ones first
-        return encoder_batch(self.data, self.config, number, fraction, reach(self.config, step))
+        return encoder_batch(self.patients, self.config, number, fraction, reach(self.config, step))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the scalar loss of a batch; one that is not finite leaves the poses of its step.
@@ -92,33 +116,35 @@ class EncoderTask:
         Raises:
             InputError: the loss is not finite.
         """
-        images, valid, numbers = batch
-        found, log_variance = network(normalised(images, valid))
-        estimated, true = self.data.frame.pose(found), self.data.frame.pose(numbers)
+        seen = EncoderBatch(*batch)
+        found, log_variance = network(normalised(seen.images, seen.valid))
+        estimated, true = self.poses(found, seen.who), self.poses(seen.numbers, seen.who)
         finite = bool(torch.isfinite(found).all())
-        loss = self._pose_loss(estimated, true) if finite else found.sum()
-        errors = (found - numbers).detach().float()
+        loss = self._pose_loss(estimated, true, seen) if finite else found.sum()
+        errors = (found - seen.numbers).detach().float()
         loss = loss + self.config.sureness_weight * negative_log_likelihood(errors, log_variance)
         if not bool(torch.isfinite(loss).all()):
             path = self.folder / FAILED_FILE
-            write_tensors(path, {"true": true, "estimated": estimated, "images": images}, {})
+            kept = {"true": true, "estimated": estimated, "images": seen.images}
+            write_tensors(path, kept, {})
             raise InputError(
                 f"training diverged: the loss is not finite any more; the poses and images of the "
                 f"step are in {path}; lower the learning rate"
             )
         return loss.mean()
 
-    def _pose_loss(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _pose_loss(self, estimated: Tensor, true: Tensor, seen: EncoderBatch) -> Tensor:
         """Return [B] b1 L_GEO + b2 (1 - L_ROI) + 1 - L_mNCC."""
-        config, frame = self.config, self.data.frame
+        config, camera = self.config, self.patients[0].frame.camera
         loss = torch.zeros(len(true), device=true.device)
         if config.geodesic_weight:
-            asked = (estimated, true, frame.pivot, frame.camera.source_to_detector_mm)
+            asked = (
+                estimated, true, self.pivots_mm[seen.who.cpu()], camera.source_to_detector_mm,
+            )  # fmt: skip
             distance_mm = double_geodesic_mm(*asked) + se3_geodesic_mm(*asked)
             loss = loss + config.geodesic_weight * distance_mm.float()
         if config.image_weight or config.roi_weight:
-            moving, fixed = self._rendered(estimated), self._rendered(true)
-            moving, fixed = moving.to(loss.device), fixed.to(loss.device)
+            moving, fixed = self._rendered(estimated, seen.who), seen.compared
             if config.image_weight:
                 ncc = multiscale_ncc(fixed[:, 0], moving[:, 0], config.window_px)
                 loss = loss + config.image_weight * (1.0 - ncc)
@@ -127,17 +153,20 @@ class EncoderTask:
                 loss = loss + config.roi_weight * (1.0 - dice)
         return loss
 
-    def _rendered(self, poses: Tensor) -> Tensor:
-        """Return [B,1+R,h,w] of the CT at poses, differentiable; on the CPU."""
-        camera = self.data.frame.camera.resized(self.config.loss_px, self.config.loss_px)
-        rois = [labels for _, labels in self.data.regions]
-        return render(self.data.compared, camera, poses.cpu(), rois=rois)
+    def _rendered(self, poses: Tensor, who: Tensor) -> Tensor:
+        """Return [B,1+R,h,w] of each patient's CT at poses [B,4,4], differentiable."""
+        who, at = who.cpu(), poses.cpu()
+        parts = [
+            render_compared(self.patients[index], self.config, at[who == index])
+            for index in who.unique_consecutive().tolist()
+        ]
+        return torch.cat(parts).to(poses.device)
 
     def _masks(self, images: Tensor) -> Tensor:
         """Return [B,R,h,w] probabilities of the regions in what was rendered [B,1+R,h,w]."""
         if self.segmenter is None:
-            return soft_masks(images[:, 1:], self.data.sharpness_per_mm)
-        return self.segmenter.probabilities(images[:, :1].cpu()).to(images.device)
+            return soft_masks(images[:, 1:], self.patients[0].sharpness_per_mm)
+        return self.segmenter.probabilities(images[:, :1])
 
     def validate(self, network: nn.Module, step: int) -> dict[str, float]:
         """Return errors on images that are not learnt from, and how sure the encoder may say it is.
@@ -148,14 +177,23 @@ class EncoderTask:
         half of the images to lie within 1.64 of them, and ``coverage`` the fraction that then does
         of the other half.
         """
-        images, found, log_variance, numbers = self._held_out(network)
-        frame = self.data.frame
-        estimated, true = frame.pose(found), frame.pose(numbers)
-        shown = [self._rendered(poses[:SHOWN])[:, 0] for poses in (true, estimated)]
-        write_pictures(self.folder / PICTURE_FILE, [images[:, 0], *shown])
-        distance_mm = mtre_3d_mm(self.data.points_mm, estimated, true)
-        errors = ((found - numbers) * frame.units).abs()
-        ratio = (found - numbers).abs() / torch.exp(0.5 * log_variance)
+        seen, found, log_variance = self._held_out(network)
+        estimated, true = self.poses(found, seen.who), self.poses(seen.numbers, seen.who)
+        config = dataclasses.replace(self.config, image_weight=1.0)  # whatever the loss compares
+        of_first = (seen.who == seen.who[0]).nonzero()[:SHOWN, 0]
+        shown = [
+            render_compared(self.patients[int(seen.who[0])], config, poses[of_first])[:, 0]
+            for poses in (true, estimated)
+        ]
+        write_pictures(self.folder / PICTURE_FILE, [seen.images[of_first, 0], *shown])
+        distance_mm = torch.cat(
+            [
+                mtre_3d_mm(self.patients[index].points_mm, estimated[own], true[own])
+                for index, own in ((i, seen.who == i) for i in seen.who.unique().tolist())
+            ]
+        )
+        errors = ((found - seen.numbers) * self.patients[0].frame.units).abs()
+        ratio = (found - seen.numbers).abs() / torch.exp(0.5 * log_variance)
         calibration = torch.quantile(ratio[::2], 0.9) / NINETY
         covered = (ratio[1::2] <= NINETY * calibration).double().mean()
         return {
@@ -168,22 +206,23 @@ class EncoderTask:
             "coverage": float(covered),
         }
 
-    def _held_out(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return (images [N,1,S,S], numbers found, log variances, true numbers [N,6] float64)."""
+    def _held_out(self, network: nn.Module) -> tuple[EncoderBatch, Tensor, Tensor]:
+        """Return held-out images, numbers found and log variances [N,6] float64, on the CPU."""
         device = next(network.parameters()).device
-        parts = []
-        for index in range(-(-self.config.validated // self.config.fit.batch)):
-            images, valid, numbers = encoder_batch(
-                self.data, self.config, HELD_OUT + 1 + index, self.config.augmented_fraction
+        config, batches, parts = self.config, [], []
+        for index in range(-(-config.validated // config.fit.batch)):
+            seen = encoder_batch(
+                self.patients, config, HELD_OUT + 1 + index, config.augmented_fraction
             )
-            found = network(normalised(images.to(device), valid.to(device)))
-            parts.append((images, *(part.cpu().double() for part in found), numbers))
-        images, found, log_variance, numbers = map(torch.cat, zip(*parts, strict=True))
-        return images, found, log_variance, numbers
+            found = network(normalised(seen.images.to(device), seen.valid.to(device)))
+            batches.append(seen)
+            parts.append([part.cpu().double() for part in found])
+        found, log_variance = map(torch.cat, zip(*parts, strict=True))
+        return EncoderBatch(*map(torch.cat, zip(*batches, strict=True))), found, log_variance
 
     def card(self, step: int, metrics: Mapping[str, float]) -> ModelCard:
         """Return what a checkpoint says of itself."""
-        frame, config = self.data.frame, self.config
+        frame, config = self.patients[0].frame, self.config
         return ModelCard(
             kind=KIND,
             config=plain_plan(
@@ -192,11 +231,12 @@ class EncoderTask:
                     "frame": dataclasses.asdict(frame),
                     "poses": dataclasses.asdict(config.poses),
                     "calibration": metrics.get("calibration", 1.0),
+                    "people": len(self.patients),
                 }
             ),
-            roi_names=tuple(name for name, _ in self.data.regions),
+            roi_names=tuple(name for name, _ in self.patients[0].regions),
             size_px=config.size_px,
-            data_sha256=self.data.sha256,
+            data_sha256=_sha256_of_all(self.patients),
             step=step,
             wsreg=version("wsreg"),
             metrics=dict(metrics),
@@ -204,7 +244,7 @@ class EncoderTask:
 
 
 def encoder_task(
-    data: EncoderData,
+    patients: EncoderData | Sequence[EncoderData],
     config: EncoderConfig,
     folder: Path,
     *,
@@ -214,7 +254,7 @@ def encoder_task(
     """Make a task with a new network, or one that goes on with another encoder's weights.
 
     Args:
-        data: the CT to learn.
+        patients: the CT to learn, or those of many people, with the same regions.
         config: settings; the seed is of the weights too.
         folder: of the training.
         begin_with: folder of an encoder trained before, of this patient or of others.
@@ -233,8 +273,15 @@ def encoder_task(
     return EncoderTask(
         network=network,
         config=config,
-        data=data,
+        patients=(patients,) if isinstance(patients, EncoderData) else tuple(patients),
         folder=folder,
         begin_with="" if begin_with is None else sha256_of(begin_with / WEIGHTS_FILE),
         segmenter=segmenter,
     )
+
+
+def _sha256_of_all(patients: Sequence[EncoderData]) -> str:
+    """Return the hash of a CT, or of the hashes of many."""
+    if len(patients) == 1:
+        return patients[0].sha256
+    return hashlib.sha256("".join(data.sha256 for data in patients).encode()).hexdigest()

@@ -1,8 +1,10 @@
-"""What a pose encoder learns from: one CT, rendered anew for every batch."""
+"""What a pose encoder learns from: a CT, or those of many people, rendered anew for every batch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_frame import PoseFrame
 from wsreg.geometry.rigid import transform_points
 from wsreg.rendering.prepared import PreparedCt, PreparedVolume
+from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import sharpness_per_mm
 from wsreg.training.body_layers import BodyLayers, body_layers
 from wsreg.training.encoder_config import EncoderConfig
@@ -39,6 +42,10 @@ TILTS_AND_SHIFTS = [0, 1, 3, 4]
 """Of the six pose parameters; roll and depth are the others."""
 KNOWN_FIELD_FRACTION = 0.7
 """Of the images with a collimator, those in which it is known where it is."""
+IMAGES_OF_ONE = 4
+"""So many images of a batch are of the same one of many people."""
+HELD_OUT_PEOPLE = 8
+"""One of so many people is not learnt from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,36 +116,87 @@ def load_encoder_data(
     )
 
 
+class EncoderBatch(NamedTuple):
+    """Images to learn from.
+
+    Args:
+        images: [B,1,S,S] float32.
+        valid: [B,1,S,S] bool, where they tell something.
+        numbers: [B,6] float64 of their poses.
+        who: [B] int64, whose CT each shows, the same ones side by side.
+        compared: [B,1+R,h,w] the CT and its regions at their poses, as poses are compared.
+    """
+
+    images: Tensor
+    valid: Tensor
+    numbers: Tensor
+    who: Tensor
+    compared: Tensor
+
+
 def encoder_batch(
-    data: EncoderData,
+    patients: Sequence[EncoderData],
     config: EncoderConfig,
     number: int,
     augmented_fraction: float,
     reach: float = 1.0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (images [B,1,S,S] float32, valid alike bool, numbers [B,6] float64) of a batch.
+) -> EncoderBatch:
+    """Return images of one patient or of some of many people.
 
     Nothing is drawn but from (seed, number).
 
     Args:
-        data: to render.
+        patients: whom to render.
         config: settings.
-        number: of the batch.
+        number: of the batch; from ``HELD_OUT`` on the images are not learnt from, nor the people.
         augmented_fraction: fraction of the images whose intensities are changed.
         reach: how much of the range of tilts and shifts is drawn from.
     """
     generator = np.random.default_rng((config.fit.seed, number, 1))
     numbers = sample_numbers(config.poses, config.fit.seed, number, config.fit.batch)
     numbers[:, TILTS_AND_SHIFTS] *= reach
-    layers = data.layers.render(data.frame.camera, data.frame.pose(numbers), generator)
-    images, valids = [], []
-    for own in layers:
-        r = sample_randomisation(generator, len(own), augmented_fraction)
-        images.append(augment_intensity(mix_layers(own, r), r))
-        known = generator.random() < KNOWN_FIELD_FRACTION
-        field = open_field(r, config.size_px)
-        valids.append(field if known else torch.ones_like(field))
-    return torch.stack(images)[:, None], torch.stack(valids)[:, None], numbers
+    who = _sample_people(len(patients), number, len(numbers), generator)
+    images, valids, compared = [], [], []
+    for index in who.unique_consecutive().tolist():
+        data = patients[index]
+        poses = data.frame.pose(numbers[who == index])
+        for own in data.layers.render(data.frame.camera, poses, generator):
+            r = sample_randomisation(generator, len(own), augmented_fraction)
+            images.append(augment_intensity(mix_layers(own, r), r))
+            known = generator.random() < KNOWN_FIELD_FRACTION
+            field = open_field(r, config.size_px)
+            valids.append(field if known else torch.ones_like(field))
+        compared.append(render_compared(data, config, poses))
+    return EncoderBatch(
+        images=torch.stack(images)[:, None],
+        valid=torch.stack(valids)[:, None],
+        numbers=numbers,
+        who=who,
+        compared=torch.cat(compared),
+    )
+
+
+def render_compared(data: EncoderData, config: EncoderConfig, poses: Tensor) -> Tensor:
+    """Return [B,1+R,h,w] of a CT at poses [B,4,4] on the CPU, as poses are compared.
+
+    Differentiable; [B,0,h,w] where the loss compares no images.
+    """
+    if not config.image_weight and not config.roi_weight:
+        return torch.zeros(len(poses), 0, config.loss_px, config.loss_px)
+    camera = data.frame.camera.resized(config.loss_px, config.loss_px)
+    return render(data.compared, camera, poses, rois=[labels for _, labels in data.regions])
+
+
+def _sample_people(people: int, number: int, count: int, generator: np.random.Generator) -> Tensor:
+    """Return [count] int64: whom the images of a batch show, each person's side by side."""
+    if people == 1:
+        return torch.zeros(count, dtype=torch.int64)
+    everyone = np.arange(people)
+    held_out = everyone % HELD_OUT_PEOPLE == HELD_OUT_PEOPLE - 1
+    chosen = everyone[held_out if number >= HELD_OUT and held_out.any() else ~held_out]
+    groups = -(-count // IMAGES_OF_ONE)
+    drawn = np.sort(generator.choice(chosen, groups, replace=groups > len(chosen)))
+    return torch.from_numpy(np.repeat(drawn, IMAGES_OF_ONE)[:count])
 
 
 def _regions(volume: Volume, wanted: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
@@ -76,6 +78,7 @@ def fit(
     devices: int = 1,
     precision: str = "32-true",
     minutes: float = math.inf,
+    workers: int = 0,
     progress: Progress = lambda stage, done, total: None,
 ) -> ModelCard:
     """Train, going on from the last state in the folder if there is one.
@@ -90,6 +93,8 @@ def fit(
         devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
         minutes: after which to stop at the next state; started again, the run goes on.
+        workers: processes of one thread each that make batches ahead; 0 makes them in this one,
+            which is best where the network runs on the same cores.
         progress: called with (stage, done, total), first with the step that the run goes on from.
 
     Returns:
@@ -112,11 +117,11 @@ def fit(
     losses: list[float] = []
     if begin >= config.steps:
         return read_card(folder)
-    card = task.card(begin, {})
-    stop = time.monotonic() + 60.0 * minutes
+    batches = _batches(task, fabric, begin, workers)
+    card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
         with memory_told(config.batch):
-            losses.append(_train_step(fabric, model, fabric_optimiser, task, step))
+            losses.append(_train_step(fabric, model, fabric_optimiser, task, step, next(batches)))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
             continue
@@ -152,18 +157,21 @@ def memory_told(batch: int) -> Iterator[None]:
 
 
 def _train_step(
-    fabric: Any, model: nn.Module, optimiser: torch.optim.Optimizer, task: Task, step: int
+    fabric: Any,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    task: Task,
+    step: int,
+    batch: Batch,
 ) -> float:
     """Make a step and return the loss before it."""
     config = task.config.fit
     model.train()
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(config, step)
-    number = step * fabric.world_size + fabric.global_rank
     # What a network itself draws, as for dropout, follows from seed and number too.
-    torch.manual_seed(((config.seed << 32) + number) % 2**63)
-    batch = tuple(tensor.to(fabric.device) for tensor in task.batch(step, number))
-    loss = task.loss(model, batch)
+    torch.manual_seed(((config.seed << 32) + _number(fabric, step)) % 2**63)
+    loss = task.loss(model, tuple(tensor.to(fabric.device) for tensor in batch))
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -174,6 +182,42 @@ def _train_step(
     fabric.clip_gradients(model, optimiser, max_norm=CLIP_NORM)
     optimiser.step()
     return value
+
+
+def _number(fabric: Any, step: int) -> int:
+    """Return the number of this device's batch of a step."""
+    number: int = step * fabric.world_size + fabric.global_rank
+    return number
+
+
+class _Batches(Dataset[Batch]):
+    """The batches of a task by their steps."""
+
+    def __init__(self, task: Task, fabric: Any) -> None:
+        self.task, self.world_size, self.rank = task, fabric.world_size, fabric.global_rank
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.task.batch(step, step * self.world_size + self.rank)
+
+
+def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batch]:
+    """Return the batches of the steps from ``begin`` on, in order, made ahead by processes."""
+    if workers < 0:
+        raise InputError(f"workers must be at least 0, got {workers}")
+    steps = range(begin, task.config.fit.steps)
+    loader = DataLoader(
+        _Batches(task, fabric),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_begin_worker,
+    )
+    return iter(loader)
+
+
+def _begin_worker(number: int) -> None:
+    os.environ["WSREG_THREADS"] = "1"
 
 
 def _validated(task: Task, model: nn.Module, step: int) -> Mapping[str, float]:

@@ -29,7 +29,7 @@ def double_geodesic_mm(
 
     Args:
         estimated, true: [B,4,4] ``camera_from_ct``.
-        pivot_mm: [3] centre of rotation (CT, LPS mm).
+        pivot_mm: [3], or [B,3] one for each, centre of rotation (CT, LPS mm).
         source_to_detector_mm: f.
     """
     turn, shift = _between(estimated, true, pivot_mm)
@@ -86,7 +86,8 @@ def _between(estimated: Tensor, true: Tensor, pivot_mm: Tensor) -> tuple[Tensor,
     """Return the rotation [B,3,3] from the true pose to the other, and the pivot's way [B,3]."""
     motion = estimated @ inverse_rigid(true)
     ways = [
-        transform_points(pose, pivot_mm.to(pose)[None])[..., 0, :] for pose in (estimated, true)
+        transform_points(pose, pivot_mm.to(pose)[..., None, :])[..., 0, :]
+        for pose in (estimated, true)
     ]
     return motion[..., :3, :3], ways[0] - ways[1]
 
