@@ -125,9 +125,9 @@ class Encoder:
             return None
         if self.loss.rois:
             raise InputError("regions come from --rois or from --roi-model, got both")
-        from wsreg.segmentation.segmenter import load_segmenter
-
         import torch
+
+        from wsreg.segmentation.segmenter import load_segmenter
 
         on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
         return load_segmenter(self.loss.roi_model, kind="unet", device="cuda" if on_gpu else "cpu")
