@@ -42,7 +42,7 @@ TILTS_AND_SHIFTS = [0, 1, 3, 4]
 """Of the six pose parameters; roll and depth are the others."""
 KNOWN_FIELD_FRACTION = 0.7
 """Of the images with a collimator, those in which it is known where it is."""
-IMAGES_OF_ONE = 4
+IMAGES_OF_ONE = 8
 """So many images of a batch are of the same one of many people."""
 HELD_OUT_PEOPLE = 8
 """One of so many people is not learnt from."""
