@@ -43,6 +43,11 @@ class Pose:
         if not self.xrays:
             raise InputError("pose needs at least one X-ray, got none")
         estimator = load_pose_estimator(self.encoder)
+        if estimator.generic:
+            raise InputError(
+                f"pose needs the encoder of a patient, {self.encoder} knows no CT; register --init "
+                f"encoder:{self.encoder} --ct CT takes it"
+            )
         read = xray_reader(self.xray_details, self.geometry)
         failures = 0
         for path, name in zip(self.xrays, different(map(stem, self.xrays)), strict=True):

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from wsreg.registration.result import RegistrationResult
     from wsreg.registration.starts.pose_estimator import PoseEstimator
     from wsreg.rendering.prepared import PreparedCt
-    from wsreg.volumes.volume import Volume
 
 Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
 """A result, the X-rays that it was made of, and the notes on these."""
@@ -61,7 +60,8 @@ class Solver:
 
     init: Annotated[InitName | Path, arg(metavar="POSE|search|dicom|encoder:DIR")] = "search"
     """Where to start: a pose (pose.json, result.json, ITK transform, OpenCV's R and t, matrix), a
-    search around --view, the X-ray's C-arm angles, or what an encoder finds (wsreg train encoder).
+    search around --view, the X-ray's C-arm angles, or what an encoder finds (wsreg train encoder;
+    encoder:generic comes with wsreg and serves any pelvis).
     """
     other_patient: bool = False
     """Take an encoder that was trained on another CT all the same."""
@@ -183,7 +183,7 @@ class Register:
         if reading is not None:
             start = reading.for_ct(ct.volume.centre_mm)
         elif estimator is not None:
-            start = for_patient(estimator, ct.volume, other_patient=solver.other_patient)
+            start = estimator.for_ct(ct.volume, other_patient=solver.other_patient)
         more = () if reading is None else reading.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
 
@@ -294,14 +294,14 @@ def _start_of_file(solver: Solver) -> PoseReading | None:
     """Return the start that a file gives, if one does."""
     from wsreg.geometry.pose_file import read_pose_with_notes
 
-    if isinstance(solver.init, Path) and encoder_folder(solver.init) is None:
+    if isinstance(solver.init, Path) and encoder_of(solver.init) is None:
         return read_pose_with_notes(solver.init, convention=solver.pose_convention)
     if solver.pose_convention is not None:
         raise InputError(f"--pose-convention is for a pose file, got --init {solver.init}")
     return None
 
 
-def encoder_folder(init: Path | str) -> Path | None:
+def encoder_of(init: Path | str) -> Path | None:
     """Return the folder of ``encoder:DIR``; None for any other start."""
     text = str(init)
     return Path(text.removeprefix(ENCODER)) if text.startswith(ENCODER) else None
@@ -309,7 +309,7 @@ def encoder_folder(init: Path | str) -> Path | None:
 
 def _encoder(solver: Solver) -> PoseEstimator | None:
     """Return the encoder to start with, if one is named."""
-    folder = encoder_folder(solver.init)
+    folder = encoder_of(solver.init)
     if folder is None:
         if solver.other_patient:
             raise InputError(f"--other-patient is for an encoder, got --init {solver.init}")
@@ -319,21 +319,14 @@ def _encoder(solver: Solver) -> PoseEstimator | None:
     return load_pose_estimator(folder)
 
 
-def for_patient(estimator: PoseEstimator, volume: Volume, *, other_patient: bool) -> PoseEstimator:
-    """Return the encoder as it serves a CT, which must be its own unless others are asked for."""
-    if other_patient:
-        return estimator.of_other_patient(volume)
-    estimator.check_patient(volume)
-    return estimator
-
-
 def _file_of(init: Path | str) -> Path | None:
     """Return the file that a start comes from, if it does."""
     from wsreg.networks.checkpoint import WEIGHTS_FILE
+    from wsreg.networks.generic import encoder_folder
 
-    folder = encoder_folder(init)
+    folder = encoder_of(init)
     if folder is not None:
-        return folder / WEIGHTS_FILE
+        return encoder_folder(folder) / WEIGHTS_FILE
     return init if isinstance(init, Path) else None
 
 

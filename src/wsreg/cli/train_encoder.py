@@ -64,9 +64,10 @@ class Encoder:
     poses: Literal["wide", "diffpose"] = "wide"
     """How far poses lie from this view: wide for C-arms over a pelvis, or as DiffPose has them."""
     begin_with: Annotated[Path | None, arg(metavar="DIR")] = None
-    """An encoder trained before, of others or of many, whose weights are the first."""
-    preset: Literal["small", "paper"] = "small"
-    """small: 25 minutes on two cores; paper: ResNet18, 256 pixels, 1300 epochs, for a GPU."""
+    """An encoder trained before, whose weights are the first; generic comes with wsreg."""
+    preset: Literal["small", "people", "paper"] = "small"
+    """small: 25 minutes on two cores; people: for --people and a GPU; paper: ResNet18, 256 pixels,
+    1300 epochs, for a GPU."""
     steps: int | None = None
     """Optimisation steps instead of the preset's."""
     minutes: float = math.inf

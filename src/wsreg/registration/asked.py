@@ -278,9 +278,7 @@ def asked_encoder(init: Any, volume: Volume) -> PoseEstimator | None:
         return init
     if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
         return None
-    estimator = load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX)))
-    estimator.check_patient(volume)
-    return estimator
+    return load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX))).for_ct(volume)
 
 
 def asked_start(

@@ -28,6 +28,7 @@ from wsreg.networks.checkpoint import (
     read_card,
     read_weights,
 )
+from wsreg.networks.generic import encoder_folder
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.pose_encoder import PoseEncoder
 from wsreg.segmentation.rendered import soft_masks
@@ -257,7 +258,8 @@ def encoder_task(
         patients: the CT to learn, or those of many people, with the same regions.
         config: settings; the seed is of the weights too.
         folder: of the training.
-        begin_with: folder of an encoder trained before, of this patient or of others.
+        begin_with: folder of an encoder trained before, of this patient or of others; ``generic``
+            is the one that comes with this package.
         segmenter: finds regions in images, instead of their labels in the CT.
 
     Raises:
@@ -266,6 +268,7 @@ def encoder_task(
     torch.manual_seed(config.fit.seed)  # of the weights, which torch draws globally
     network = PoseEncoder(config.network)
     if begin_with is not None:
+        begin_with = encoder_folder(begin_with)
         kind = read_card(begin_with).kind
         if kind != KIND:
             raise InputError(f"model {begin_with} must be a {KIND} to begin with, got a {kind}")

@@ -101,6 +101,18 @@ def small_config() -> EncoderConfig:
     return EncoderConfig()
 
 
+def people_config() -> EncoderConfig:
+    """Return settings for many virtual people: their poses alone, fast on a GPU."""
+    return EncoderConfig(
+        image_weight=0.0,
+        roi_weight=0.0,
+        validated=512,
+        fit=FitConfig(
+            optimiser="adam", learning_rate=3e-3, batch=128, steps=10_750, save_every=500
+        ),
+    )
+
+
 def paper_config() -> EncoderConfig:
     """Return the paper's settings; an epoch is DiffPose's: 100 batches of 8 images."""
     return EncoderConfig(
@@ -117,4 +129,8 @@ def paper_config() -> EncoderConfig:
     )
 
 
-PRESETS: Mapping[str, Callable[[], EncoderConfig]] = {"small": small_config, "paper": paper_config}
+PRESETS: Mapping[str, Callable[[], EncoderConfig]] = {
+    "small": small_config,
+    "people": people_config,
+    "paper": paper_config,
+}

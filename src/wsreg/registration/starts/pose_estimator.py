@@ -16,6 +16,7 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
 from wsreg.geometry.pose_frame import PoseFrame
 from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
+from wsreg.networks.generic import encoder_folder
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.pose_encoder import PoseEncoder, PoseEncoderConfig
 from wsreg.radiographs.radiograph import Radiograph
@@ -113,7 +114,23 @@ class PoseEstimator:
         x, y, z = middle.tolist()
         return dataclasses.replace(self, frame=dataclasses.replace(self.frame, pivot_mm=(x, y, z)))
 
-    def check_patient(self, volume: Volume) -> None:
+    @property
+    def generic(self) -> bool:
+        """Tell whether it has learnt many people instead of one patient."""
+        return int(self.card.config.get("people", 1)) > 1
+
+    def for_ct(self, volume: Volume, *, other_patient: bool = False) -> PoseEstimator:
+        """Return the encoder as it serves a CT.
+
+        Raises:
+            InputError: it was trained on another CT, and ``other_patient`` does not ask for it.
+        """
+        if self.generic or other_patient:
+            return self.of_other_patient(volume)
+        self._check_patient(volume)
+        return self
+
+    def _check_patient(self, volume: Volume) -> None:
         """Raise InputError unless the encoder was trained on this CT."""
         found = ct_sha256(volume)
         if found != self.card.data_sha256:
@@ -127,9 +144,13 @@ class PoseEstimator:
 def load_pose_estimator(folder: Path) -> PoseEstimator:
     """Read an encoder written by ``wsreg train encoder``.
 
+    Args:
+        folder: where it is; ``generic`` is the one that comes with this package.
+
     Raises:
         InputError: there is none, it is of another kind, or its card or weights do not fit.
     """
+    folder = encoder_folder(folder)
     card = read_card(folder)
     if card.kind != KIND:
         raise InputError(f"model {folder} must be of the kind {KIND}, got {card.kind!r}")
