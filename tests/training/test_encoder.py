@@ -12,6 +12,7 @@ from wsreg.errors import InputError
 from wsreg.files.tensor_file import read_tensors
 from wsreg.geometry.camera import Camera
 from wsreg.networks.checkpoint import ModelCard, read_card, read_weights
+from wsreg.networks.generic import FOLDER
 from wsreg.networks.normalisation import normalised
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.rendering.render import render
@@ -155,7 +156,7 @@ def test_errors_and_sureness_of_what_is_held_out(
         with torch.no_grad():
             return task.validate(network, 0)
 
-    numbers = encoder_batch(data, small, 2**40 + 1, small.augmented_fraction)[2]
+    numbers = encoder_batch((data,), small, 2**40 + 1, small.augmented_fraction).numbers
     right = validated(Fixed(numbers))
     assert right["error_mm"] == pytest.approx(0.0, abs=1e-3)
     shifted = numbers.clone()
@@ -210,3 +211,36 @@ def test_regions_may_be_found_by_a_network_in_both_images(
     assert bool(beside.numbers.grad.any())
     assert seen[0] == (8, 2, 16, 16)
     assert task.origin["segmenter"] == "ab"
+
+
+def test_two_people_are_each_compared_with_their_own_ct(
+    data: EncoderData, small: EncoderConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        small, sureness_weight=0.0, fit=dataclasses.replace(small.fit, batch=16)
+    )
+    z = data.frame.pivot_mm[2]
+    low = dataclasses.replace(data.frame, pivot_mm=(*data.frame.pivot_mm[:2], z - 20.0))
+    task = encoder_task((data, dataclasses.replace(data, frame=low)), config, tmp_path)
+    batch = task.batch(0, 1)
+    who, numbers = batch[3], batch[2]
+    assert set(who.tolist()) == {0, 1}
+    for index, frame in enumerate((data.frame, low)):
+        own = who == index
+        torch.testing.assert_close(task.poses(numbers, who)[own], frame.pose(numbers[own]))
+    # at the true poses nothing is lost, whoever it is
+    assert float(task.loss(Fixed(numbers), batch).detach()) < 1e-3
+    assert float(task.loss(Fixed(numbers + 0.3), batch).detach()) > 0.1
+    alone = encoder_task(data, config, tmp_path)
+    assert task.origin["ct"] != alone.origin["ct"] == data.sha256
+    assert task.card(0, {}).config["people"] == 2
+
+
+def test_what_comes_with_the_package_is_begun_with(
+    data: EncoderData, small: EncoderConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(small, width=32, hidden=256)
+    task = encoder_task(data, config, tmp_path, begin_with=Path("generic"))
+    weights = read_weights(FOLDER)
+    for name, tensor in task.network.state_dict().items():
+        torch.testing.assert_close(tensor, weights[name].to(tensor.dtype)), name

@@ -11,7 +11,13 @@ from wsreg.geometry.rigid import transform_points
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.training.config import FitConfig
 from wsreg.training.encoder_config import NARROW, EncoderConfig, paper_config, reach
-from wsreg.training.encoder_data import EncoderData, encoder_batch, load_encoder_data
+from wsreg.training.encoder_data import (
+    HELD_OUT,
+    EncoderData,
+    encoder_batch,
+    load_encoder_data,
+    render_compared,
+)
 from wsreg.training.pose_sampling import PoseRange, sample_numbers
 from wsreg.volumes.identity import ct_sha256
 from wsreg.volumes.volume import Volume
@@ -40,15 +46,19 @@ def test_what_is_known_of_the_ct(data: EncoderData, volume: Volume, small: Encod
 def test_a_batch_shows_its_poses_and_follows_from_seed_and_number(
     data: EncoderData, small: EncoderConfig
 ) -> None:
-    images, valid, numbers = encoder_batch(data, small, 3, 0.0)
+    images, valid, numbers, who, compared = encoder_batch((data,), small, 3, 0.0)
+    assert not who.any()
+    poses = data.frame.pose(numbers)
+    assert torch.equal(compared, render_compared(data, small, poses))
+    assert compared.shape == (small.fit.batch, 4, 16, 16)  # the CT and three regions
     assert images.shape == valid.shape == (small.fit.batch, 1, 32, 32)
     assert bool(valid.all())
     assert torch.equal(numbers, sample_numbers(small.poses, small.fit.seed, 3, small.fit.batch))
     # What is densest, a bone, lies where its pose has it: its middle within the bones' outline.
-    again = encoder_batch(data, small, 3, 0.0)
-    assert torch.equal(images, again[0])
-    assert not torch.equal(images, encoder_batch(data, small, 4, 0.0)[0])
-    augmented, hidden, same = encoder_batch(data, small, 3, 1.0)
+    again = encoder_batch((data,), small, 3, 0.0)
+    assert torch.equal(images, again.images)
+    assert not torch.equal(images, encoder_batch((data,), small, 4, 0.0).images)
+    augmented, hidden, same, _, _ = encoder_batch((data,), small, 3, 1.0)
     assert torch.equal(same, numbers)
     assert not torch.equal(augmented, images)
     assert hidden.dtype == torch.bool
@@ -60,7 +70,8 @@ def test_a_shift_of_the_pose_shifts_the_image(data: EncoderData, small: EncoderC
     )
     moving = dataclasses.replace(small, poses=narrow)
     frame = dataclasses.replace(data.frame, scale=narrow.scale)
-    images, _, numbers = encoder_batch(dataclasses.replace(data, frame=frame), moving, 0, 0.0)
+    still = dataclasses.replace(data, frame=frame)
+    images, _, numbers, _, _ = encoder_batch((still,), moving, 0, 0.0)
     columns = torch.arange(32.0) - 15.5
     bright = (images[:, 0] - images[:, 0].amin(dim=(1, 2), keepdim=True)).square()
     middle = (bright.sum(dim=1) * columns).sum(dim=1) / bright.sum(dim=(1, 2))
@@ -127,7 +138,42 @@ def test_the_range_grows_to_all_of_it(data: EncoderData, small: EncoderConfig) -
     assert reach(config, 25) == pytest.approx((1.0 + NARROW) / 2.0)
     assert reach(config, 50) == reach(config, 99) == 1.0
     assert reach(dataclasses.replace(config, widening=0.0), 0) == 1.0
-    narrow = encoder_batch(data, config, 3, 0.0, 0.25)[2]
-    wide = encoder_batch(data, config, 3, 0.0)[2]
+    narrow = encoder_batch((data,), config, 3, 0.0, 0.25).numbers
+    wide = encoder_batch((data,), config, 3, 0.0).numbers
     assert torch.equal(narrow[:, [2, 5]], wide[:, [2, 5]])
     torch.testing.assert_close(narrow[:, [0, 1, 3, 4]], 0.25 * wide[:, [0, 1, 3, 4]])
+
+
+def test_many_people_take_turns_and_some_are_held_out(
+    data: EncoderData, small: EncoderConfig
+) -> None:
+    config = dataclasses.replace(small, fit=dataclasses.replace(small.fit, batch=16))
+    people = [data] * 20  # of whom 7 and 15 are held out
+    seen = [encoder_batch(people, config, number, 0.0).who for number in range(40)]
+    for who in seen:
+        assert who.shape == (16,)
+        assert who.unique_consecutive(return_counts=True)[1].tolist() == [8, 8]
+    assert set(torch.cat(seen).tolist()) == set(range(20)) - {7, 15}
+    held_out = encoder_batch(people, config, HELD_OUT + 1, 0.0).who
+    assert set(held_out.tolist()) == {7, 15}
+
+
+def test_an_image_shows_the_person_that_it_is_said_to(
+    data: EncoderData, small: EncoderConfig
+) -> None:
+    config = dataclasses.replace(small, fit=dataclasses.replace(small.fit, batch=16))
+    z = data.frame.pivot_mm[2]
+    low = dataclasses.replace(data.frame, pivot_mm=(*data.frame.pivot_mm[:2], z - 20.0))
+    batch = encoder_batch((data, dataclasses.replace(data, frame=low)), config, 1, 0.0)
+    for index, frame in enumerate((data.frame, low)):
+        own = batch.who == index
+        assert int(own.sum()) == 8
+        expected = render_compared(data, config, frame.pose(batch.numbers[own]))
+        assert torch.equal(batch.compared[own], expected)
+
+
+def test_where_no_images_are_compared_none_are_rendered(
+    data: EncoderData, small: EncoderConfig
+) -> None:
+    config = dataclasses.replace(small, image_weight=0.0, roi_weight=0.0)
+    assert encoder_batch((data,), config, 0, 0.0).compared.shape == (small.fit.batch, 0, 16, 16)

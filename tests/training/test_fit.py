@@ -205,3 +205,15 @@ def test_a_batch_that_does_not_fit_says_which_may(error: Exception) -> None:
         raise error
     with pytest.raises(RuntimeError, match="something else"), memory_told(9):
         raise RuntimeError("something else")
+
+
+def test_batches_made_ahead_by_processes_are_the_same(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    fit(task(), tmp_path / "one")
+    fit(task(), tmp_path / "two", workers=2)
+    one, two = (read_weights(tmp_path / name) for name in ("one", "two"))
+    for name in one:
+        assert torch.equal(one[name], two[name]), name
+    assert torch.get_num_threads() == threads
+    with pytest.raises(InputError, match="workers must be at least 0, got -1"):
+        fit(task(), tmp_path / "three", workers=-1)

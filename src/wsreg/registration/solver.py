@@ -147,7 +147,7 @@ def _attempted(
         begun = reading if attempt.init == "search" else covered(reading, starts[0])
         found.append(_descended_coarse(begun, starts, led=attempt.led))
     clock.lap("start")
-    if attempt.init != "pose" and len(readings[0].problem.views) == 1:
+    if attempt.init in ("search", "dicom") and len(readings[0].problem.views) == 1:
         found = _with_near_matches(found, led=attempt.led)
     found = [_by_what_is_covered(one, led=attempt.led) for one in found]
     clock.lap("level_1")

@@ -229,7 +229,7 @@ class EncoderTask:
             config=plain_plan(
                 {
                     "network": dataclasses.asdict(config.network),
-                    "frame": dataclasses.asdict(frame),
+                    "frame": {**vars(frame), "camera": camera_record(frame.camera)},
                     "poses": dataclasses.asdict(config.poses),
                     "calibration": metrics.get("calibration", 1.0),
                     "people": len(self.patients),
@@ -267,6 +267,7 @@ def encoder_task(
     """
     torch.manual_seed(config.fit.seed)  # of the weights, which torch draws globally
     network = PoseEncoder(config.network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if begin_with is not None:
         begin_with = encoder_folder(begin_with)
         kind = read_card(begin_with).kind

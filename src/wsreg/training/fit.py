@@ -93,8 +93,9 @@ def fit(
         devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
         minutes: after which to stop at the next state; started again, the run goes on.
-        workers: processes of one thread each that make batches ahead; 0 makes them in this one,
-            which is best where the network runs on the same cores.
+        workers: processes of one thread each that make batches ahead, beside which the network
+            has one thread of its own: a busy machine slows a team of threads down a
+            hundredfold.  0 makes them in this process.
         progress: called with (stage, done, total), first with the step that the run goes on from.
 
     Returns:
@@ -119,6 +120,8 @@ def fit(
         return read_card(folder)
     batches = _batches(task, fabric, begin, workers)
     card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
+    if workers:
+        torch.set_num_threads(1)
     for step in range(begin, config.steps):
         with memory_told(config.batch):
             losses.append(_train_step(fabric, model, fabric_optimiser, task, step, next(batches)))

@@ -100,10 +100,11 @@ def test_other_detectors_are_brought_to_the_one_learnt(looks_left: PoseEstimator
 
 def test_another_patient(looks_left: PoseEstimator, coarse: Volume) -> None:
     with pytest.raises(InputError, match="--other-patient tries it all the same"):
-        looks_left.check_patient(coarse)
+        looks_left.for_ct(coarse)
     card = dataclasses.replace(looks_left.card, data_sha256=ct_sha256(coarse))
-    dataclasses.replace(looks_left, card=card).check_patient(coarse)
-    found = looks_left.of_other_patient(coarse).estimate(bright_left(), CAMERA)
+    own = dataclasses.replace(looks_left, card=card)
+    assert own.for_ct(coarse) is own
+    found = looks_left.for_ct(coarse, other_patient=True).estimate(bright_left(), CAMERA)
     labels = [value for value, name in coarse.label_names.items() if "femur" not in name]
     assert labels
     lies = transform_points(found.camera_from_ct, coarse.centre_mm[None])[0]
@@ -129,3 +130,11 @@ def test_weights_of_another_size(tmp_path: Path) -> None:
     write_json(tmp_path / CARD_FILE, card)
     with pytest.raises(InputError, match="does not fit its architecture"):
         load_pose_estimator(tmp_path)
+
+
+def test_the_one_of_many_people_serves_any_ct(coarse: Volume) -> None:
+    generic = load_pose_estimator(Path("generic"))
+    assert generic.generic
+    ready = generic.for_ct(coarse)
+    assert ready.frame.pivot_mm != generic.frame.pivot_mm
+    assert ready.frame.camera == generic.frame.camera

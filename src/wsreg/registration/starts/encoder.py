@@ -13,11 +13,13 @@ from wsreg.registration.starts.pose_estimator import PoseEstimate
 from wsreg.registration.starts.search import ranked, search
 from wsreg.registration.states import moved_together, with_bodies
 
-FEWEST, MOST = 6, 64
+FEWEST, MOST = 4, 64
 """Poses tried around an estimate that is sure, and around one that tells nothing."""
+LESS_SURE = 1.5
+"""The other half turn is tried too unless it is so many times less sure."""
 REFINED_FRACTION = 1 / 8
 """Of what is tried, how much is refined; at least ``FEWEST_REFINED``."""
-FEWEST_REFINED = 3
+FEWEST_REFINED = 2
 LOST = 0.7
 """An encoder as unsure as this has learnt no such X-ray; a search helps out."""
 
@@ -36,7 +38,8 @@ def encoder(problem: Problem, level: Level) -> Tensor:
         raise InputError("init must name the encoder's folder, as encoder:DIR, it names none")
     estimates = estimator.estimates(view.usable, view.camera)
     surest = min(estimate.unsure for estimate in estimates)
-    tried = torch.cat([_around(problem, level, estimate) for estimate in estimates])
+    likely = [one for one in estimates if one.unsure <= LESS_SURE * surest]
+    tried = torch.cat([_around(problem, level, estimate) for estimate in likely])
     best = ranked(level, tried)[: max(FEWEST_REFINED, round(len(tried) * REFINED_FRACTION))]
     if surest < LOST:
         return best
