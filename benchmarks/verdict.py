@@ -189,8 +189,9 @@ HISTORY = (
     "the limit of the depth went back from 1.5 to 5 mm after a look.  Confirming: once.  Two "
     "strangers passed of 157 wrong answers (0.6 % `fail`, 2.4 % `check`), after which the "
     "rise of the loss got a limit of its own, by the right answers of the choosing half.  "
-    "Reporting and choosing were registered before the edges of bones moved along with them, "
-    "confirming after; all are judged by the present limits."
+    "Since mirrored and turned X-rays are read as well, their answers can be right and are called "
+    "`check`; only reporting was registered again with that, once, and no limit changed after.  "
+    "Choosing and confirming were last registered with 0.3.0."
 )
 
 
