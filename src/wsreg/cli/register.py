@@ -183,7 +183,7 @@ class Register:
         if reading is not None:
             start = reading.for_ct(ct.volume.centre_mm)
         elif estimator is not None:
-            start = estimator.for_ct(ct.volume, other_patient=solver.other_patient)
+            start = estimator.for_ct(ct, other_patient=solver.other_patient)
         more = () if reading is None else reading.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
 

@@ -69,7 +69,7 @@ class Encoder:
     """small: 25 minutes on two cores; people: for --people and a GPU; paper: ResNet18, 256 pixels,
     1300 epochs, for a GPU."""
     steps: int | None = None
-    """Optimisation steps instead of the preset's."""
+    """Optimisation steps instead of the preset's, of which --begin-with takes a third."""
     minutes: float = math.inf
     """Stop after so long, at the next state; started again, the run goes on."""
     batch: int | None = None
@@ -87,7 +87,7 @@ class Encoder:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Precision of the arithmetic."""
     workers: int | None = None
-    """Processes that make images ahead; none on the CPU, one for each core beside a GPU."""
+    """Processes that make images ahead; one for each core but one if left out."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -139,7 +139,7 @@ class Encoder:
 
         if self.workers is not None:
             return self.workers
-        return 0 if self.accelerator == "cpu" else usable_cores()
+        return usable_cores() - 1
 
     def _patients(self, config: EncoderConfig, rois: tuple[str, ...] | None) -> list[EncoderData]:
         """Return the one patient."""
@@ -192,7 +192,7 @@ class Encoder:
         return read_camera(path)
 
     def _config(self) -> EncoderConfig:
-        from wsreg.training.encoder_config import PRESETS
+        from wsreg.training.encoder_config import PRESETS, begun_config
         from wsreg.training.pose_sampling import POSE_RANGES
 
         config = PRESETS[self.preset]()
@@ -203,6 +203,8 @@ class Encoder:
             "roi_weight": loss.roi_weight,
             "image_weight": loss.image_weight,
         }
+        if self.begin_with is not None:
+            config = begun_config(config)
         of_fit = {
             "steps": self.steps, "batch": self.batch, "learning_rate": self.learning_rate,
         }  # fmt: skip

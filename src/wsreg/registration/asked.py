@@ -268,7 +268,7 @@ def asked_view(views: Sequence[View], view: str | CArmAngles | None) -> str | CA
     return view or views[0].radiograph.view_position or "PA"
 
 
-def asked_encoder(init: Any, volume: Volume) -> PoseEstimator | None:
+def asked_encoder(init: Any, ct: PreparedCt) -> PoseEstimator | None:
     """Return the encoder that a registration starts with, read from ``encoder:DIR``, if it does.
 
     Raises:
@@ -278,7 +278,7 @@ def asked_encoder(init: Any, volume: Volume) -> PoseEstimator | None:
         return init
     if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
         return None
-    return load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX))).for_ct(volume)
+    return load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX))).for_ct(ct)
 
 
 def asked_start(

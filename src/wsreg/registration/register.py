@@ -108,7 +108,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         labels = asked_labels(ct.volume, render_labels)
         views = asked_views(radiograph, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
-        estimator = asked_encoder(init, ct.volume)
+        estimator = asked_encoder(init, ct)
         view = asked_view(views, view or (estimator.frame.view if estimator else None))
         start, kind = asked_start(views, ct.volume, estimator or init, view)
         parts = make_bodies(

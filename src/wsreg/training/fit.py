@@ -120,10 +120,8 @@ def fit(
         return read_card(folder)
     batches = _batches(task, fabric, begin, workers)
     card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
-    if workers:
-        torch.set_num_threads(1)
     for step in range(begin, config.steps):
-        with memory_told(config.batch):
+        with memory_told(config.batch), _threads(1 if workers else torch.get_num_threads()):
             losses.append(_train_step(fabric, model, fabric_optimiser, task, step, next(batches)))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
@@ -217,6 +215,17 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         worker_init_fn=_begin_worker,
     )
     return iter(loader)
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _begin_worker(number: int) -> None:

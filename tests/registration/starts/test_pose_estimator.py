@@ -16,6 +16,7 @@ from wsreg.networks.checkpoint import CARD_FILE, ModelCard, save_checkpoint
 from wsreg.networks.pose_encoder import PoseEncoder, PoseEncoderConfig
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.starts.pose_estimator import PoseEstimator, load_pose_estimator
+from wsreg.rendering.prepared import PreparedCt
 from wsreg.volumes.identity import ct_sha256
 from wsreg.volumes.volume import Volume
 
@@ -100,11 +101,13 @@ def test_other_detectors_are_brought_to_the_one_learnt(looks_left: PoseEstimator
 
 def test_another_patient(looks_left: PoseEstimator, coarse: Volume) -> None:
     with pytest.raises(InputError, match="--other-patient tries it all the same"):
-        looks_left.for_ct(coarse)
+        looks_left.for_ct(PreparedCt(volume=coarse))
     card = dataclasses.replace(looks_left.card, data_sha256=ct_sha256(coarse))
     own = dataclasses.replace(looks_left, card=card)
-    assert own.for_ct(coarse) is own
-    found = looks_left.for_ct(coarse, other_patient=True).estimate(bright_left(), CAMERA)
+    assert own.for_ct(PreparedCt(volume=coarse)) is own
+    found = looks_left.for_ct(PreparedCt(volume=coarse), other_patient=True).estimate(
+        bright_left(), CAMERA
+    )
     labels = [value for value, name in coarse.label_names.items() if "femur" not in name]
     assert labels
     lies = transform_points(found.camera_from_ct, coarse.centre_mm[None])[0]
@@ -135,6 +138,6 @@ def test_weights_of_another_size(tmp_path: Path) -> None:
 def test_the_one_of_many_people_serves_any_ct(coarse: Volume) -> None:
     generic = load_pose_estimator(Path("generic"))
     assert generic.generic
-    ready = generic.for_ct(coarse)
+    ready = generic.for_ct(PreparedCt(volume=coarse))
     assert ready.frame.pivot_mm != generic.frame.pivot_mm
     assert ready.frame.camera == generic.frame.camera

@@ -22,6 +22,7 @@ from wsreg.networks.pose_encoder import PoseEncoder, PoseEncoderConfig
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.resample import seen_by
 from wsreg.registration.bodies import middle_of
+from wsreg.rendering.prepared import PreparedCt
 from wsreg.volumes.bodies import labels_of_bodies
 from wsreg.volumes.identity import ct_sha256
 from wsreg.volumes.volume import Volume
@@ -103,42 +104,42 @@ class PoseEstimator:
         """Return the pose of the two readings that is the surer."""
         return min(self.estimates(radiograph, camera), key=lambda one: one.unsure)
 
-    def of_other_patient(self, volume: Volume) -> PoseEstimator:
-        """Return the encoder for a CT that it was not trained on, turned about the same bones.
-
-        Without labels of the pelvis it is turned about the middle of the CT.
-        """
-        groups = labels_of_bodies(volume, "auto")
-        labels = next(iter(groups.values()), ())
-        middle = middle_of(volume, labels) if labels else volume.centre_mm
-        x, y, z = middle.tolist()
-        return dataclasses.replace(self, frame=dataclasses.replace(self.frame, pivot_mm=(x, y, z)))
-
     @property
     def generic(self) -> bool:
         """Tell whether it has learnt many people instead of one patient."""
         return int(self.card.config.get("people", 1)) > 1
 
-    def for_ct(self, volume: Volume, *, other_patient: bool = False) -> PoseEstimator:
+    def for_ct(self, ct: PreparedCt, *, other_patient: bool = False) -> PoseEstimator:
         """Return the encoder as it serves a CT.
+
+        A CT that it was not trained on is turned about the same bones, or about its middle where
+        the pelvis has no labels.
 
         Raises:
             InputError: it was trained on another CT, and ``other_patient`` does not ask for it.
         """
-        if self.generic or other_patient:
-            return self.of_other_patient(volume)
-        self._check_patient(volume)
-        return self
+        volume = ct.volume
+        if not self.generic and not other_patient:
+            self._check_patient(ct.keep(("sha256",), lambda: ct_sha256(volume)))
+            return self
+        x, y, z = ct.keep(("middle of the first body",), lambda: _middle(volume)).tolist()
+        return dataclasses.replace(self, frame=dataclasses.replace(self.frame, pivot_mm=(x, y, z)))
 
-    def _check_patient(self, volume: Volume) -> None:
-        """Raise InputError unless the encoder was trained on this CT."""
-        found = ct_sha256(volume)
+    def _check_patient(self, found: str) -> None:
+        """Raise InputError unless the encoder was trained on the CT of this hash."""
         if found != self.card.data_sha256:
             raise InputError(
                 f"the encoder must be of this CT, it was trained on another one "
                 f"(sha256 {self.card.data_sha256[:12]}, this one {found[:12]}); --other-patient "
                 "tries it all the same"
             )
+
+
+def _middle(volume: Volume) -> Tensor:
+    """Return [3] float64 the middle of what moves first, or of the CT (LPS mm)."""
+    groups = labels_of_bodies(volume, "auto")
+    labels = next(iter(groups.values()), ())
+    return middle_of(volume, labels) if labels else volume.centre_mm
 
 
 def load_pose_estimator(folder: Path) -> PoseEstimator:
