@@ -111,6 +111,7 @@ def test_the_loss_is_the_papers_sum(
         float(expected), rel=1e-4
     )
     with_regions = encoder_task(data, dataclasses.replace(small, sureness_weight=0.0), tmp_path)
+    batch = with_regions.batch(0, 0)
     more = float(with_regions.loss(Fixed(found), batch).detach()) - float(expected)
     assert 0.0 < more < 0.1  # beta_2 (1 - Dice)
 

@@ -10,7 +10,6 @@ from wsreg.training.people import people_cts
 from wsreg.volumes.identity import ct_sha256
 
 
-@pytest.mark.slow
 def test_people_differ_and_are_the_same_for_the_same_seed() -> None:
     first = list(people_cts(2, 0, workers=2))
     assert {ct_sha256(ct) for ct in first} == {ct_sha256(ct) for ct in people_cts(2, 0, workers=1)}

@@ -121,7 +121,7 @@ class EncoderTask:
         found, log_variance = network(normalised(seen.images, seen.valid))
         estimated, true = self.poses(found, seen.who), self.poses(seen.numbers, seen.who)
         finite = bool(torch.isfinite(found).all())
-        loss = self._pose_loss(estimated, true, seen) if finite else found.sum()
+        loss = self.pose_loss(estimated, true, seen) if finite else found.sum()
         errors = (found - seen.numbers).detach().float()
         loss = loss + self.config.sureness_weight * negative_log_likelihood(errors, log_variance)
         if not bool(torch.isfinite(loss).all()):
@@ -134,7 +134,7 @@ class EncoderTask:
             )
         return loss.mean()
 
-    def _pose_loss(self, estimated: Tensor, true: Tensor, seen: EncoderBatch) -> Tensor:
+    def pose_loss(self, estimated: Tensor, true: Tensor, seen: EncoderBatch) -> Tensor:
         """Return [B] b1 L_GEO + b2 (1 - L_ROI) + 1 - L_mNCC."""
         config, camera = self.config, self.patients[0].frame.camera
         loss = torch.zeros(len(true), device=true.device)
@@ -145,7 +145,7 @@ class EncoderTask:
             distance_mm = double_geodesic_mm(*asked) + se3_geodesic_mm(*asked)
             loss = loss + config.geodesic_weight * distance_mm.float()
         if config.image_weight or config.roi_weight:
-            moving, fixed = self._rendered(estimated, seen.who), seen.compared
+            moving, fixed = self.rendered(estimated, seen.who), seen.compared
             if config.image_weight:
                 ncc = multiscale_ncc(fixed[:, 0], moving[:, 0], config.window_px)
                 loss = loss + config.image_weight * (1.0 - ncc)
@@ -154,7 +154,7 @@ class EncoderTask:
                 loss = loss + config.roi_weight * (1.0 - dice)
         return loss
 
-    def _rendered(self, poses: Tensor, who: Tensor) -> Tensor:
+    def rendered(self, poses: Tensor, who: Tensor) -> Tensor:
         """Return [B,1+R,h,w] of each patient's CT at poses [B,4,4], differentiable."""
         who, at = who.cpu(), poses.cpu()
         parts = [

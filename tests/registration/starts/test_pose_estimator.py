@@ -11,6 +11,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json, write_json
 from wsreg.geometry.camera import Camera
+from wsreg.geometry.camera_file import camera_record
 from wsreg.geometry.rigid import transform_points
 from wsreg.networks.checkpoint import CARD_FILE, ModelCard, save_checkpoint
 from wsreg.networks.pose_encoder import PoseEncoder, PoseEncoderConfig
@@ -29,7 +30,7 @@ def encoder_folder(folder: Path, **changes: Any) -> Path:
     torch.manual_seed(0)
     sizes = PoseEncoderConfig(width=4, hidden=8)
     frame = {
-        "camera": dataclasses.asdict(CAMERA), "view": "PA", "pivot_mm": [1.0, 2.0, 3.0],
+        "camera": camera_record(CAMERA), "view": "PA", "pivot_mm": [1.0, 2.0, 3.0],
         "depth_mm": 700.0, "scale": list(SCALE),
     }  # fmt: skip
     config = {"network": dataclasses.asdict(sizes), "frame": frame, "calibration": 2.0}
