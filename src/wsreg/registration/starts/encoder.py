@@ -17,9 +17,9 @@ FEWEST, MOST = 4, 64
 """Poses tried around an estimate that is sure, and around one that tells nothing."""
 LESS_SURE = 1.5
 """The other half turn is tried too unless it is so many times less sure."""
-REFINED_FRACTION = 1 / 8
+REFINED_FRACTION = 1 / 16
 """Of what is tried, how much is refined; at least ``FEWEST_REFINED``."""
-FEWEST_REFINED = 2
+FEWEST_REFINED = 1
 LOST = 0.7
 """An encoder as unsure as this has learnt no such X-ray; a search helps out."""
 
