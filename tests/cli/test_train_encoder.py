@@ -130,3 +130,28 @@ def test_a_specimen_of_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[
     path.write_text(json.dumps({}))
     assert train("--data", path, "--specimen", "a", "--out", tmp_path / "out", "--quiet") == 2
     assert "cohort.h5" in capsys.readouterr().err
+
+
+def test_an_encoder_of_people_serves_a_patient(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "people"
+    assert train("--people", 2, "--preset", "people", "--out", folder, *BRIEF) == 0
+    assert read_json(folder / CARD_FILE)["config"]["people"] == 2
+    words = ["register", case.xray, "--ct", case.ct, "--camera", case.camera, "--init",
+             f"encoder:{folder}", "--quiet", "--out", tmp_path / "out"]  # fmt: skip
+    assert main([*map(str, words)]) == 0
+    assert main(["pose", str(case.xray), "--camera", str(case.camera), "--encoder", "generic"]) == 2
+    assert "needs the encoder of a patient, generic knows no CT" in capsys.readouterr().err
+    assert train("--people", 2, "--ct", case.ct, "--out", folder, *BRIEF) == 2
+    assert "--people stands instead of --ct and --data" in capsys.readouterr().err
+
+
+def test_what_comes_with_the_package_is_a_start(case: Any, tmp_path: Path) -> None:
+    words = [case.xray, "--ct", case.ct, "--camera", case.camera, "--init", "encoder:generic",
+             "--out", tmp_path / "out", "--quiet"]  # fmt: skip
+    assert main(["register", *map(str, words)]) == 0
+    result = read_json(tmp_path / "out" / "result.json")
+    assert result["init"] == "encoder"
+    found = read_pose(tmp_path / "out" / "pose.json")
+    torch.testing.assert_close(found, case.true_pose, atol=1.0, rtol=0.0)

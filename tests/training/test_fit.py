@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
@@ -217,3 +218,21 @@ def test_batches_made_ahead_by_processes_are_the_same(tmp_path: Path) -> None:
     assert torch.get_num_threads() == threads
     with pytest.raises(InputError, match="workers must be at least 0, got -1"):
         fit(task(), tmp_path / "three", workers=-1)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(task(), tmp_path, minutes=0.0)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(InputError, match=r"cannot write to .*No space left"):
+            fit(task(), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert fit(task(), tmp_path).step == 6
