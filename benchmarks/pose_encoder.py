@@ -37,9 +37,10 @@ from wsreg.evaluation.starts import seeded_start
 from wsreg.evaluation.trial import Trial
 from wsreg.files.hashes import sha256_of
 from wsreg.geometry.rigid import rotation_angle_rad
-from wsreg.networks.checkpoint import WEIGHTS_FILE, read_card
+from wsreg.networks.checkpoint import CARD_FILE, WEIGHTS_FILE, read_card
 from wsreg.networks.normalisation import normalised
-from wsreg.registration.starts.pose_estimator import HALF_TURN, PoseEstimator, load_pose_estimator
+from wsreg.registration.starts.pose_estimator import PoseEstimator, load_pose_estimator
+from wsreg.registration.states import HALF_TURN
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.segmenter import load_segmenter
 from wsreg.threads import thread_count
@@ -97,6 +98,8 @@ def trained(
     """Train an encoder of a specimen, unless it is there, and return its folder."""
     folder = ENCODERS / f"{name}-{sample.specimen}"
     config = settings(steps, ABLATION[variant][1])
+    if (folder / CARD_FILE).is_file() and read_card(folder).step == config.fit.steps:
+        return folder
     segmenter = load_segmenter(options.unet, kind="unet") if variant == "unet" else None
     rois = () if segmenter is None else None
     data = load_encoder_data(PreparedCt(volume=sample.volume), sample.camera, config, rois)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsreg import read_pose
+from wsreg import Volume, read_pose, read_volume
 from wsreg.cli.main import main
 from wsreg.files.json_files import read_json, write_json
 from wsreg.networks.checkpoint import CARD_FILE
@@ -18,6 +18,10 @@ from wsreg.networks.checkpoint import CARD_FILE
 
 def train(*words: object) -> int:
     return main(["train", "encoder", *map(str, words)])
+
+
+def labels_of(case: Any) -> tuple[str, ...]:
+    return "--labels", str(case.labels), "--label-names", str(case.label_names)
 
 
 BRIEF = ("--steps", 2, "--batch", 4, "--size-px", 32, "--quiet")
@@ -61,8 +65,8 @@ def test_an_encoder_of_another_patient_is_an_error_unless_asked_for(
         (other / file).write_bytes((trained / file).read_bytes())
     card = read_json(other / CARD_FILE)
     write_json(other / CARD_FILE, {**card, "data_sha256": "ab" * 32})
-    words = ["register", case.xray, "--ct", case.ct, "--camera", case.camera, "--init",
-             f"encoder:{other}", "--quiet", "--out"]  # fmt: skip
+    words = ["register", case.xray, "--ct", case.ct, *labels_of(case), "--camera", case.camera,
+             "--init", f"encoder:{other}", "--quiet", "--out"]  # fmt: skip
     assert main([*map(str, words), str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "sha256 abababababab" in said
@@ -133,22 +137,27 @@ def test_a_specimen_of_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_an_encoder_of_people_serves_a_patient(
-    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def people(count: int, seed: int, workers: int | None) -> list[Volume]:
+        return [read_volume(case.ct, labels=case.labels, label_names=case.label_names)] * count
+
+    monkeypatch.setattr("wsreg.training.people.people_cts", people)
     folder = tmp_path / "people"
-    assert train("--people", 2, "--preset", "people", "--out", folder, *BRIEF) == 0
-    assert read_json(folder / CARD_FILE)["config"]["people"] == 2
-    words = ["register", case.xray, "--ct", case.ct, "--camera", case.camera, "--init",
-             f"encoder:{folder}", "--quiet", "--out", tmp_path / "out"]  # fmt: skip
+    assert train("--people", 16, "--preset", "people", "--out", folder, *BRIEF) == 0
+    assert read_json(folder / CARD_FILE)["config"]["people"] == 16
+    words = ["register", case.xray, "--ct", case.ct, *labels_of(case), "--camera", case.camera,
+             "--init", f"encoder:{folder}", "--quiet", "--out", tmp_path / "out"]  # fmt: skip
     assert main([*map(str, words)]) == 0
     assert main(["pose", str(case.xray), "--camera", str(case.camera), "--encoder", "generic"]) == 2
     assert "needs the encoder of a patient, generic knows no CT" in capsys.readouterr().err
     assert train("--people", 2, "--ct", case.ct, "--out", folder, *BRIEF) == 2
-    assert "--people stands instead of --ct and --data" in capsys.readouterr().err
+    assert "--people stands instead of --ct, --labels and --data" in capsys.readouterr().err
 
 
 def test_what_comes_with_the_package_is_a_start(case: Any, tmp_path: Path) -> None:
-    words = [case.xray, "--ct", case.ct, "--camera", case.camera, "--init", "encoder:generic",
+    words = [case.xray, "--ct", case.ct, *labels_of(case), "--camera", case.camera,
+             "--init", "encoder:generic",
              "--out", tmp_path / "out", "--quiet"]  # fmt: skip
     assert main(["register", *map(str, words)]) == 0
     result = read_json(tmp_path / "out" / "result.json")

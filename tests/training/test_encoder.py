@@ -202,7 +202,7 @@ def test_regions_may_be_found_by_a_network_in_both_images(
     found = Segmenter(card=card, network=network, normalise=normalised)
     only = dataclasses.replace(small, geodesic_weight=0.0, image_weight=0.0, sureness_weight=0.0)
     bare = dataclasses.replace(data, regions=())
-    task = encoder_task(bare, only, tmp_path, segmenter=found)
+    task = encoder_task(bare, only, tmp_path, segmenter=found, segmenter_sha256="ab")
     batch = task.batch(0, 0)
     at_truth, beside = Fixed(batch[2]), Fixed(batch[2] + 0.3)
     lost = float(task.loss(at_truth, batch).detach())

@@ -236,3 +236,24 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
             fit(task(), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert fit(task(), tmp_path).step == 6
+
+
+def test_what_is_wrong_in_a_worker_is_one_sentence_too(tmp_path: Path) -> None:
+    class Broken(SlopeTask):
+        def batch(self, step: int, number: int) -> Batch:
+            raise InputError("x must be a number, got none")
+
+    plain = task()
+    broken = Broken(config=plain.config, network=plain.network)
+    with pytest.raises(InputError, match=r"^x must be a number, got none$"):
+        fit(broken, tmp_path, workers=1)
+
+
+def test_a_worker_without_memory_is_told() -> None:
+    with pytest.raises(InputError, match="a batch of 8 images does not fit"), memory_told(8):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+
+def test_a_seed_below_0() -> None:
+    with pytest.raises(InputError, match="seed must be at least 0, got -1"):
+        FitConfig(seed=-1)

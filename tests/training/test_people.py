@@ -10,7 +10,8 @@ from wsreg.training.people import people_cts
 from wsreg.volumes.identity import ct_sha256
 
 
-def test_people_differ_and_are_the_same_for_the_same_seed() -> None:
+def test_people_differ_and_are_the_same_for_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "FEWEST", 2)
     first = list(people_cts(2, 0, workers=2))
     assert {ct_sha256(ct) for ct in first} == {ct_sha256(ct) for ct in people_cts(2, 0, workers=1)}
     a, b = first
@@ -32,5 +33,5 @@ def test_no_one_is_in_a_cohort(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="people must be at least 2, got 1"):
-        next(people_cts(1, 0))
+    with pytest.raises(InputError, match="people must be at least 16, got 15"):
+        next(people_cts(15, 0))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from wsreg.cli.options import Geometry, XrayDetails, Xrays, xray_reader
+from wsreg.cli.report import notes_of
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
 
@@ -74,6 +75,7 @@ class Pose:
             raise InputError(f"{path} needs a camera (--camera), its header has none")
         estimate = estimator.estimate(radiograph, radiograph.camera)
         print("\n".join(pose_lines(name, estimate)))
+        print("\n".join(f"  {note}" for note in notes_of([radiograph])))
         if self.out is not None:
             write_pose(estimate.camera_from_ct, self.out / f"{name}.json")
 
@@ -89,4 +91,7 @@ def pose_lines(name: str, estimate: PoseEstimate) -> list[str]:
         for row in estimate.camera_from_ct.tolist()
     ]
     lines.append(f"  standard deviations: {angles} degrees, {lengths} mm")
+    if estimate.lost:
+        lines.append("  The X-ray is unlike all that the encoder has learnt: this tells nothing.")
+    lines.append("  Not compared with the X-ray; a mirrored or inverted one misleads.")
     return lines

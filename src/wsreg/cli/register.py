@@ -28,7 +28,7 @@ from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method
+from wsreg.vocabulary import ENCODER_PREFIX, Backend, CalibrationUnits, InitName, Method
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,9 +45,6 @@ Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
-ENCODER = "encoder:"
-"""Of --init, before the folder of an encoder."""
-
 Tolerance = Annotated[
     tuple[float, float, float] | None,
     arg(metavar="MM FRACTION MM", help_behavior_hint="(default: 10 0.005 2)"),
@@ -304,7 +301,7 @@ def _start_of_file(solver: Solver) -> PoseReading | None:
 def encoder_of(init: Path | str) -> Path | None:
     """Return the folder of ``encoder:DIR``; None for any other start."""
     text = str(init)
-    return Path(text.removeprefix(ENCODER)) if text.startswith(ENCODER) else None
+    return Path(text.removeprefix(ENCODER_PREFIX)) if text.startswith(ENCODER_PREFIX) else None
 
 
 def _encoder(solver: Solver) -> PoseEstimator | None:

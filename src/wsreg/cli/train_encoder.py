@@ -84,7 +84,7 @@ class Encoder:
     """Where to train; images are rendered on the CPU."""
     devices: int = 1
     """How many devices."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Precision of the arithmetic."""
     workers: int | None = None
     """Processes that make images ahead; one for each core but one if left out."""
@@ -95,10 +95,12 @@ class Encoder:
 
     def run(self) -> int:
         """Train and return the exit status."""
-        from wsreg.training.encoder import encoder_task
+        from wsreg.training.encoder import check_begun, encoder_task
         from wsreg.training.fit import fit
 
-        config, segmenter = self._config(), self._segmenter()
+        config, segmenter, workers = self._config(), self._segmenter(), self._workers()
+        if self.begin_with is not None:
+            check_begun(self.begin_with, config)
         rois = self.loss.rois if segmenter is None else None
         patients = (
             self._patients(config, rois) if self.people is None else self._people(config, rois)
@@ -107,12 +109,13 @@ class Encoder:
             empty = sum(data.empty for data in patients) / len(patients)
             print(f"{empty:.1%} of the poses show hardly anything")
         task = encoder_task(
-            patients, config, self.out, begin_with=self.begin_with, segmenter=segmenter
-        )
+            patients, config, self.out, begin_with=self.begin_with, segmenter=segmenter,
+            segmenter_sha256=self._segmenter_sha256(),
+        )  # fmt: skip
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = fit(
                 task, self.out, accelerator=self.accelerator, devices=self.devices,
-                precision=self.precision, minutes=self.minutes, workers=self._workers(),
+                precision=self.precision, minutes=self.minutes, workers=workers,
                 progress=progress,
             )  # fmt: skip
         if not self.quiet:
@@ -124,6 +127,8 @@ class Encoder:
         """Return the U-Net that finds regions, if one is named."""
         if self.loss.roi_model is None:
             return None
+        if self.devices > 1:
+            raise InputError(f"--roi-model works on one device, got --devices {self.devices}")
         if self.loss.rois:
             raise InputError("regions come from --rois or from --roi-model, got both")
         import torch
@@ -133,12 +138,25 @@ class Encoder:
         on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
         return load_segmenter(self.loss.roi_model, kind="unet", device="cuda" if on_gpu else "cpu")
 
+    def _segmenter_sha256(self) -> str:
+        from wsreg.files.hashes import sha256_of
+        from wsreg.networks.checkpoint import WEIGHTS_FILE
+
+        model = self.loss.roi_model
+        return "" if model is None else sha256_of(model / WEIGHTS_FILE)
+
     def _workers(self) -> int:
         """Return how many processes make images."""
+        import multiprocessing
+
         from wsreg.threads import usable_cores
 
         if self.workers is not None:
+            if self.workers < 0:
+                raise InputError(f"--workers must be at least 0, got {self.workers}")
             return self.workers
+        if multiprocessing.get_start_method() != "fork":
+            return 0  # a process that does not share this one's memory begins too slowly
         return usable_cores() - 1
 
     def _patients(self, config: EncoderConfig, rois: tuple[str, ...] | None) -> list[EncoderData]:
@@ -158,13 +176,13 @@ class Encoder:
         from wsreg.training.encoder_data import load_encoder_data
         from wsreg.training.people import people_cts
 
-        if (self.ct, self.data, self.specimen) != (None, None, None):
-            raise InputError("--people stands instead of --ct and --data")
+        if (self.ct, self.data, self.specimen, self.ct_details.labels) != (None,) * 4:
+            raise InputError("--people stands instead of --ct, --labels and --data")
         count = self.people or 0
         camera = PRESETS["paper"].camera if self.camera is None else self._read_camera(self.camera)
         patients = []
         with progress_bar("Making people", quiet=self.quiet) as progress:
-            for volume in people_cts(count, self.seed):
+            for volume in people_cts(count, self.seed, self.workers or None):
                 patients.append(load_encoder_data(PreparedCt(volume=volume), camera, config, rois))
                 progress("people", len(patients), count)
         return patients

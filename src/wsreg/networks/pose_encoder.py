@@ -15,8 +15,14 @@ from torch import Tensor, nn
 from wsreg.errors import InputError
 from wsreg.networks.normalisation import READINGS
 
+KIND = "pose-encoder"
+"""Of its checkpoints."""
+
 NUMBERS = 6
 """Of a pose: rotations about, then translations along the camera's axes."""
+
+LOG_VARIANCE_RANGE = (-12.0, 4.0)
+"""Of errors in units of the pose range."""
 
 Stem = Literal["patches", "resnet"]
 
@@ -83,7 +89,7 @@ class PoseEncoder(nn.Module):
         """Return (numbers [B,6], log variances [B,6]), both float32."""
         features = self.pool(self.stages(self.stem(readings))).flatten(1)
         numbers, log_variance = self.head(features).float().split(NUMBERS, dim=1)
-        return numbers, log_variance
+        return numbers, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
 
 class _Block(nn.Module):

@@ -25,16 +25,13 @@ from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.vocabulary import Method
+from wsreg.vocabulary import ENCODER_PREFIX, Method
 from wsreg.volumes.region_names import find_labels, labels_of_region
 from wsreg.volumes.views import rig_view_pose
 from wsreg.volumes.volume import Volume
 
 Rigs = Rig | Sequence[Tensor] | None
 T = TypeVar("T")
-
-ENCODER_PREFIX = "encoder:"
-"""Of a start by a trained encoder, before its folder."""
 
 
 def _listed(radiographs: Radiograph | Sequence[Radiograph]) -> list[Radiograph]:
@@ -263,9 +260,24 @@ def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
     return tuple(sorted(find_labels(volume, wanted, "render_labels")))
 
 
-def asked_view(views: Sequence[View], view: str | CArmAngles | None) -> str | CArmAngles:
-    """Return the view asked for, else the one that the first X-ray's header names, else PA."""
-    return view or views[0].radiograph.view_position or "PA"
+def asked_view(
+    views: Sequence[View], view: str | CArmAngles | None, encoder: PoseEstimator | None = None
+) -> str | CArmAngles:
+    """Return the view asked for, else that of the first X-ray's header, else the encoder's."""
+    learnt = "PA" if encoder is None else encoder.frame.view
+    return view or views[0].radiograph.view_position or learnt
+
+
+def encoder_of(init: str) -> Path:
+    """Return the folder of ``encoder:DIR``.
+
+    Raises:
+        InputError: none is named.
+    """
+    folder = init.removeprefix(ENCODER_PREFIX)
+    if not folder:
+        raise InputError(f"init must name the encoder's folder, as encoder:DIR, got {init!r}")
+    return Path(folder)
 
 
 def asked_encoder(init: Any, ct: PreparedCt) -> PoseEstimator | None:
@@ -275,10 +287,10 @@ def asked_encoder(init: Any, ct: PreparedCt) -> PoseEstimator | None:
         InputError: there is none in the folder, or it is of another CT.
     """
     if isinstance(init, PoseEstimator):
-        return init
+        return init if init.bound else init.for_ct(ct)
     if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
         return None
-    return load_pose_estimator(Path(init.removeprefix(ENCODER_PREFIX))).for_ct(ct)
+    return load_pose_estimator(encoder_of(init)).for_ct(ct)
 
 
 def asked_start(

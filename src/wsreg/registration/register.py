@@ -66,7 +66,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             here a tensor, a NumPy array or nested lists; ``search`` tries
             many poses around ``view`` and needs no start; ``dicom`` starts from the first
             radiograph's C-arm angles; ``encoder:DIR`` from the pose that an encoder trained on
-            this CT finds in it (or what ``load_pose_estimator`` reads, of any CT).
+            this CT finds in it, or what ``load_pose_estimator`` reads; ``encoder:generic`` is one
+            of many people, for any CT with labels of the hip bones.
         rig: where the cameras of several X-rays stand: a [4,4] ``camera_from_rig`` for each, or
             what ``wsreg.read_rig`` reads.
         view: of the first X-ray, for ``search``: PA, AP, LAT, RLAT or C-arm angles; by default the
@@ -109,7 +110,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         views = asked_views(radiograph, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
         estimator = asked_encoder(init, ct)
-        view = asked_view(views, view or (estimator.frame.view if estimator else None))
+        view = asked_view(views, view, estimator)
         start, kind = asked_start(views, ct.volume, estimator or init, view)
         parts = make_bodies(
             ct,

@@ -172,7 +172,7 @@ def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
 def _turn(attempt: Attempt, problem: Problem) -> Tensor:
     """Return [4,4] how an attempt turns the image, with what the header says of how it lies."""
     quarters = int(attempt.quarter)
-    if attempt.init in ("search", "dicom"):
+    if attempt.init in ("search", "dicom", "encoder"):
         directions = problem.views[0].radiograph.patient_orientation
         quarters += quarter_turns(directions, problem.start[0].numpy())
     turn: Tensor = torch.linalg.matrix_power(QUARTER, quarters % 4)

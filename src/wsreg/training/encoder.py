@@ -30,7 +30,7 @@ from wsreg.networks.checkpoint import (
 )
 from wsreg.networks.generic import encoder_folder
 from wsreg.networks.normalisation import normalised
-from wsreg.networks.pose_encoder import PoseEncoder
+from wsreg.networks.pose_encoder import KIND, PoseEncoder
 from wsreg.segmentation.rendered import soft_masks
 from wsreg.segmentation.segmenter import Segmenter
 from wsreg.training.encoder_config import EncoderConfig, reach
@@ -51,7 +51,6 @@ from wsreg.training.pose_losses import (
     se3_geodesic_mm,
 )
 
-KIND = "pose-encoder"
 FAILED_FILE = "failed-step.safetensors"
 NINETY = 1.6449
 """Deviations of a normal distribution within which 90 % of it lie."""
@@ -69,6 +68,7 @@ class EncoderTask:
         begin_with: sha256 of the weights read; empty without any.
         segmenter: finds the regions in both images, frozen, as in the paper, on the device of the
             network; None renders the labels.
+        segmenter_sha256: of its weights.
     """
 
     network: nn.Module
@@ -77,6 +77,7 @@ class EncoderTask:
     folder: Path
     begin_with: str = ""
     segmenter: Segmenter | None = None
+    segmenter_sha256: str = ""
 
     @property
     def origin(self) -> Mapping[str, Any]:
@@ -86,7 +87,12 @@ class EncoderTask:
             "ct": _sha256_of_all(self.patients),
             "camera": camera_record(self.patients[0].frame.camera),
             "rois": self.patients[0].regions,
-            "segmenter": "" if self.segmenter is None else self.segmenter.card.data_sha256,
+            "pivots_mm": self.pivots_mm.tolist(),
+            "bodies": [
+                [(body.name, list(body.labels)) for body in data.layers.bodies]
+                for data in self.patients
+            ],
+            "segmenter": self.segmenter_sha256,
         }
 
     @cached_property
@@ -251,6 +257,7 @@ def encoder_task(
     *,
     begin_with: Path | None = None,
     segmenter: Segmenter | None = None,
+    segmenter_sha256: str = "",
 ) -> EncoderTask:
     """Make a task with a new network, or one that goes on with another encoder's weights.
 
@@ -261,6 +268,7 @@ def encoder_task(
         begin_with: folder of an encoder trained before, of this patient or of others; ``generic``
             is the one that comes with this package.
         segmenter: finds regions in images, instead of their labels in the CT.
+        segmenter_sha256: of its weights.
 
     Raises:
         InputError: the encoder to begin with does not fit.
@@ -269,10 +277,7 @@ def encoder_task(
     network = PoseEncoder(config.network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if begin_with is not None:
-        begin_with = encoder_folder(begin_with)
-        kind = read_card(begin_with).kind
-        if kind != KIND:
-            raise InputError(f"model {begin_with} must be a {KIND} to begin with, got a {kind}")
+        begin_with = check_begun(begin_with, config)
         load_weights(network, read_weights(begin_with), begin_with)
     return EncoderTask(
         network=network,
@@ -281,7 +286,27 @@ def encoder_task(
         folder=folder,
         begin_with="" if begin_with is None else sha256_of(begin_with / WEIGHTS_FILE),
         segmenter=segmenter,
+        segmenter_sha256=segmenter_sha256,
     )
+
+
+def check_begun(begin_with: Path, config: EncoderConfig) -> Path:
+    """Return the folder of an encoder to begin with, which must be of the same sizes.
+
+    Raises:
+        InputError: it is none, or of others.
+    """
+    folder = encoder_folder(begin_with)
+    card = read_card(folder)
+    if card.kind != KIND:
+        raise InputError(f"model {folder} must be a {KIND} to begin with, got a {card.kind}")
+    found, wanted = card.config.get("network"), dataclasses.asdict(config.network)
+    if found != wanted:
+        raise InputError(
+            f"model {begin_with} does not fit its architecture: the network to begin with must be "
+            f"{wanted}, it is {found} (--preset small and people have the same)"
+        )
+    return folder
 
 
 def _sha256_of_all(patients: Sequence[EncoderData]) -> str:

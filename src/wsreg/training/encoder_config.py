@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -83,11 +84,14 @@ class EncoderConfig:
                 f"got {self.size_px}, {self.loss_px} and {self.window_px}"
             )
         weights = (self.geodesic_weight, self.roi_weight, self.image_weight)
-        if min(*weights, self.sureness_weight) < 0 or not any(weights):
+        every = (*weights, self.sureness_weight)
+        if not all(0.0 <= weight < math.inf for weight in every) or not any(weights):
             raise InputError(
-                f"weights of the loss must be at least 0 and not all 0, got {weights} and "
+                f"weights of the loss must be finite, at least 0 and not all 0, got {weights} and "
                 f"{self.sureness_weight}"
             )
+        if self.fit.batch == 1 and self.size_px < 2 * LEAST_PX:
+            raise InputError(f"batch must be at least 2 for images of {self.size_px} pixels, got 1")
         if self.validated < 1:
             raise InputError(f"validated must be at least 1, got {self.validated}")
 

@@ -44,8 +44,8 @@ KNOWN_FIELD_FRACTION = 0.7
 """Of the images with a collimator, those in which it is known where it is."""
 IMAGES_OF_ONE = 8
 """So many images of a batch are of the same one of many people."""
-HELD_OUT_PEOPLE = 8
-"""One of so many people is not learnt from."""
+HELD_OUT_PEOPLE = (16, (7, 14))
+"""Of so many people these, a man and a woman, are not learnt from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,9 +191,9 @@ def _sample_people(people: int, number: int, count: int, generator: np.random.Ge
     """Return [count] int64: whom the images of a batch show, each person's side by side."""
     if people == 1:
         return torch.zeros(count, dtype=torch.int64)
-    everyone = np.arange(people)
-    held_out = everyone % HELD_OUT_PEOPLE == HELD_OUT_PEOPLE - 1
-    chosen = everyone[held_out if number >= HELD_OUT and held_out.any() else ~held_out]
+    everyone, (of, which) = np.arange(people), HELD_OUT_PEOPLE
+    held_out = np.isin(everyone % of, which)
+    chosen = everyone[held_out if number >= HELD_OUT else ~held_out]
     groups = -(-count // IMAGES_OF_ONE)
     drawn = np.sort(generator.choice(chosen, groups, replace=groups > len(chosen)))
     return torch.from_numpy(np.repeat(drawn, IMAGES_OF_ONE)[:count])

@@ -22,6 +22,8 @@ from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
 from wsreg.training.state import restore_state, save_state, settings_of
 
+OUT_OF_MEMORY = ("allocate memory", "is killed by signal: Killed")
+"""In what torch says where memory, its own or a worker's, is not enough."""
 CLIP_NORM = 1.0
 """Longest gradient that a step is made with."""
 
@@ -149,7 +151,7 @@ def memory_told(batch: int) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is of the latter
         told = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not told and "allocate memory" not in str(error):
+        if not told and not any(sign in str(error) for sign in OUT_OF_MEMORY):
             raise
         raise InputError(
             f"a batch of {batch} images does not fit into memory; half of it (--batch "
@@ -191,14 +193,17 @@ def _number(fabric: Any, step: int) -> int:
     return number
 
 
-class _Batches(Dataset[Batch]):
-    """The batches of a task by their steps."""
+class _Batches(Dataset[Batch | InputError]):
+    """The batches of a task by their steps, or why there is none."""
 
     def __init__(self, task: Task, fabric: Any) -> None:
         self.task, self.world_size, self.rank = task, fabric.world_size, fabric.global_rank
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.task.batch(step, step * self.world_size + self.rank)
+    def __getitem__(self, step: int) -> Batch | InputError:
+        try:
+            return self.task.batch(step, step * self.world_size + self.rank)
+        except InputError as error:  # torch would hand it on with the traceback as its sentence
+            return error
 
 
 def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batch]:
@@ -214,7 +219,10 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         prefetch_factor=4 if workers else None,
         worker_init_fn=_begin_worker,
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from wsreg.volumes.volume import Volume
 
 DETAIL, CT_MM = Detail(bone_mm=1.5, body_mm=4.0), 3.0
 """Finer than what is rendered of them."""
+FEWEST = 16
+"""Of these two are not learnt from."""
 STREAM = 2001
 """Of random numbers, for people that no cohort has."""
 
@@ -32,10 +34,10 @@ def people_cts(count: int, seed: int, workers: int | None = None) -> Iterator[Vo
         workers: processes that make them; one for each usable core if None.
 
     Raises:
-        InputError: fewer than two.
+        InputError: fewer than ``FEWEST``.
     """
-    if count < 2:
-        raise InputError(f"people must be at least 2, got {count}")
+    if count < FEWEST:
+        raise InputError(f"people must be at least {FEWEST}, got {count}")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or usable_cores(), context, _begin_worker) as executor:
         yield from executor.map(functools.partial(_ct_of, seed), range(count))

@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from wsreg.geometry.rigid import inverse_rigid, log_se3, log_so3, rigid, transform_points
+from wsreg.networks.pose_encoder import LOG_VARIANCE_RANGE
 from wsreg.similarity.soft_dice import present, soft_dice
 
 NCC_FLOOR = 1e-4
 """Of a window's variance, as a fraction of the image's: windows without texture tell nothing."""
-LOG_VARIANCE_RANGE = (-12.0, 4.0)
-"""Of errors in units of the pose range."""
 
 
 def double_geodesic_mm(

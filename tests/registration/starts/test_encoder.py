@@ -16,10 +16,11 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_frame import PoseFrame
 from wsreg.networks.checkpoint import ModelCard
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.asked import asked_view, asked_views
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, make_levels
-from wsreg.registration.starts.encoder import FEWEST_REFINED, LOST, encoder
-from wsreg.registration.starts.pose_estimator import PoseEstimator
+from wsreg.registration.starts.encoder import FEWEST_REFINED, encoder
+from wsreg.registration.starts.pose_estimator import LOST, PoseEstimator
 from wsreg.volumes.identity import ct_sha256
 from wsreg.volumes.volume import Volume
 
@@ -103,3 +104,26 @@ def test_an_encoder_that_is_not_there_or_not_named(
         register(radiograph, phantom, init=f"encoder:{tmp_path}")
     with pytest.raises(InputError, match=r"one of dicom, search, encoder:DIR, got 'encoder'"):
         register(radiograph, phantom, init="encoder")
+
+
+def test_an_encoder_of_another_ct_is_refused_by_the_front_door(
+    phantom: Volume, radiograph: Radiograph, camera: Camera, truth: Tensor, tmp_path: Path
+) -> None:
+    found = estimator_of(phantom, camera, truth, -4.0)
+    other = dataclasses.replace(found, card=dataclasses.replace(found.card, data_sha256="ab"))
+    with pytest.raises(InputError, match="the encoder must be of this CT"):
+        register(radiograph, phantom, init=other)
+    with pytest.raises(InputError, match="init must name the encoder's folder"):
+        register(radiograph, phantom, init="encoder:")
+
+
+def test_the_header_s_view_comes_before_the_encoder_s(
+    phantom: Volume, radiograph: Radiograph, camera: Camera, truth: Tensor
+) -> None:
+    found = estimator_of(phantom, camera, truth, -4.0)
+    views = asked_views(dataclasses.replace(radiograph, view_position="AP"), None, camera, None)
+    assert asked_view(views, None, found) == "AP"
+    assert asked_view(views, "LAT", found) == "LAT"
+    plain = asked_views(radiograph, None, camera, None)
+    learnt = dataclasses.replace(found, frame=dataclasses.replace(found.frame, view="RLAT"))
+    assert asked_view(plain, None, learnt) == "RLAT"

@@ -105,7 +105,8 @@ def test_another_patient(looks_left: PoseEstimator, coarse: Volume) -> None:
         looks_left.for_ct(PreparedCt(volume=coarse))
     card = dataclasses.replace(looks_left.card, data_sha256=ct_sha256(coarse))
     own = dataclasses.replace(looks_left, card=card)
-    assert own.for_ct(PreparedCt(volume=coarse)) is own
+    ct = PreparedCt(volume=coarse)
+    assert own.for_ct(ct).frame == own.frame == own.for_ct(ct, other_patient=True).frame
     found = looks_left.for_ct(PreparedCt(volume=coarse), other_patient=True).estimate(
         bright_left(), CAMERA
     )
@@ -142,3 +143,47 @@ def test_the_one_of_many_people_serves_any_ct(coarse: Volume) -> None:
     ready = generic.for_ct(PreparedCt(volume=coarse))
     assert ready.frame.pivot_mm != generic.frame.pivot_mm
     assert ready.frame.camera == generic.frame.camera
+
+
+class SeesBright:
+    """Finds how far right of a column the brightest one is, in units of the shift."""
+
+    def __init__(self, column: float, unit_px: float) -> None:
+        self.column, self.unit_px = column, unit_px
+
+    def __call__(self, readings: Tensor) -> tuple[Tensor, Tensor]:
+        columns = readings[:, 0].mean(dim=1).argmax(dim=1) - self.column
+        numbers = torch.zeros(len(readings), 6)
+        numbers[:, 3] = columns / self.unit_px
+        return numbers, torch.zeros_like(numbers)
+
+
+def test_both_half_turns_see_the_same_ray_of_a_camera_that_is_off_centre(
+    looks_left: PoseEstimator,
+) -> None:
+    camera = dataclasses.replace(CAMERA, principal_point_px=(9.5, 15.5))
+    radiograph = dataclasses.replace(bright_left(camera), image=torch.zeros(32, 32))
+    radiograph.image[:, 12] = 1.0
+    frame = dataclasses.replace(looks_left.frame, camera=camera)
+    estimator = dataclasses.replace(
+        looks_left, frame=frame, network=SeesBright(9.5, 40.0 * 1000.0 / 700.0 / 8.0)
+    )
+    for found in estimator.estimates(radiograph, camera):
+        pivot = transform_points(found.camera_from_ct, frame.pivot[None])
+        # The middle pose has the pivot on the optical axis.
+        assert float(camera.project(pivot)[0, 0]) == pytest.approx(12.0, abs=0.1), found.turned
+
+
+def test_an_encoder_of_others_needs_the_hips(looks_left: PoseEstimator, coarse: Volume) -> None:
+    bare = PreparedCt(volume=dataclasses.replace(coarse, labels=None, label_names={}))
+    with pytest.raises(InputError, match=r"needs the labels of both hip bones .* it has none"):
+        looks_left.for_ct(bare, other_patient=True)
+
+
+def test_a_folder_named_generic_is_not_taken_for_the_package_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "generic").mkdir()
+    with pytest.raises(InputError, match="is the encoder that comes with wsreg, and a folder here"):
+        load_pose_estimator(Path("./generic"))

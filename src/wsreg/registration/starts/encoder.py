@@ -9,7 +9,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.rigid import inverse_rigid
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
-from wsreg.registration.starts.pose_estimator import PoseEstimate
+from wsreg.registration.starts.pose_estimator import LOST, PoseEstimate
 from wsreg.registration.starts.search import ranked, search
 from wsreg.registration.states import moved_together, with_bodies
 
@@ -20,8 +20,6 @@ LESS_SURE = 1.5
 REFINED_FRACTION = 1 / 16
 """Of what is tried, how much is refined; at least ``FEWEST_REFINED``."""
 FEWEST_REFINED = 1
-LOST = 0.7
-"""An encoder as unsure as this has learnt no such X-ray; a search helps out."""
 
 
 def encoder(problem: Problem, level: Level) -> Tensor:
