@@ -23,6 +23,9 @@ DemoSource = Literal["specimen", ExampleName, "phantom"]
 Intensity = Literal["auto", "transmission", "attenuation"]
 """What stored pixel values are: air is bright (transmission) or bone is (attenuation)."""
 
+ENCODER_PREFIX = "encoder:"
+"""Of a start by a trained encoder, before its folder."""
+
 InitName = Literal["search", "dicom"]
 """A start that is asked for by name: a search around a view, or the C-arm's angles."""
 

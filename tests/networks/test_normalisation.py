@@ -51,3 +51,31 @@ def test_large_images_are_read_in_no_time() -> None:
     found = normalised(torch.rand(1, 1, 1500, 1200, generator=torch.Generator().manual_seed(1)))
     assert found.shape == (1, 2, 1500, 1200)
     assert bool(torch.isfinite(found).all())
+
+
+def test_what_is_not_valid_changes_nothing() -> None:
+    torch.manual_seed(0)
+    image = torch.rand(2, 1, 48, 48)
+    valid = torch.ones(2, 1, 48, 48, dtype=torch.bool)
+    valid[0, :, :, :20] = False
+    blades = torch.where(valid, image, 40.0)
+    for one, other in zip(normalised(image, valid), normalised(blades, valid), strict=True):
+        torch.testing.assert_close(one, other)
+    assert not normalised(image, valid)[0, :, :, :20].any()
+    assert bool(normalised(image, valid)[0, :, :, 21:].any())
+
+
+def test_where_all_is_valid_it_is_as_without_a_mask() -> None:
+    torch.manual_seed(1)
+    image = torch.rand(2, 1, 40, 48)
+    everywhere = torch.ones_like(image, dtype=torch.bool)
+    torch.testing.assert_close(normalised(image, everywhere), normalised(image))
+
+
+def test_a_middle_that_is_covered_leaves_the_scale_to_the_rest() -> None:
+    image = torch.linspace(0.0, 1.0, 32)[None, None, None].expand(1, 1, 32, 32)
+    valid = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    assert not normalised(image, valid).any()  # nothing is seen, nothing is told
+    valid[..., :2, :] = True
+    seen = normalised(image, valid)[0, 0, 0]
+    assert bool((seen.diff() > 0).all())

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.radiographs.resample import area_mean, crop_border, reduced_shape, resize_radiograph
+from wsreg.radiographs.resample import (
+    area_mean,
+    crop_border,
+    reduced_shape,
+    resize_radiograph,
+    seen_by,
+)
 
 
 def camera(rows: int, columns: int) -> Camera:
@@ -116,3 +124,49 @@ def test_reduced_shape_has_square_pixels_no_smaller_than_they_were() -> None:
     assert reduced_shape(torch.zeros(500, 1000), 128, (0.4, 0.2)) == (128, 128)
     assert reduced_shape(torch.zeros(60, 120), 128, (2.0, 1.0)) == (60, 60)
     assert reduced_shape(torch.zeros(1000, 250), 128) == (256, 64)
+
+
+def ramp_of_rays(camera: Camera) -> Radiograph:
+    """An X-ray whose pixels are 3 x/z - 2 y/z of their rays."""
+    row, column = torch.meshgrid(
+        torch.arange(camera.rows), torch.arange(camera.columns), indexing="ij"
+    )
+    points = camera.detector_points(torch.stack((column, row), dim=-1).double())
+    image = (3.0 * points[..., 0] - 2.0 * points[..., 1]) / points[..., 2]
+    return Radiograph(
+        image=image.float(), mask=torch.ones(image.shape, dtype=torch.bool), camera=camera
+    )
+
+
+def test_another_detector_sees_the_same_rays() -> None:
+    camera = Camera(
+        source_to_detector_mm=1200.0, rows=200, columns=240, pixel_spacing_mm=(1.5, 1.2),
+        principal_point_px=(100.0, 110.0),
+    )  # fmt: skip
+    other = Camera(
+        source_to_detector_mm=1000.0, rows=40, columns=50, pixel_spacing_mm=(4.0, 5.0),
+        principal_point_px=(24.0, 21.0),
+    )  # fmt: skip
+    seen = seen_by(ramp_of_rays(camera), camera, other)
+    wanted = ramp_of_rays(other).image
+    assert seen.camera == other
+    # The first detector reaches from -120 to 168 mm across at 1200 mm, -100 to 140 at 1000 mm.
+    across = (torch.arange(50) - 24.0) * 5.0
+    assert seen.mask[20].tolist() == ((across >= -100.6) & (across <= 140.0)).tolist()
+    inside = seen.mask.clone()
+    inside[:, 1:] &= seen.mask[:, :-1]
+    inside[:, :-1] &= seen.mask[:, 1:]
+    inside[1:] &= seen.mask[:-1]
+    inside[:-1] &= seen.mask[1:]
+    torch.testing.assert_close(seen.image[inside], wanted[inside], atol=1e-3, rtol=0.0)
+    assert not seen.image[~seen.mask].any()
+
+
+def test_the_same_camera_changes_nothing_and_masks_go_along() -> None:
+    camera = Camera(source_to_detector_mm=900.0, rows=20, columns=30, pixel_spacing_mm=(2.0, 2.0))
+    radiograph = ramp_of_rays(camera)
+    mask = radiograph.mask.clone()
+    mask[:5] = False
+    seen = seen_by(dataclasses.replace(radiograph, mask=mask), camera, camera)
+    assert torch.equal(seen.mask, mask)
+    torch.testing.assert_close(seen.image[mask], radiograph.image[mask])

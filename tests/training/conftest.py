@@ -13,6 +13,7 @@ from wsreg.geometry.views import pose_towards
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.rendering.render import render
 from wsreg.training.config import FitConfig
+from wsreg.training.encoder_config import EncoderConfig
 from wsreg.training.segmentation_config import SegmentationConfig
 from wsreg.training.segmentation_data import SegmentationData, load_segmentation_data
 from wsreg.volumes.volume import Volume
@@ -77,6 +78,21 @@ def samples(volume: Volume) -> list[Sample]:
             )
         )
     return made
+
+
+@pytest.fixture(scope="session")
+def small() -> EncoderConfig:
+    """Settings of an encoder's training that takes no time."""
+    return EncoderConfig(
+        width=4,
+        hidden=8,
+        size_px=32,
+        voxel_mm=4.0,
+        loss_px=16,
+        window_px=5,
+        validated=8,
+        fit=FitConfig(optimiser="adam", learning_rate=1e-3, batch=8, steps=6, save_every=2),
+    )
 
 
 @pytest.fixture(scope="session")

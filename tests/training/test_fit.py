@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
 from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.networks.checkpoint import ModelCard, read_card, read_weights
 from wsreg.training.config import FitConfig
-from wsreg.training.fit import Batch, fit
+from wsreg.training.fit import Batch, fit, memory_told
 from wsreg.training.state import STATE_FILE
 
 
@@ -141,13 +142,13 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
 
 def test_a_state_of_other_settings_or_data_is_refused(tmp_path: Path) -> None:
     fit(task(), tmp_path)
-    with pytest.raises(InputError, match=r"other settings or data \(steps differ\)"):
+    with pytest.raises(InputError, match=r"other settings or data \(steps is 6, not 8\)"):
         fit(task(with_fit(steps=8)), tmp_path)
-    with pytest.raises(InputError, match=r"\(noise differ\)"):
+    with pytest.raises(InputError, match=r"\(noise is 0.1, not 0.2\)"):
         fit(task(dataclasses.replace(CONFIG, noise=0.2)), tmp_path)
-    with pytest.raises(InputError, match=r"\(data differ\)"):
+    with pytest.raises(InputError, match=r"\(data is line, not curve\)"):
         fit(task(data="curve"), tmp_path)
-    with pytest.raises(InputError, match=r"\(precision differ\)"):
+    with pytest.raises(InputError, match=r"\(precision is 32-true, not bf16-mixed\)"):
         fit(task(), tmp_path, precision="bf16-mixed")
 
 
@@ -157,7 +158,7 @@ def test_a_setting_that_a_state_did_not_know_yet_had_its_default(tmp_path: Path)
     older = note["signature"].replace('"noise": 0.1, ', "")
     assert older != note["signature"]
     write_tensors(tmp_path / STATE_FILE, tensors, {**note, "signature": older})
-    with pytest.raises(InputError, match=r"\(noise differ\)"):
+    with pytest.raises(InputError, match=r"\(noise is 0.1, not 0.2\)"):
         fit(task(dataclasses.replace(CONFIG, noise=0.2)), tmp_path)
     assert fit(task(), tmp_path).step == 6
 
@@ -187,3 +188,72 @@ def test_a_gpu_that_is_absent_is_said(tmp_path: Path) -> None:
         pytest.skip("there is one")
     with pytest.raises(InputError, match="needs a GPU"):
         fit(task(), tmp_path, accelerator="cuda")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_a_batch_that_does_not_fit_says_which_may(error: Exception) -> None:
+    with (
+        pytest.raises(InputError, match=r"a batch of 9 images .* half of it \(--batch 4\) may"),
+        memory_told(9),
+    ):
+        raise error
+    with pytest.raises(RuntimeError, match="something else"), memory_told(9):
+        raise RuntimeError("something else")
+
+
+def test_batches_made_ahead_by_processes_are_the_same(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    fit(task(), tmp_path / "one")
+    fit(task(), tmp_path / "two", workers=2)
+    one, two = (read_weights(tmp_path / name) for name in ("one", "two"))
+    for name in one:
+        assert torch.equal(one[name], two[name]), name
+    assert torch.get_num_threads() == threads
+    with pytest.raises(InputError, match="workers must be at least 0, got -1"):
+        fit(task(), tmp_path / "three", workers=-1)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(task(), tmp_path, minutes=0.0)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half a file")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(InputError, match=r"cannot write to .*No space left"):
+            fit(task(), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert fit(task(), tmp_path).step == 6
+
+
+def test_what_is_wrong_in_a_worker_is_one_sentence_too(tmp_path: Path) -> None:
+    class Broken(SlopeTask):
+        def batch(self, step: int, number: int) -> Batch:
+            raise InputError("x must be a number, got none")
+
+    plain = task()
+    broken = Broken(config=plain.config, network=plain.network)
+    with pytest.raises(InputError, match=r"^x must be a number, got none$"):
+        fit(broken, tmp_path, workers=1)
+
+
+def test_a_worker_without_memory_is_told() -> None:
+    with pytest.raises(InputError, match="a batch of 8 images does not fit"), memory_told(8):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+
+def test_a_seed_below_0() -> None:
+    with pytest.raises(InputError, match="seed must be at least 0, got -1"):
+        FitConfig(seed=-1)

@@ -17,6 +17,7 @@ from wsreg.cli.convert import Convert
 from wsreg.cli.demo import Demo
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
+from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
 from wsreg.cli.segment import Segment
@@ -32,7 +33,7 @@ Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
 
 GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
-Command = Register | Render | Simulate | Train | Segment | Inspect | Convert | Example | Demo
+Command = Register | Render | Simulate | Train | Segment | Pose | Inspect | Convert | Example | Demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

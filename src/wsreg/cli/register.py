@@ -28,7 +28,7 @@ from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method
+from wsreg.vocabulary import ENCODER_PREFIX, Backend, CalibrationUnits, InitName, Method
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
+    from wsreg.registration.starts.pose_estimator import PoseEstimator
     from wsreg.rendering.prepared import PreparedCt
 
 Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
@@ -54,9 +55,13 @@ Tolerance = Annotated[
 class Solver:
     """How to search and solve."""
 
-    init: Annotated[InitName | Path, arg(metavar="POSE|search|dicom")] = "search"
+    init: Annotated[InitName | Path, arg(metavar="POSE|search|dicom|encoder:DIR")] = "search"
     """Where to start: a pose (pose.json, result.json, ITK transform, OpenCV's R and t, matrix), a
-    search around --view, or the X-ray's C-arm angles."""
+    search around --view, the X-ray's C-arm angles, or what an encoder finds (wsreg train encoder;
+    encoder:generic comes with wsreg and serves any pelvis).
+    """
+    other_patient: bool = False
+    """Take an encoder that was trained on another CT all the same."""
     pose_convention: Convention = None
     """What the numbers of a pose file mean, where it does not say."""
     view: Annotated[str | None, arg(metavar="PA|AP|LAT|RLAT|DEG,DEG")] = None
@@ -167,13 +172,15 @@ class Register:
             rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
             view = None if solver.view is None else parse_view(solver.view)
-            reading = _start_of_file(solver)
+            reading, estimator = _start_of_file(solver), _encoder(solver)
             config = registration_config(solver)
             _load_solver(config.backend)
             ct, labels = ready.result()
-        start: Tensor | str = (
-            str(solver.init) if reading is None else reading.for_ct(ct.volume.centre_mm)
-        )
+        start: Tensor | str | PoseEstimator = str(solver.init)
+        if reading is not None:
+            start = reading.for_ct(ct.volume.centre_mm)
+        elif estimator is not None:
+            start = estimator.for_ct(ct, other_patient=solver.other_patient)
         more = () if reading is None else reading.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
 
@@ -247,7 +254,7 @@ class Register:
             "bodies": bodies_file(self.solver.bodies),
             "camera": self.geometry.camera,
             "mask": self.xray_details.mask,
-            "init": init if isinstance(init, Path) else None,
+            "init": _file_of(init),
             **self.regions.files(),
             **dict(zip(different(["rig"] * len(self.rig)), self.rig, strict=True)),
             **dict(zip(different(["xray"] * len(xrays)), xrays, strict=True)),
@@ -284,11 +291,40 @@ def _start_of_file(solver: Solver) -> PoseReading | None:
     """Return the start that a file gives, if one does."""
     from wsreg.geometry.pose_file import read_pose_with_notes
 
-    if isinstance(solver.init, Path):
+    if isinstance(solver.init, Path) and encoder_of(solver.init) is None:
         return read_pose_with_notes(solver.init, convention=solver.pose_convention)
     if solver.pose_convention is not None:
         raise InputError(f"--pose-convention is for a pose file, got --init {solver.init}")
     return None
+
+
+def encoder_of(init: Path | str) -> Path | None:
+    """Return the folder of ``encoder:DIR``; None for any other start."""
+    text = str(init)
+    return Path(text.removeprefix(ENCODER_PREFIX)) if text.startswith(ENCODER_PREFIX) else None
+
+
+def _encoder(solver: Solver) -> PoseEstimator | None:
+    """Return the encoder to start with, if one is named."""
+    folder = encoder_of(solver.init)
+    if folder is None:
+        if solver.other_patient:
+            raise InputError(f"--other-patient is for an encoder, got --init {solver.init}")
+        return None
+    from wsreg.registration.starts.pose_estimator import load_pose_estimator
+
+    return load_pose_estimator(folder)
+
+
+def _file_of(init: Path | str) -> Path | None:
+    """Return the file that a start comes from, if it does."""
+    from wsreg.networks.checkpoint import WEIGHTS_FILE
+    from wsreg.networks.generic import encoder_folder
+
+    folder = encoder_of(init)
+    if folder is not None:
+        return encoder_folder(folder) / WEIGHTS_FILE
+    return init if isinstance(init, Path) else None
 
 
 def _load_solver(backend: Backend) -> None:

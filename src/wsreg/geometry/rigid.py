@@ -176,10 +176,11 @@ def perturb(camera_from_ct: Tensor, twist: Tensor, pivot_ct_mm: Tensor) -> Tenso
     Args:
         camera_from_ct: [...,4,4].
         twist: [...,6], (w, v).
-        pivot_ct_mm: [3] in CT coordinates (LPS mm).
+        pivot_ct_mm: [3], or [...,3] one for each pose, in CT coordinates (LPS mm).
     """
     turn = exp_so3(twist[..., :3])
-    pivot = transform_points(camera_from_ct, pivot_ct_mm.to(camera_from_ct)[None])[..., 0, :]
+    pivot_ct = pivot_ct_mm.to(camera_from_ct)[..., None, :]
+    pivot = transform_points(camera_from_ct, pivot_ct)[..., 0, :]
     lever = camera_from_ct[..., :3, 3] - pivot
     translation = (turn @ lever[..., None])[..., 0] + pivot + twist[..., 3:]
     return rigid(turn @ camera_from_ct[..., :3, :3], translation)

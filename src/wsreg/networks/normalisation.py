@@ -19,23 +19,46 @@ FAINTEST = 0.1
 """Standard deviation in a neighbourhood below which local contrast fades: it would be noise."""
 
 
-def normalised(image: Tensor) -> Tensor:
+def normalised(image: Tensor, valid: Tensor | None = None) -> Tensor:
     """Return [B,2,H,W], two readings of images [B,1,H,W] that exposure does not change.
 
-    They are differentiable.
+    They are differentiable.  Pixels that are not ``valid`` [B,1,H,W], where that is given, change
+    nothing, and are 0 in both.
 
     In the first, the middle of the histogram becomes 0 and the distance of its 10th and 90th
     percentiles 1; the second is the first against its neighbourhood, by mean and deviation, which
     shows bones under thick tissue as well as under thin.
     """
-    levels = torch.tensor([0.1, 0.5, 0.9], dtype=image.dtype, device=image.device)
-    centre = _disk(image.shape[2], image.shape[3]).to(image.device)
-    low, middle, high = torch.quantile(image[:, 0, centre], levels, dim=1)[:, :, None, None, None]
+    low, middle, high = _levels(image, valid)[:, :, None, None, None]
     scaled = (image - middle) / (high - low).clamp(min=1e-6)
     cut = scaled.clamp(-CONTRAST_RANGE, CONTRAST_RANGE)
-    difference = cut - _local_mean(cut)
-    deviation = (_local_mean(difference.square()) + FAINTEST**2).sqrt()
+    if valid is None:
+        difference = cut - _local_mean(cut)
+        deviation = (_local_mean(difference.square()) + FAINTEST**2).sqrt()
+        return torch.cat((cut, difference / deviation), dim=1)
+    weight = valid.to(image)
+    cut = torch.where(valid, cut, 0.0)
+    share = _local_mean(weight).clamp(min=1e-3)
+    difference = (cut - _local_mean(cut) / share) * weight
+    deviation = (_local_mean(difference.square()) / share + FAINTEST**2).sqrt()
     return torch.cat((cut, difference / deviation), dim=1)
+
+
+def _levels(image: Tensor, valid: Tensor | None) -> Tensor:
+    """Return [3,B] the 10th, 50th and 90th percentile of the middle of each image.
+
+    Where nothing of the middle is valid it is that of all valid pixels, and 0 where none is.
+    """
+    levels = torch.tensor([0.1, 0.5, 0.9], dtype=image.dtype, device=image.device)
+    centre = _disk(image.shape[2], image.shape[3]).to(image.device)
+    if valid is None:
+        return torch.quantile(image[:, 0, centre], levels, dim=1)
+    seen = torch.where(valid, image, torch.nan)
+    of_middle = torch.nanquantile(seen[:, 0, centre], levels, dim=1)
+    if not bool(of_middle.isnan().any()):
+        return of_middle
+    of_all = torch.nanquantile(seen.flatten(1), levels, dim=1)
+    return torch.where(of_middle.isnan(), of_all, of_middle).nan_to_num()
 
 
 def _disk(rows: int, columns: int) -> Tensor:

@@ -60,6 +60,55 @@ def resize_radiograph(
     )
 
 
+def seen_by(radiograph: Radiograph, camera: Camera, other: Camera) -> Radiograph:
+    """Return the X-ray as another detector before the same source would have it.
+
+    Rays stay what they are, so a pose of the one is a pose of the other.  What the X-ray does not
+    show is not valid, and zero.
+
+    Args:
+        radiograph: what to resample.
+        camera: its geometry, of the image's size.
+        other: the wanted one; its distance, spacing, size and principal point may be others.
+    """
+    pixel, wanted = (
+        [spacing / one.source_to_detector_mm for spacing in one.pixel_spacing_mm]
+        for one in (camera, other)
+    )
+    # Averaged to pixels of about the wanted size first, so that nothing aliases.
+    sizes = zip((camera.rows, camera.columns), pixel, wanted, strict=True)
+    rows, columns = (max(1, round(size * min(1.0, a / b))) for size, a, b in sizes)
+    small = resize_radiograph(radiograph, camera, rows, columns)
+    assert small.camera is not None
+    grid = _pixels_of_rays(small.camera, other)
+    weight = small.mask.float()
+    stack = torch.stack((small.image * weight, weight))[None]
+    # Zero beyond the border: an edge pixel's outer half has its neighbour inside alone.
+    image, covered = torch.nn.functional.grid_sample(
+        stack, grid[None].float(), padding_mode="zeros", align_corners=False
+    )[0]
+    valid = covered >= 0.5 - 1e-5
+    return dataclasses.replace(
+        radiograph,
+        image=torch.where(valid, image / covered.clamp(min=1e-6), 0.0),
+        mask=valid,
+        camera=other,
+        opposite_polarity=None,
+    )
+
+
+def _pixels_of_rays(camera: Camera, other: Camera) -> Tensor:
+    """Return [H,W,2] where another camera's pixels lie in this one's image, from -1 to 1."""
+    row, column = torch.meshgrid(
+        torch.arange(other.rows, dtype=torch.float64),
+        torch.arange(other.columns, dtype=torch.float64),
+        indexing="ij",
+    )
+    points = other.detector_points(torch.stack((column, row), dim=-1))
+    size = torch.tensor([camera.columns, camera.rows], dtype=torch.float64)
+    return 2.0 * (camera.project(points) + 0.5) / size - 1.0
+
+
 def crop_border(radiograph: Radiograph, pixels: int) -> Radiograph:
     """Cut the outermost ``pixels`` rows and columns off a radiograph, on each side.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,11 +20,12 @@ from wsreg.geometry.plausibility import camera_doubts, check_plausible_pose
 from wsreg.geometry.rig import Rig, RigView, relative
 from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.starts.pose_estimator import PoseEstimator, load_pose_estimator
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.vocabulary import Method
+from wsreg.vocabulary import ENCODER_PREFIX, Method
 from wsreg.volumes.region_names import find_labels, labels_of_region
 from wsreg.volumes.views import rig_view_pose
 from wsreg.volumes.volume import Volume
@@ -258,9 +260,37 @@ def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
     return tuple(sorted(find_labels(volume, wanted, "render_labels")))
 
 
-def asked_view(views: Sequence[View], view: str | CArmAngles | None) -> str | CArmAngles:
-    """Return the view asked for, else the one that the first X-ray's header names, else PA."""
-    return view or views[0].radiograph.view_position or "PA"
+def asked_view(
+    views: Sequence[View], view: str | CArmAngles | None, encoder: PoseEstimator | None = None
+) -> str | CArmAngles:
+    """Return the view asked for, else that of the first X-ray's header, else the encoder's."""
+    learnt = "PA" if encoder is None else encoder.frame.view
+    return view or views[0].radiograph.view_position or learnt
+
+
+def encoder_of(init: str) -> Path:
+    """Return the folder of ``encoder:DIR``.
+
+    Raises:
+        InputError: none is named.
+    """
+    folder = init.removeprefix(ENCODER_PREFIX)
+    if not folder:
+        raise InputError(f"init must name the encoder's folder, as encoder:DIR, got {init!r}")
+    return Path(folder)
+
+
+def asked_encoder(init: Any, ct: PreparedCt) -> PoseEstimator | None:
+    """Return the encoder that a registration starts with, read from ``encoder:DIR``, if it does.
+
+    Raises:
+        InputError: there is none in the folder, or it is of another CT.
+    """
+    if isinstance(init, PoseEstimator):
+        return init if init.bound else init.for_ct(ct)
+    if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
+        return None
+    return load_pose_estimator(encoder_of(init)).for_ct(ct)
 
 
 def asked_start(
@@ -274,14 +304,19 @@ def asked_start(
     first = views[0]
     for seen in views:
         _check_distance(seen.camera, volume)
+    if isinstance(init, PoseEstimator):
+        cameras, poses = [v.camera for v in views], [v.camera_from_rig for v in views]
+        return rig_view_pose(volume, cameras, poses, view), "encoder"
     if not isinstance(init, str):
         pose = check_rigid(init, "init")
         for seen in views:
             _check_seen(seen, seen.camera_from_rig @ pose, volume, alone=len(views) == 1)
         return pose, "pose"
-    named = [name for name in STARTS if name != "pose"]  # a pose is given as such
+    named = [name for name in STARTS if name not in ("pose", "encoder")]  # given as such
     if init not in named:
-        raise InputError(f"init must be a pose or one of {', '.join(named)}, got {init!r}")
+        raise InputError(
+            f"init must be a pose or one of {', '.join(named)}, {ENCODER_PREFIX}DIR, got {init!r}"
+        )
     if init == "dicom":
         if first.radiograph.angles is None:
             raise InputError(

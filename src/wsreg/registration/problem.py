@@ -16,6 +16,7 @@ from wsreg.registration.bodies import Body, LevelBody, level_bodies, whole_ct
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.level import Level
 from wsreg.registration.projection import RoiGrid
+from wsreg.registration.starts.pose_estimator import PoseEstimator
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.image_term import image_term
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
@@ -46,6 +47,7 @@ class Problem:
         doubts: what looks wrong about the CT and the labels of the bodies, a sentence each.
         render_labels: the labels that are registered by themselves, if some were asked for; the
             first body has them, and the others are no answers.
+        encoder: finds the first pose, where ``init`` says so.
     """
 
     views: tuple[View, ...]
@@ -58,6 +60,7 @@ class Problem:
     backend: str
     doubts: tuple[str, ...] = ()
     render_labels: tuple[int, ...] = ()
+    encoder: PoseEstimator | None = None
 
     @property
     def volume(self) -> Volume:

@@ -11,6 +11,7 @@ from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.asked import (
     Rigs,
     asked_ct,
+    asked_encoder,
     asked_labels,
     asked_pivot,
     asked_start,
@@ -64,7 +65,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         init: a start pose [4,4] ``camera_from_ct`` (LPS mm) in the first X-ray, as every array
             here a tensor, a NumPy array or nested lists; ``search`` tries
             many poses around ``view`` and needs no start; ``dicom`` starts from the first
-            radiograph's C-arm angles.
+            radiograph's C-arm angles; ``encoder:DIR`` from the pose that an encoder trained on
+            this CT finds in it, or what ``load_pose_estimator`` reads; ``encoder:generic`` is one
+            of many people, for any CT with labels of the hip bones.
         rig: where the cameras of several X-rays stand: a [4,4] ``camera_from_rig`` for each, or
             what ``wsreg.read_rig`` reads.
         view: of the first X-ray, for ``search``: PA, AP, LAT, RLAT or C-arm angles; by default the
@@ -106,8 +109,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         labels = asked_labels(ct.volume, render_labels)
         views = asked_views(radiograph, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
-        view = asked_view(views, view)
-        start, kind = asked_start(views, ct.volume, init, view)
+        estimator = asked_encoder(init, ct)
+        view = asked_view(views, view, estimator)
+        start, kind = asked_start(views, ct.volume, estimator or init, view)
         parts = make_bodies(
             ct,
             bodies_for(settings.method, bodies),
@@ -128,6 +132,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             backend=backend,
             doubts=_doubts(ct, parts),
             render_labels=labels,
+            encoder=estimator,
         )
         return registered(problem, progress, clock)
 

@@ -147,7 +147,7 @@ def _attempted(
         begun = reading if attempt.init == "search" else covered(reading, starts[0])
         found.append(_descended_coarse(begun, starts, led=attempt.led))
     clock.lap("start")
-    if attempt.init != "pose" and len(readings[0].problem.views) == 1:
+    if attempt.init in ("search", "dicom") and len(readings[0].problem.views) == 1:
         found = _with_near_matches(found, led=attempt.led)
     found = [_by_what_is_covered(one, led=attempt.led) for one in found]
     clock.lap("level_1")
@@ -172,7 +172,7 @@ def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
 def _turn(attempt: Attempt, problem: Problem) -> Tensor:
     """Return [4,4] how an attempt turns the image, with what the header says of how it lies."""
     quarters = int(attempt.quarter)
-    if attempt.init in ("search", "dicom"):
+    if attempt.init in ("search", "dicom", "encoder"):
         directions = problem.views[0].radiograph.patient_orientation
         quarters += quarter_turns(directions, problem.start[0].numpy())
     turn: Tensor = torch.linalg.matrix_power(QUARTER, quarters % 4)

@@ -83,7 +83,11 @@ class Segmenter:
 
 
 def load_segmenter(
-    folder: Path, *, kind: str | None = None, roi_names: Sequence[str] | None = None
+    folder: Path,
+    *,
+    kind: str | None = None,
+    roi_names: Sequence[str] | None = None,
+    device: str = "cpu",
 ) -> Segmenter:
     """Read a checkpoint written by ``wsreg train segmentation``.
 
@@ -91,6 +95,7 @@ def load_segmenter(
         folder: with model.safetensors and model.json.
         kind: the architecture that it must be of, ``unet`` or ``medsam``; any if left out.
         roi_names: the regions that it must find, in order; any if left out.
+        device: where its images will be.
 
     Raises:
         InputError: there is none, it is a pickle, of another architecture or for other regions
@@ -107,12 +112,12 @@ def load_segmenter(
         )
     make = _medsam_segmenter if card.kind == "medsam" else _unet_segmenter
     try:
-        return make(card, folder)
+        return make(card, folder, device)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"model {folder} has a config that is no {card.kind}'s: {error}") from None
 
 
-def _unet_segmenter(card: ModelCard, folder: Path) -> Segmenter:
+def _unet_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:
     config = UNetConfig(
         rois=len(card.roi_names),
         channels=tuple(card.config["channels"]),
@@ -125,7 +130,7 @@ def _unet_segmenter(card: ModelCard, folder: Path) -> Segmenter:
         )
     network = UNet(config)
     load_weights(network, read_weights(folder), folder)
-    network.eval().requires_grad_(False)
+    network.to(device).eval().requires_grad_(False)
     return Segmenter(
         card=card,
         network=lambda image, boxes: roi_probabilities(network(image), config.output),
@@ -133,10 +138,10 @@ def _unet_segmenter(card: ModelCard, folder: Path) -> Segmenter:
     )
 
 
-def _medsam_segmenter(card: ModelCard, folder: Path) -> Segmenter:
+def _medsam_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:
     network = MedSam(card.config)
     load_weights(network, read_weights(folder), folder)
-    network.eval().requires_grad_(False)
+    network.to(device).eval().requires_grad_(False)
     return Segmenter(
         card=card,
         network=lambda image, boxes: network(image, boxes).sigmoid(),

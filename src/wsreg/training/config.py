@@ -24,7 +24,8 @@ class FitConfig:
         seed: of weights and of everything that a step draws.
 
     Raises:
-        InputError: a learning rate that is negative or not finite, or counts below 1.
+        InputError: a learning rate that is negative or not finite, counts below 1, or a seed
+            below 0.
     """
 
     optimiser: Literal["adam", "adamw"] = "adamw"
@@ -41,6 +42,8 @@ class FitConfig:
             raise InputError(
                 f"learning_rate must be finite and at least 0, got {self.learning_rate}"
             )
+        if self.seed < 0:
+            raise InputError(f"seed must be at least 0, got {self.seed}")
         for name in ("batch", "steps", "save_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")

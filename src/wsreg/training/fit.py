@@ -3,15 +3,18 @@ had happened."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
@@ -19,6 +22,8 @@ from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
 from wsreg.training.state import restore_state, save_state, settings_of
 
+OUT_OF_MEMORY = ("allocate memory", "is killed by signal: Killed")
+"""In what torch says where memory, its own or a worker's, is not enough."""
 CLIP_NORM = 1.0
 """Longest gradient that a step is made with."""
 
@@ -75,6 +80,7 @@ def fit(
     devices: int = 1,
     precision: str = "32-true",
     minutes: float = math.inf,
+    workers: int = 0,
     progress: Progress = lambda stage, done, total: None,
 ) -> ModelCard:
     """Train, going on from the last state in the folder if there is one.
@@ -89,6 +95,9 @@ def fit(
         devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
         minutes: after which to stop at the next state; started again, the run goes on.
+        workers: processes of one thread each that make batches ahead, beside which the network
+            has one thread of its own: a busy machine slows a team of threads down a
+            hundredfold.  0 makes them in this process.
         progress: called with (stage, done, total), first with the step that the run goes on from.
 
     Returns:
@@ -111,10 +120,11 @@ def fit(
     losses: list[float] = []
     if begin >= config.steps:
         return read_card(folder)
-    card = task.card(begin, {})
-    stop = time.monotonic() + 60.0 * minutes
+    batches = _batches(task, fabric, begin, workers)
+    card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
-        losses.append(_train_step(fabric, model, fabric_optimiser, task, step))
+        with memory_told(config.batch), _threads(1 if workers else torch.get_num_threads()):
+            losses.append(_train_step(fabric, model, fabric_optimiser, task, step, next(batches)))
         progress("training", step + 1, config.steps)
         if (step + 1) % config.save_every and step + 1 < config.steps:
             continue
@@ -130,19 +140,41 @@ def fit(
     return card
 
 
+@contextlib.contextmanager
+def memory_told(batch: int) -> Iterator[None]:
+    """Say which batch may fit where memory, of the machine or of a GPU, is not enough for one.
+
+    Raises:
+        InputError: memory is not enough.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is of the latter
+        told = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not told and not any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise
+        raise InputError(
+            f"a batch of {batch} images does not fit into memory; half of it (--batch "
+            f"{max(1, batch // 2)}) may"
+        ) from error
+
+
 def _train_step(
-    fabric: Any, model: nn.Module, optimiser: torch.optim.Optimizer, task: Task, step: int
+    fabric: Any,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    task: Task,
+    step: int,
+    batch: Batch,
 ) -> float:
     """Make a step and return the loss before it."""
     config = task.config.fit
     model.train()
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(config, step)
-    number = step * fabric.world_size + fabric.global_rank
     # What a network itself draws, as for dropout, follows from seed and number too.
-    torch.manual_seed(((config.seed << 32) + number) % 2**63)
-    batch = tuple(tensor.to(fabric.device) for tensor in task.batch(step, number))
-    loss = task.loss(model, batch)
+    torch.manual_seed(((config.seed << 32) + _number(fabric, step)) % 2**63)
+    loss = task.loss(model, tuple(tensor.to(fabric.device) for tensor in batch))
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -153,6 +185,59 @@ def _train_step(
     fabric.clip_gradients(model, optimiser, max_norm=CLIP_NORM)
     optimiser.step()
     return value
+
+
+def _number(fabric: Any, step: int) -> int:
+    """Return the number of this device's batch of a step."""
+    number: int = step * fabric.world_size + fabric.global_rank
+    return number
+
+
+class _Batches(Dataset[Batch | InputError]):
+    """The batches of a task by their steps, or why there is none."""
+
+    def __init__(self, task: Task, fabric: Any) -> None:
+        self.task, self.world_size, self.rank = task, fabric.world_size, fabric.global_rank
+
+    def __getitem__(self, step: int) -> Batch | InputError:
+        try:
+            return self.task.batch(step, step * self.world_size + self.rank)
+        except InputError as error:  # torch would hand it on with the traceback as its sentence
+            return error
+
+
+def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batch]:
+    """Return the batches of the steps from ``begin`` on, in order, made ahead by processes."""
+    if workers < 0:
+        raise InputError(f"workers must be at least 0, got {workers}")
+    steps = range(begin, task.config.fit.steps)
+    loader = DataLoader(
+        _Batches(task, fabric),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_begin_worker,
+    )
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _begin_worker(number: int) -> None:
+    os.environ["WSREG_THREADS"] = "1"
 
 
 def _validated(task: Task, model: nn.Module, step: int) -> Mapping[str, float]:

@@ -18,6 +18,9 @@ from wsreg.networks.checkpoint import load_weights
 
 STATE_FILE = "state.safetensors"
 
+LONGEST_VALUE = 40
+"""Of a setting that differs, so many letters are shown."""
+
 RENAMED = {"xray_share": "xray_fraction"}
 """Settings that states written before have under another name."""
 
@@ -84,12 +87,7 @@ def restore_state(
             f"{path} is damaged ({error}); delete it to begin the training again"
         ) from None
     found = {RENAMED.get(key, key): value for key, value in json.loads(note["signature"]).items()}
-    differing = differing_keys({**defaults, **found}, {**defaults, **plan})
-    if differing:
-        raise InputError(
-            f"{folder} holds the state of a training with other settings or data "
-            f"({', '.join(differing)} differ); name another folder or delete it"
-        )
+    _check_same({**defaults, **found}, {**defaults, **plan}, folder)
     load_weights(network, _below(tensors, "weights."), folder)
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _below(tensors, "moments.").items():
@@ -97,6 +95,24 @@ def restore_state(
         moments.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     return int(note["step"])
+
+
+def _check_same(found: Mapping[str, Any], plan: Mapping[str, Any], folder: Path) -> None:
+    """Raise InputError, with both values of what differs, unless a state is of this plan."""
+    differing = differing_keys(found, plan)
+    if differing:
+        values = (f"{key} is {_brief(found, key)}, not {_brief(plan, key)}" for key in differing)
+        raise InputError(
+            f"{folder} holds the state of a training with other settings or data "
+            f"({'; '.join(values)}); name another folder or delete it"
+        )
+
+
+def _brief(settings: Mapping[str, Any], key: str) -> str:
+    if key not in settings:
+        return "absent"
+    text = str(settings[key])
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from wsreg.geometry.rigid import inverse_rigid
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.config import SearchConfig
+from wsreg.registration.starts.encoder import encoder
 from wsreg.registration.starts.given import by_angles, given
 from wsreg.registration.starts.search import ranked, search
 from wsreg.registration.starts.table import STARTS
@@ -128,4 +129,6 @@ def test_ranks_are_those_of_the_loss_and_nan_is_last(pair_level: Level, pair: Pr
 
 
 def test_the_table_names_every_start() -> None:
-    assert dict(STARTS) == {"pose": given, "dicom": by_angles, "search": search}
+    assert dict(STARTS) == {
+        "pose": given, "dicom": by_angles, "search": search, "encoder": encoder,
+    }  # fmt: skip

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wsreg.registration.starts.encoder import encoder
 from wsreg.registration.starts.given import by_angles, given
 from wsreg.registration.starts.search import search
 from wsreg.registration.starts.start import Start
 
-STARTS: Mapping[str, Start] = {"pose": given, "dicom": by_angles, "search": search}
+STARTS: Mapping[str, Start] = {
+    "pose": given,
+    "dicom": by_angles,
+    "search": search,
+    "encoder": encoder,
+}
 """A pose that is given starts as ``pose``."""
