@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tyro.conf.HelptextFromCommentsOff,
         ),
     )
+    # A team of threads that spin while they wait slows a busy machine down a hundredfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     # Python looks for garbage before it ends: half a second among torch's modules, for nothing.
     atexit.register(gc.freeze)
     try:
