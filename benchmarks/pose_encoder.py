@@ -239,19 +239,19 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def steps_line(scratch: Path, warm: Path) -> str:
-    """Say after how many steps a begun training has the error of one from nothing."""
+    """Say what a begun training has after a quarter of the steps of one from nothing."""
     logs = []
     for folder in (scratch, warm):
         with (folder / "log.csv").open(encoding="utf-8") as stream:
             logs.append([(int(r["step"]), float(r["error_mm"])) for r in csv.DictReader(stream)])
-    wanted = min(error for _, error in logs[0])
-    reached = [step for step, error in logs[1] if error <= wanted]
-    lowest = min(error for _, error in logs[1])
-    said = f"has it after {reached[0]}" if reached else f"comes to {lowest:.1f} mm"
+    (*_, (whole, wanted)), begun = logs
+    quarter = [error for step, error in begun if step <= whole / 4][-1]
+    as_far = next((step for step, error in logs[0] if error <= quarter), whole)
     return (
-        f"From nothing, {scratch.name.rpartition('scratch-')[2]} has {wanted:.1f} mm (median of "
-        f"held-out renderings, the same for both) after {logs[0][-1][0]} steps at best; begun with "
-        f"the generic encoder it {said} (of {logs[1][-1][0]} steps)."
+        f"{scratch.name.rpartition('scratch-')[2]} has {wanted:.1f} mm after {whole} steps from "
+        "nothing (median of held-out renderings, the same for both), and begun with the generic "
+        f"encoder {quarter:.1f} mm after at most a quarter of these, which from nothing takes "
+        f"{as_far} steps."
     )
 
 

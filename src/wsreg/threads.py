@@ -43,6 +43,14 @@ def thread_count() -> int:
     return int(wanted)
 
 
+def keep_to_one_thread() -> None:
+    """Let this process, one of several that share the cores, do all its work on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["WSREG_THREADS"] = "1"
+
+
 @contextlib.contextmanager
 def one_openmp_thread() -> Iterator[None]:
     """Let the calling thread's torch operations do without a team of OpenMP threads.

@@ -35,6 +35,7 @@ from wsreg.simulation.detector import digitise
 from wsreg.specimens.ct import LABELS, scan
 from wsreg.specimens.person import person_to_record
 from wsreg.specimens.specimen import Detail, Specimen, build_specimen
+from wsreg.threads import keep_to_one_thread
 from wsreg.volumes.volume import Volume
 
 Progress = Callable[[str, int, int], None]
@@ -163,8 +164,7 @@ _finished: Any = None
 def _begin_worker(finished: Any) -> None:
     global _finished
     _finished = finished
-    torch.set_num_threads(1)
-    os.environ["WSREG_THREADS"] = "1"
+    keep_to_one_thread()
 
 
 def _make_in_worker(task: _Task) -> None:

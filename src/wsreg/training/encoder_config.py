@@ -14,8 +14,6 @@ from wsreg.training.pose_sampling import PoseRange
 
 LEAST_PX = 32
 """Smallest image: the encoder halves it five times."""
-
-
 BEGUN_STEPS = 3
 """So many times fewer steps are taken where an encoder begins with another's weights."""
 NARROW = 0.15

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
+from wsreg.threads import keep_to_one_thread
 from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
 from wsreg.training.state import restore_state, save_state, settings_of
@@ -237,7 +237,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _begin_worker(number: int) -> None:
-    os.environ["WSREG_THREADS"] = "1"
+    keep_to_one_thread()
 
 
 def _validated(task: Task, model: nn.Module, step: int) -> Mapping[str, float]:

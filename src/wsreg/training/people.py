@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
@@ -14,7 +13,7 @@ from wsreg.errors import InputError
 from wsreg.specimens.ct import scan
 from wsreg.specimens.person import sample_person
 from wsreg.specimens.specimen import Detail, build_specimen
-from wsreg.threads import usable_cores
+from wsreg.threads import keep_to_one_thread, usable_cores
 from wsreg.volumes.volume import Volume
 
 DETAIL, CT_MM = Detail(bone_mm=1.5, body_mm=4.0), 3.0
@@ -39,15 +38,8 @@ def people_cts(count: int, seed: int, workers: int | None = None) -> Iterator[Vo
     if count < FEWEST:
         raise InputError(f"people must be at least {FEWEST}, got {count}")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or usable_cores(), context, _begin_worker) as executor:
+    with ProcessPoolExecutor(workers or usable_cores(), context, keep_to_one_thread) as executor:
         yield from executor.map(functools.partial(_ct_of, seed), range(count))
-
-
-def _begin_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    os.environ["WSREG_THREADS"] = "1"
 
 
 def _ct_of(seed: int, index: int) -> Volume:

@@ -35,13 +35,13 @@ def encoder(problem: Problem, level: Level) -> Tensor:
     if estimator is None:
         raise InputError("init must name the encoder's folder, as encoder:DIR, it names none")
     estimates = estimator.estimates(view.usable, view.camera)
-    surest = min(estimate.unsure for estimate in estimates)
-    likely = [one for one in estimates if one.unsure <= LESS_SURE * surest]
+    surest = min(estimates, key=lambda one: one.unsure)
+    likely = [one for one in estimates if one.unsure <= LESS_SURE * surest.unsure]
     tried = torch.cat([_around(problem, level, estimate) for estimate in likely])
     best = ranked(level, tried)[: max(FEWEST_REFINED, round(len(tried) * REFINED_FRACTION))]
-    if surest < LOST:
-        return best
-    return ranked(level, torch.cat((best, search(problem, level))))
+    if surest.lost:
+        return ranked(level, torch.cat((best, search(problem, level))))
+    return best
 
 
 def _around(problem: Problem, level: Level, estimate: PoseEstimate) -> Tensor:

@@ -63,13 +63,14 @@ class PoseEstimate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoseEstimator:
-    """Finds poses of one patient's CT.
+    """Finds poses of a patient's CT.
 
     Args:
         card: of the checkpoint.
         network: readings [B,2,S,S] to (numbers, log variances) [B,6].
         frame: what the numbers mean.
         calibration: what stated deviations are multiplied with.
+        generic: whether it has learnt many people instead of one patient.
         bound: whether it was readied for a CT (:meth:`for_ct`).
     """
 
@@ -77,6 +78,7 @@ class PoseEstimator:
     network: Callable[[Tensor], tuple[Tensor, Tensor]]
     frame: PoseFrame
     calibration: float = 1.0
+    generic: bool = False
     bound: bool = False
 
     def estimates(
@@ -115,11 +117,6 @@ class PoseEstimator:
     def estimate(self, radiograph: Radiograph, camera: Camera) -> PoseEstimate:
         """Return the pose of the two readings that is the surer."""
         return min(self.estimates(radiograph, camera), key=lambda one: one.unsure)
-
-    @property
-    def generic(self) -> bool:
-        """Tell whether it has learnt many people instead of one patient."""
-        return int(self.card.config.get("people", 1)) > 1
 
     def for_ct(self, ct: PreparedCt, *, other_patient: bool = False) -> PoseEstimator:
         """Return the encoder as it serves a CT.
@@ -186,12 +183,14 @@ def load_pose_estimator(folder: Path) -> PoseEstimator:
         network = PoseEncoder(PoseEncoderConfig(**card.config["network"]))
         frame = _frame(card.config["frame"], f"model {folder}")
         calibration = float(card.config["calibration"])
-        int(card.config.get("people", 1))
+        generic = int(card.config.get("people", 1)) > 1
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"model {folder} has a config that is no {KIND}'s: {error}") from None
     load_weights(network, read_weights(folder), folder)
     network.eval().requires_grad_(False)
-    return PoseEstimator(card=card, network=network, frame=frame, calibration=calibration)
+    return PoseEstimator(
+        card=card, network=network, frame=frame, calibration=calibration, generic=generic
+    )
 
 
 def _frame(record: dict[str, Any], name: str) -> PoseFrame:
