@@ -26,11 +26,19 @@ Intensity = Literal["auto", "transmission", "attenuation"]
 ENCODER_PREFIX = "encoder:"
 """Of a start by a trained encoder, before its folder."""
 
-InitName = Literal["search", "dicom"]
-"""A start that is asked for by name: a search around a view, or the C-arm's angles."""
+LANDMARKS_PREFIX = "landmarks:"
+"""Of a start from landmarks, before their file."""
 
-Method = Literal["gauss-newton", "adam"]
-"""Solver of a registration: Levenberg-Marquardt, or the paper's loop."""
+InitName = Literal["search", "dicom", "roi"]
+"""A start that is asked for by name: a search around a view, the C-arm's angles, or the regions of
+interest."""
+
+Method = Literal["gauss-newton", "adam", "paper"]
+"""Solver of a registration: Levenberg-Marquardt, or the paper's loop of Adam, by either name."""
+
+Scheme = Literal["ours", "unet", "medsam", "mixed"]
+"""Who finds the regions on both sides: anyone in the X-ray and the CT's labels rendered (ours), a
+U-Net or MedSAM in both images, or one in the X-ray and a U-Net in the rendered image (mixed)."""
 
 PoseConvention = Literal[
     "camera_from_ct",

@@ -102,8 +102,8 @@ def test_a_folder_of_wsreg_segment_with_several_x_rays(
     assert "other/probabilities.npz is not a file" in failed["error"]
 
 
-@pytest.mark.parametrize("moving", ["rendered", "network"])
-def test_a_model_finds_the_regions(moving: Literal["rendered", "network"], tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["ours", "unet"])
+def test_a_model_finds_the_regions(scheme: Literal["ours", "unet"], tmp_path: Path) -> None:
     torch.manual_seed(0)
     card = ModelCard(
         kind="unet",
@@ -113,15 +113,15 @@ def test_a_model_finds_the_regions(moving: Literal["rendered", "network"], tmp_p
     )
     network = UNet(UNetConfig(rois=2, channels=(4, 8)))
     save_checkpoint(tmp_path / "unet", card, network.state_dict())
-    options = Regions(roi=f"unet:{tmp_path / 'unet'}", roi_moving=moving)
+    options = Regions(roi=f"unet:{tmp_path / 'unet'}", scheme=scheme)
     image = torch.rand(24, 24, generator=torch.Generator().manual_seed(0))
     radiograph = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
     rois = roi_finder(options, analytic_phantom(), ["xray"])("xray", radiograph)
     assert rois is not None
-    assert (rois.moving_segmenter is not None) == (moving == "network")
-    assert rois.names == (("left-femur",) if moving == "rendered" else ("left-femur", "skull"))
+    assert (rois.moving_segmenter is not None) == (scheme == "unet")
+    assert rois.names == (("left-femur",) if scheme == "ours" else ("left-femur", "skull"))
     assert options.files()["roi"] == tmp_path / "unet"
-    with pytest.raises(InputError, match="a unet model takes no --roi-boxes"):
+    with pytest.raises(InputError, match="a unet model takes no boxes"):
         roi_finder(dataclasses.replace(options, roi_boxes=tmp_path), analytic_phantom(), ["xray"])
 
 
@@ -152,8 +152,28 @@ def test_what_does_not_go_together_is_one_sentence_and_nothing_written(
         ((*labels, "--roi", "rendered"), "where the X-ray's regions come from"),
         ((*labels, "--roi", "unet:absent"), "absent"),
         ((*labels, "--roi-names", case.label_names), "--roi-names needs --roi"),
-        ((*labels, "--roi-moving", "network"), "--roi-moving network needs --roi"),
-        ((*labels, "--roi", label_png, "--roi-moving", "network"), "need a model"),
+        ((*labels, "--roi-moving", "unet:absent"), "--roi-moving needs --roi"),
+        ((*labels, "--roi-weight", "0.1"), "--roi-weight needs --roi"),
+        ((*labels, "--scheme", "unet"), "--scheme unet needs a U-Net for the X-ray (--roi)"),
+        ((*labels, "--scheme", "medsam"), "--scheme medsam needs a MedSAM for the X-ray (--roi)"),
+        (
+            (*labels, "--roi", label_png, "--scheme", "unet"),
+            "--scheme unet needs a U-Net for the X-ray, --roi unet:DIR",
+        ),
+        (
+            (*labels, "--roi", label_png, "--scheme", "mixed"),
+            "--scheme mixed needs a U-Net for the rendered image, --roi-moving unet:DIR",
+        ),
+        (
+            (*labels, "--roi", label_png, "--roi-moving", "unet:absent"),
+            "--roi-moving is for --scheme mixed, got --scheme ours",
+        ),
+        (
+            (*labels, "--roi", label_png, "--scheme", "mixed", "--roi-moving", "medsam:absent"),
+            "--roi-moving must be a U-Net, unet:DIR, got medsam:absent",
+        ),
+        ((*labels, "--roi", label_png, "--roi-boxes", label_png), "are for a model"),
+        ((*labels, "--init", "roi"), "init 'roi' needs regions of the X-ray"),
     ]
     for words, said in cases:
         assert case.register(*words, out=tmp_path / "out") == 2, words

@@ -14,6 +14,7 @@ import torch
 
 from wsreg import InputError, RegistrationConfig, read_pose
 from wsreg.cli.main import main
+from wsreg.cli.regions import Regions
 from wsreg.cli.register import Solver, registration_config, result_folders
 from wsreg.registration.verdict.calibration import CalibrationTolerance
 
@@ -169,7 +170,7 @@ def test_folders_of_a_batch_are_named_after_the_files_and_all_different() -> Non
 
 
 def test_defaults_are_those_of_the_library() -> None:
-    assert registration_config(Solver()) == RegistrationConfig()
+    assert registration_config(Solver(), Regions()) == RegistrationConfig()
     default = CalibrationTolerance()
     assert (
         default.source_to_detector_mm,

@@ -15,8 +15,10 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rig import Rig, RigView
 from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.asked import asked_start, asked_views
+from wsreg.registration.asked import asked_views
+from wsreg.registration.asked_start import asked_start
 from wsreg.registration.register import register
+from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.volumes.views import view_pose
 from wsreg.volumes.volume import Volume
@@ -106,40 +108,40 @@ def test_a_search_begins_where_all_views_see_the_middle_of_the_ct(coarse: Volume
     """The axes cross 700 mm in front of the first camera."""
     camera = detector(1000.0)
     views = asked_views([xray(camera), xray(camera)], [FRAME, SIDE @ FRAME], None, None)
-    pose, kind = asked_start(views, coarse, "search", "LAT")
-    assert kind == "search"
+    start = asked_start(views, PreparedCt(volume=coarse), "search", "LAT")
+    assert start.init == "search"
     for view in views:
-        centre = transform_points(view.camera_from_rig @ pose, coarse.centre_mm[None])[0]
+        centre = transform_points(view.camera_from_rig @ start.pose, coarse.centre_mm[None])[0]
         torch.testing.assert_close(centre, step(0.0, 0.0, 700.0), atol=1e-6, rtol=0)
-    torch.testing.assert_close(pose[:3, :3], view_pose(coarse, camera, "LAT")[:3, :3])
+    torch.testing.assert_close(start.pose[:3, :3], view_pose(coarse, camera, "LAT")[:3, :3])
     (one,) = asked_views([xray(camera)], None, None, None)
-    alone, _ = asked_start([one], coarse, "search", "LAT")
-    torch.testing.assert_close(alone, view_pose(coarse, camera, "LAT"))
+    alone = asked_start([one], PreparedCt(volume=coarse), "search", "LAT")
+    torch.testing.assert_close(alone.pose, view_pose(coarse, camera, "LAT"))
 
 
 def test_the_angles_are_those_of_the_first_xray(coarse: Volume) -> None:
     camera = detector(1000.0)
     angles = CArmAngles(primary_rad=0.4, secondary_rad=-0.1)
     views = asked_views([xray(camera, angles), xray(camera)], [HERE, SIDE], None, None)
-    pose, kind = asked_start(views, coarse, "dicom", "PA")
-    assert kind == "dicom"
-    torch.testing.assert_close(pose[:3, :3], view_pose(coarse, camera, angles)[:3, :3])
+    start = asked_start(views, PreparedCt(volume=coarse), "dicom", "PA")
+    assert start.init == "dicom"
+    torch.testing.assert_close(start.pose[:3, :3], view_pose(coarse, camera, angles)[:3, :3])
     with pytest.raises(InputError, match="needs C-arm angles in the header of ap-2, it has none"):
-        asked_start(views[1:], coarse, "dicom", "PA")
+        asked_start(views[1:], PreparedCt(volume=coarse), "dicom", "PA")
 
 
 def test_a_pose_is_that_in_the_first_xray(coarse: Volume) -> None:
     camera = detector(1000.0)
     views = asked_views([xray(camera), xray(camera)], [FRAME, SIDE @ FRAME], None, None)
     given = view_pose(coarse, camera)
-    pose, kind = asked_start(views, coarse, given, "PA")
-    assert kind == "pose"
-    assert torch.equal(pose, given)
+    start = asked_start(views, PreparedCt(volume=coarse), given, "PA")
+    assert start.init == "pose"
+    assert torch.equal(start.pose, given)
     behind = inverse_rigid(given)
     with pytest.raises(InputError, match=r"^in view ap: pose camera_from_ct must place the CT"):
-        asked_start(views, coarse, behind, "PA")
+        asked_start(views, PreparedCt(volume=coarse), behind, "PA")
     with pytest.raises(InputError, match=r"^pose camera_from_ct must place the CT"):
-        asked_start(views[:1], coarse, behind, "PA")
+        asked_start(views[:1], PreparedCt(volume=coarse), behind, "PA")
 
 
 def test_a_pose_that_only_the_second_xray_cannot_show_names_it(coarse: Volume) -> None:
@@ -149,7 +151,7 @@ def test_a_pose_that_only_the_second_xray_cannot_show_names_it(coarse: Volume) -
     near[2, 3] += 20.0 - transform_points(SIDE, step(0.0, 0.0, 700.0)[None])[0, 2]
     views = asked_views([xray(camera), xray(camera)], [HERE, near], None, None)
     with pytest.raises(InputError, match=r"^in view ap-2: .* it reaches behind the source"):
-        asked_start(views, coarse, view_pose(coarse, camera), "PA")
+        asked_start(views, PreparedCt(volume=coarse), view_pose(coarse, camera), "PA")
 
 
 def test_an_xray_without_a_camera_says_what_its_header_lacks() -> None:
@@ -174,7 +176,7 @@ def test_a_detector_nearer_than_the_ct_is_thin_is_refused(
                     pixel_spacing_mm=(spacing_mm, spacing_mm))  # fmt: skip
     views = asked_views(xray(camera), None, None, None)
     with pytest.raises(InputError, match=rf"must leave room for the CT, .*; is it in {unit}\?$"):
-        asked_start(views, coarse, "search", "PA")
+        asked_start(views, PreparedCt(volume=coarse), "search", "PA")
 
 
 def test_arguments_of_other_kinds_are_one_sentence(coarse: Volume) -> None:

@@ -89,7 +89,9 @@ def test_gauss_newton_needs_least_squares_and_adam_does_not() -> None:
 
 
 def test_other_mistakes_are_named() -> None:
-    with pytest.raises(InputError, match="method must be one of gauss-newton, adam, got 'newton'"):
+    with pytest.raises(
+        InputError, match="method must be one of gauss-newton, adam, paper, got 'newton'"
+    ):
         RegistrationConfig(method="newton")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="levels must name at least one level, got none"):
         RegistrationConfig(levels=())

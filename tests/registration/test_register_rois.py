@@ -245,3 +245,40 @@ def test_regions_that_do_not_fit_are_refused(
     network = RoiTarget(names=("a",), masks=rois.masks[:1], moving_segmenter=lambda images: images)
     with pytest.raises(InputError, match="method must be adam for regions that a network finds"):
         register(radiograph, phantom, init=truth, rois=network)
+
+
+def test_with_a_weight_regions_stay_in_the_loss_to_the_end(
+    radiograph: Radiograph,
+    phantom: Volume,
+    truth: Tensor,
+    camera: Camera,
+    rois: RoiTarget,
+    config: RegistrationConfig,
+) -> None:
+    """Masks 3 pixels beside pull an answer of the image, the more the more they weigh."""
+    beside = dataclasses.replace(rois, masks=rois.masks.roll(3, dims=-1))
+    step = torch.tensor([0.02, -0.02, 0.02, 4.0, -3.0, 10.0], dtype=torch.float64)
+    start = perturb(truth, step, phantom.centre_mm)
+    pulled = [
+        error_mm(phantom, one.camera_from_ct, truth, camera)
+        for one in (
+            register(
+                radiograph, phantom, init=start, rois=beside, bodies=None,
+                config=dataclasses.replace(config, roi_weight=weight),
+            )
+            for weight in (None, 0.1, 3.0)
+        )
+    ]  # fmt: skip
+    assert pulled[0] < pulled[1] < pulled[2]
+    assert pulled[1] < 1.0
+
+
+def test_a_weight_is_a_number() -> None:
+    for weight in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="roi_weight must be at least 0, got"):
+            RegistrationConfig(roi_weight=weight)
+    assert RegistrationConfig(roi_weight=0.3).roi_terms.dice_weight == 0.3
+
+
+def test_paper_is_another_name_of_its_solver() -> None:
+    assert RegistrationConfig(method="paper") == RegistrationConfig(method="adam")

@@ -18,6 +18,7 @@ from wsreg.cli.options import (
     Files,
     Geometry,
     Labels,
+    OptionalFile,
     XrayDetails,
     Xrays,
     parse_view,
@@ -26,18 +27,15 @@ from wsreg.cli.options import (
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
+from wsreg.cli.starts import file_of_start, read_start
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import ENCODER_PREFIX, Backend, CalibrationUnits, InitName, Method
+from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from wsreg.geometry.pose_file import PoseReading
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.registration.config import RegistrationConfig
     from wsreg.registration.result import RegistrationResult
-    from wsreg.registration.starts.pose_estimator import PoseEstimator
     from wsreg.rendering.prepared import PreparedCt
 
 Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
@@ -45,6 +43,7 @@ Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
 Solve = Callable[["_Job"], Solved]
 
 Bodies = Annotated[tuple[str, ...], arg(metavar="auto|pelvis|none|FILE|NAME=LABEL,LABEL ...")]
+INITS = "POSE|search|dicom|roi|encoder:DIR|landmarks:FILE"
 Tolerance = Annotated[
     tuple[float, float, float] | None,
     arg(metavar="MM FRACTION MM", help_behavior_hint="(default: 10 0.005 2)"),
@@ -55,11 +54,13 @@ Tolerance = Annotated[
 class Solver:
     """How to search and solve."""
 
-    init: Annotated[InitName | Path, arg(metavar="POSE|search|dicom|encoder:DIR")] = "search"
+    init: Annotated[InitName | Path, arg(metavar=INITS)] = "search"
     """Where to start: a pose (pose.json, result.json, ITK transform, OpenCV's R and t, matrix), a
-    search around --view, the X-ray's C-arm angles, or what an encoder finds (wsreg train encoder;
-    encoder:generic comes with wsreg and serves any pelvis).
-    """
+    search around --view, the X-ray's C-arm angles, the regions of --roi, what an encoder finds
+    (wsreg train encoder; encoder:generic comes with wsreg and serves any pelvis), or landmarks: a
+    JSON file {"image_px": {"left-asis": [column, row], ...}, "ct_mm": {"left-asis": [x, y, z]}}."""
+    ct_landmarks: OptionalFile = None
+    """For landmarks, those of the CT in a file of their own: JSON, or 3D Slicer's markups."""
     other_patient: bool = False
     """Take an encoder that was trained on another CT all the same."""
     pose_convention: Convention = None
@@ -78,8 +79,9 @@ class Solver:
     """How well the cameras are known, one standard deviation of the source-to-detector distance, of
     the pixel spacing as a fraction of it, and of the principal point on the detector; all answers'
     standard deviations take it in."""
-    method: Method = "gauss-newton"
-    """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
+    method: Method | None = None
+    """Levenberg-Marquardt (gauss-newton), or the paper's 250 steps of Adam (paper, or adam); by
+    default what --scheme asks for."""
     backend: Backend = "auto"
     """Renderer; auto takes the fastest that runs here."""
     device: Literal["cpu"] = "cpu"
@@ -172,16 +174,14 @@ class Register:
             rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
             view = None if solver.view is None else parse_view(solver.view)
-            reading, estimator = _start_of_file(solver), _encoder(solver)
-            config = registration_config(solver)
+            asked_start = read_start(
+                solver.init, convention=solver.pose_convention, other_patient=solver.other_patient,
+                ct_landmarks=solver.ct_landmarks,
+            )  # fmt: skip
+            config = registration_config(solver, self.regions)
             _load_solver(config.backend)
             ct, labels = ready.result()
-        start: Tensor | str | PoseEstimator = str(solver.init)
-        if reading is not None:
-            start = reading.for_ct(ct.volume.centre_mm)
-        elif estimator is not None:
-            start = estimator.for_ct(ct, other_patient=solver.other_patient)
-        more = () if reading is None else reading.notes
+        start_of, more = asked_start.for_ct(ct), asked_start.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
 
         def solve(job: _Job) -> Solved:
@@ -190,9 +190,10 @@ class Register:
             what = " and ".join(radiograph.name for radiograph in radiographs)
             with progress_bar(f"Registering {what}", quiet=self.quiet) as progress:
                 result = wsreg.register(
-                    radiographs, ct, [radiograph.camera for radiograph in radiographs], start,
-                    rig=rig, view=view, bodies=asked.bodies, joints_mm=asked.joints_mm,
-                    render_labels=labels, rois=rois, config=config, progress=progress,
+                    radiographs, ct, [radiograph.camera for radiograph in radiographs],
+                    start_of(job.names[0]), rig=rig, view=view, bodies=asked.bodies,
+                    joints_mm=asked.joints_mm, render_labels=labels, rois=rois, config=config,
+                    progress=progress,
                 )  # fmt: skip
             notes = (*ct.volume.notes, *more, *rig_notes(rig, job.xrays), *notes_of(radiographs))
             return result, radiographs, list(notes)
@@ -208,7 +209,7 @@ class Register:
         from wsreg.volumes.region_names import find_labels
 
         labels = find_labels(volume, self.solver.render_labels, "--render-labels")
-        bodies = bodies_for(self.solver.method, asked.bodies)
+        bodies = bodies_for(self.solver.method or self.regions.method, asked.bodies)
         return prepare(volume, labels=labels, bodies=bodies), labels
 
     def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
@@ -254,7 +255,8 @@ class Register:
             "bodies": bodies_file(self.solver.bodies),
             "camera": self.geometry.camera,
             "mask": self.xray_details.mask,
-            "init": _file_of(init),
+            "ct_landmarks": self.solver.ct_landmarks,
+            "init": file_of_start(init),
             **self.regions.files(),
             **dict(zip(different(["rig"] * len(self.rig)), self.rig, strict=True)),
             **dict(zip(different(["xray"] * len(xrays)), xrays, strict=True)),
@@ -262,7 +264,7 @@ class Register:
         return {role: path for role, path in files.items() if path is not None}
 
 
-def registration_config(solver: Solver) -> RegistrationConfig:
+def registration_config(solver: Solver, regions: Regions) -> RegistrationConfig:
     """Return the settings of a registration.
 
     Raises:
@@ -283,48 +285,12 @@ def registration_config(solver: Solver) -> RegistrationConfig:
             )
         )
     return RegistrationConfig(
-        method=solver.method, backend=solver.backend, seed=solver.seed, trust=trust
+        method=solver.method or regions.method,
+        backend=solver.backend,
+        seed=solver.seed,
+        trust=trust,
+        roi_weight=regions.roi_weight,
     )
-
-
-def _start_of_file(solver: Solver) -> PoseReading | None:
-    """Return the start that a file gives, if one does."""
-    from wsreg.geometry.pose_file import read_pose_with_notes
-
-    if isinstance(solver.init, Path) and encoder_of(solver.init) is None:
-        return read_pose_with_notes(solver.init, convention=solver.pose_convention)
-    if solver.pose_convention is not None:
-        raise InputError(f"--pose-convention is for a pose file, got --init {solver.init}")
-    return None
-
-
-def encoder_of(init: Path | str) -> Path | None:
-    """Return the folder of ``encoder:DIR``; None for any other start."""
-    text = str(init)
-    return Path(text.removeprefix(ENCODER_PREFIX)) if text.startswith(ENCODER_PREFIX) else None
-
-
-def _encoder(solver: Solver) -> PoseEstimator | None:
-    """Return the encoder to start with, if one is named."""
-    folder = encoder_of(solver.init)
-    if folder is None:
-        if solver.other_patient:
-            raise InputError(f"--other-patient is for an encoder, got --init {solver.init}")
-        return None
-    from wsreg.registration.starts.pose_estimator import load_pose_estimator
-
-    return load_pose_estimator(folder)
-
-
-def _file_of(init: Path | str) -> Path | None:
-    """Return the file that a start comes from, if it does."""
-    from wsreg.networks.checkpoint import WEIGHTS_FILE
-    from wsreg.networks.generic import encoder_folder
-
-    folder = encoder_of(init)
-    if folder is not None:
-        return encoder_folder(folder) / WEIGHTS_FILE
-    return init if isinstance(init, Path) else None
 
 
 def _load_solver(backend: Backend) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,19 +14,13 @@ from wsreg.errors import InputError, check_is
 from wsreg.files.names import different
 from wsreg.geometry.arrays import finite_numbers
 from wsreg.geometry.camera import Camera
-from wsreg.geometry.carm import CArmAngles
-from wsreg.geometry.plausibility import camera_doubts, check_plausible_pose
 from wsreg.geometry.rig import Rig, RigView, relative
-from wsreg.geometry.rigidity import check_rigid
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.starts.pose_estimator import PoseEstimator, load_pose_estimator
-from wsreg.registration.starts.table import STARTS
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt, check_prepared
 from wsreg.segmentation.rois import RoiTarget
-from wsreg.vocabulary import ENCODER_PREFIX, Method
+from wsreg.vocabulary import Method
 from wsreg.volumes.region_names import find_labels, labels_of_region
-from wsreg.volumes.views import rig_view_pose
 from wsreg.volumes.volume import Volume
 
 Rigs = Rig | Sequence[Tensor] | None
@@ -231,98 +224,8 @@ def _camera_of(radiograph: Radiograph, camera: Camera | None) -> Camera:
     return camera
 
 
-def _check_seen(view: View, camera_from_ct: Tensor, volume: Volume, *, alone: bool) -> None:
-    """Refuse a start at which a view cannot show the CT; of several views it is named."""
-    try:
-        check_plausible_pose(camera_from_ct, view.camera, volume.corners_mm)
-    except InputError as error:
-        where = "" if alone else f"in view {view.radiograph.name}: "
-        raise InputError(f"{where}{error}") from None
-
-
-def _check_distance(camera: Camera, volume: Volume) -> None:
-    """Refuse a detector so near to the source that no CT of this size has room before it."""
-    counts = reversed(volume.hu.shape)
-    thinnest_mm = min(n * mm for n, mm in zip(counts, volume.spacing_mm, strict=True))
-    if camera.source_to_detector_mm <= thinnest_mm:
-        doubt = camera_doubts(camera).get("source_to_detector_mm", "")
-        asked = f"; {doubt.rsplit('; ', 1)[1]}" if doubt.endswith("?") else ""
-        raise InputError(
-            "camera source_to_detector_mm must leave room for the CT, which is "
-            f"{thinnest_mm:.0f} mm thin, got {camera.source_to_detector_mm:g}{asked}"
-        )
-
-
 def asked_labels(volume: Volume, render_labels: Any) -> tuple[int, ...]:
     """Return the label values of ``render_labels``, values or names, or a single one."""
     one = isinstance(render_labels, int | str)
     wanted = [render_labels] if one else list(render_labels)
     return tuple(sorted(find_labels(volume, wanted, "render_labels")))
-
-
-def asked_view(
-    views: Sequence[View], view: str | CArmAngles | None, encoder: PoseEstimator | None = None
-) -> str | CArmAngles:
-    """Return the view asked for, else that of the first X-ray's header, else the encoder's."""
-    learnt = "PA" if encoder is None else encoder.frame.view
-    return view or views[0].radiograph.view_position or learnt
-
-
-def encoder_of(init: str) -> Path:
-    """Return the folder of ``encoder:DIR``.
-
-    Raises:
-        InputError: none is named.
-    """
-    folder = init.removeprefix(ENCODER_PREFIX)
-    if not folder:
-        raise InputError(f"init must name the encoder's folder, as encoder:DIR, got {init!r}")
-    return Path(folder)
-
-
-def asked_encoder(init: Any, ct: PreparedCt) -> PoseEstimator | None:
-    """Return the encoder that a registration starts with, read from ``encoder:DIR``, if it does.
-
-    Raises:
-        InputError: there is none in the folder, or it is of another CT.
-    """
-    if isinstance(init, PoseEstimator):
-        return init if init.bound else init.for_ct(ct)
-    if not isinstance(init, str) or not init.startswith(ENCODER_PREFIX):
-        return None
-    return load_pose_estimator(encoder_of(init)).for_ct(ct)
-
-
-def asked_start(
-    views: Sequence[View], volume: Volume, init: Any, view: str | CArmAngles
-) -> tuple[Tensor, str]:
-    """Return the start [4,4] in the first view, or the view to search around, and its kind.
-
-    Raises:
-        InputError: a pose that cannot be right, an unknown start or view, or no angles for it.
-    """
-    first = views[0]
-    for seen in views:
-        _check_distance(seen.camera, volume)
-    if isinstance(init, PoseEstimator):
-        cameras, poses = [v.camera for v in views], [v.camera_from_rig for v in views]
-        return rig_view_pose(volume, cameras, poses, view), "encoder"
-    if not isinstance(init, str):
-        pose = check_rigid(init, "init")
-        for seen in views:
-            _check_seen(seen, seen.camera_from_rig @ pose, volume, alone=len(views) == 1)
-        return pose, "pose"
-    named = [name for name in STARTS if name not in ("pose", "encoder")]  # given as such
-    if init not in named:
-        raise InputError(
-            f"init must be a pose or one of {', '.join(named)}, {ENCODER_PREFIX}DIR, got {init!r}"
-        )
-    if init == "dicom":
-        if first.radiograph.angles is None:
-            raise InputError(
-                "init 'dicom' needs C-arm angles in the header of "
-                f"{first.radiograph.name}, it has none; use 'search' or a pose"
-            )
-        view = first.radiograph.angles
-    cameras, poses = [v.camera for v in views], [v.camera_from_rig for v in views]
-    return rig_view_pose(volume, cameras, poses, view), init

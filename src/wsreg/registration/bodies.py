@@ -60,7 +60,7 @@ class LevelBody:
 
 def bodies_for(method: Method, bodies: Bodies) -> Bodies:
     """Return the bodies that are meant: the paper's loop, Adam, moves the CT as one by default."""
-    return None if method == "adam" and bodies == "auto" else bodies
+    return None if method != "gauss-newton" and bodies == "auto" else bodies
 
 
 def make_bodies(

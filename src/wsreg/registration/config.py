@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -106,7 +107,8 @@ class RegistrationConfig:
     """Settings of a registration.
 
     Args:
-        method: ``gauss-newton`` (Levenberg-Marquardt) or ``adam`` (the paper's loop).
+        method: ``gauss-newton`` (Levenberg-Marquardt) or ``adam``, the paper's loop, also called
+            ``paper``.
         levels: resolutions and measures, coarse to fine.
         probes: descents from perturbed starts, to see whether the answer is the only one.
         backend: renderer.
@@ -117,6 +119,9 @@ class RegistrationConfig:
         trust: limits of the verdict.
         ties: how bodies hold on to the first one.
         rois: weights of the regions of interest, where they are given.
+        roi_weight: of 1 - Dice, to the end.  By default regions are part of Adam's loss, with the
+            weight of ``rois``, while for Gauss-Newton they lead and the image alone has the last
+            word; with a weight they stay in its loss, less the more they disagree with the image.
         roi_approach: the same while regions alone bring poses near, before the image is looked at:
             distance leads and overlap finishes.
 
@@ -137,13 +142,18 @@ class RegistrationConfig:
     trust: TrustConfig = field(default_factory=TrustConfig)
     ties: TieConfig = field(default_factory=TieConfig)
     rois: RoiConfig = field(default_factory=RoiConfig)
+    roi_weight: float | None = None
     roi_approach: RoiConfig = field(default_factory=lambda: RoiConfig(dice_weight=0.01))
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if self.probes < 0:
-            raise InputError(f"probes must be at least 0, got {self.probes}")
+        if self.method == "paper":  # another name for it
+            object.__setattr__(self, "method", "adam")
+        for name in ("probes", "roi_weight"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"{name} must be at least 0, got {value}")
         if not self.levels:
             raise InputError("levels must name at least one level, got none")
         if not self.levels[-1].apart:
@@ -151,13 +161,24 @@ class RegistrationConfig:
                 "the last of levels must let bodies move apart, got apart=False; bodies=None "
                 "registers the CT as one"
             )
+        if self.method == "gauss-newton":
+            self._check_least_squares()
+
+    def _check_least_squares(self) -> None:
+        """Refuse a measure that Gauss-Newton does not take; Adam takes any."""
         for level in self.levels:
-            # Adam takes any measure; what the verdict then cannot tell, it says.
-            if self.method == "gauss-newton" and not level.measure.least_squares:
+            if not level.measure.least_squares:
                 raise InputError(
                     f"method gauss-newton needs a measure with a least-squares form, one of "
                     f"{', '.join(least_squares_names())}, got {level.measure.name}"
                 )
+
+    @property
+    def roi_terms(self) -> RoiConfig:
+        """Return the weights of regions in the loss."""
+        if self.roi_weight is None:
+            return self.rois
+        return dataclasses.replace(self.rois, dice_weight=self.roi_weight)
 
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
+from wsreg.geometry.landmarks import Landmarks
 from wsreg.registration.bodies import Body, LevelBody, level_bodies, whole_ct
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.level import Level
@@ -48,6 +49,7 @@ class Problem:
         render_labels: the labels that are registered by themselves, if some were asked for; the
             first body has them, and the others are no answers.
         encoder: finds the first pose, where ``init`` says so.
+        landmarks: in the first X-ray, that the first pose is found from, where ``init`` says so.
     """
 
     views: tuple[View, ...]
@@ -61,6 +63,7 @@ class Problem:
     doubts: tuple[str, ...] = ()
     render_labels: tuple[int, ...] = ()
     encoder: PoseEstimator | None = None
+    landmarks: Landmarks | None = None
 
     @property
     def volume(self) -> Volume:
@@ -160,7 +163,7 @@ def _level_view(
         return plain
     if view.rois.moving_segmenter is not None:
         return _with_network_rois(plain, view, view.rois, problem)
-    return _with_rendered_rois(plain, view, view.rois, problem.settings.rois, of_rois)
+    return _with_rendered_rois(plain, view, view.rois, problem.settings.roi_terms, of_rois)
 
 
 def _with_network_rois(
@@ -175,7 +178,7 @@ def _with_network_rois(
     term: Term = NetworkRoiTerm(
         regions=regions,
         segmenter=lambda images: segmenter(images)[:, chosen],
-        config=problem.settings.rois,
+        config=problem.settings.roi_terms,
     )
     return plain.with_terms(*plain.terms, term)
 

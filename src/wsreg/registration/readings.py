@@ -72,6 +72,7 @@ def _mirrored(problem: Problem) -> Problem:
         problem,
         views=tuple(_mirrored_view(view) for view in problem.views),
         start=torch.stack(starts),
+        landmarks=problem.landmarks and problem.landmarks.mirrored(problem.views[0].camera.columns),
     )
 
 

@@ -34,8 +34,13 @@ def by_image(levels: Sequence[Level]) -> list[Level]:
 
 def weightless(levels: Sequence[Level]) -> list[Level]:
     """Return the levels with rendered regions that are looked at and weigh nothing."""
+    return weighted(levels, NO_WEIGHT)
+
+
+def weighted(levels: Sequence[Level], config: RoiConfig) -> list[Level]:
+    """Return the levels with other weights of their rendered regions."""
     return [
-        dataclasses.replace(level, views=tuple(map(_without_weight, level.views)))
+        dataclasses.replace(level, views=tuple(_with_weights(view, config) for view in level.views))
         for level in levels
     ]
 
@@ -45,12 +50,10 @@ def _image_only(view: LevelView) -> LevelView:
     return dataclasses.replace(view, terms=kept, roi_grid=None)
 
 
-def _without_weight(view: LevelView) -> LevelView:
+def _with_weights(view: LevelView, config: RoiConfig) -> LevelView:
     return view.with_terms(
         *(
-            dataclasses.replace(term, config=NO_WEIGHT)
-            if isinstance(term, RenderedRoiTerm)
-            else term
+            dataclasses.replace(term, config=config) if isinstance(term, RenderedRoiTerm) else term
             for term in view.terms
         )
     )

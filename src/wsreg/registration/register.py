@@ -11,14 +11,12 @@ from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.asked import (
     Rigs,
     asked_ct,
-    asked_encoder,
     asked_labels,
     asked_pivot,
-    asked_start,
-    asked_view,
     asked_views,
     checked_rois,
 )
+from wsreg.registration.asked_start import asked_start
 from wsreg.registration.bodies import Body, bodies_for, make_bodies, whole_ct
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
@@ -67,7 +65,9 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             many poses around ``view`` and needs no start; ``dicom`` starts from the first
             radiograph's C-arm angles; ``encoder:DIR`` from the pose that an encoder trained on
             this CT finds in it, or what ``load_pose_estimator`` reads; ``encoder:generic`` is one
-            of many people, for any CT with labels of the hip bones.
+            of many people, for any CT with labels of the hip bones; ``roi`` from size, place and
+            axes of ``rois`` alone; ``landmarks:FILE`` from landmarks found in the X-ray, or what
+            ``read_landmarks`` reads.
         rig: where the cameras of several X-rays stand: a [4,4] ``camera_from_rig`` for each, or
             what ``wsreg.read_rig`` reads.
         view: of the first X-ray, for ``search``: PA, AP, LAT, RLAT or C-arm angles; by default the
@@ -109,9 +109,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
         labels = asked_labels(ct.volume, render_labels)
         views = asked_views(radiograph, rig, camera, rois)
         views = checked_rois(views, ct.volume, labels, settings.method)
-        estimator = asked_encoder(init, ct)
-        view = asked_view(views, view, estimator)
-        start, kind = asked_start(views, ct.volume, estimator or init, view)
+        start = asked_start(views, ct, init, view)
         parts = make_bodies(
             ct,
             bodies_for(settings.method, bodies),
@@ -125,14 +123,15 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             views=views,
             bodies=parts,
             ct=ct,
-            start=start.expand(len(parts), 4, 4).contiguous(),
-            init=kind,
-            view=view,
+            start=start.pose.expand(len(parts), 4, 4).contiguous(),
+            init=start.init,
+            view=start.view,
             settings=settings,
             backend=backend,
             doubts=_doubts(ct, parts),
             render_labels=labels,
-            encoder=estimator,
+            encoder=start.encoder,
+            landmarks=start.landmarks,
         )
         return registered(problem, progress, clock)
 

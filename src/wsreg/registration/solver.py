@@ -17,7 +17,7 @@ from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading, near_matches, readings_of
-from wsreg.registration.regions import have_regions
+from wsreg.registration.regions import have_regions, weighted
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.states import with_bodies
 from wsreg.registration.strategy import (
@@ -31,6 +31,7 @@ from wsreg.registration.strategy import (
     promising,
     with_work,
 )
+from wsreg.registration.terms.config import RoiConfig
 
 MANY, FIRST_STEPS = 8, 6
 """Of so many descents the worse half is given up after the first steps."""
@@ -38,6 +39,8 @@ QUARTER = torch.tensor(
     [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64
 )
 
+JOINT_ROBUST_SCALE = 0.1
+"""Of 1 - Dice, where regions stay in the loss to the end: that of good masks is about 0.05."""
 LEAST_LOSS = 1e-9
 """Losses are compared no further than this: the rounding of float32 is above."""
 
@@ -79,7 +82,7 @@ def _solve_gauss_newton(
         found = _attempted(attempt, asked, clock, progress)
         best = found if best is None else _best((best, found))
     assert best is not None
-    return best
+    return best if problem.settings.roi_weight is None else with_regions_to_the_end(best, clock)
 
 
 def _undecided(answer: Answer) -> bool:
@@ -95,7 +98,7 @@ def _ways(reading: Reading) -> tuple[bool, ...]:
     problem = reading.problem
     if not have_regions(reading.levels):
         return (False,)
-    if problem.init == "search":
+    if problem.init in ("search", "roi"):
         return False, True
     attempt, level = Attempt(init=problem.init), reading.plain[0]
     ways = [reading.ways(led=led)[0] for led in (False, True)]
@@ -115,6 +118,8 @@ def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
     tried = [Attempt(init=problem.init, led=led) for led in ways]
     if problem.render_labels and problem.init == "pose":
         return tried  # a single bone is looked for near a given start only
+    if problem.init == "roi":
+        tried = [Attempt(init="roi", led=True)]
     if problem.init != "search":
         tried += [Attempt(init="search", led=led) for led in sorted(ways)]
     return [*tried, Attempt(init="search", quarter=True)]
@@ -172,7 +177,7 @@ def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
 def _turn(attempt: Attempt, problem: Problem) -> Tensor:
     """Return [4,4] how an attempt turns the image, with what the header says of how it lies."""
     quarters = int(attempt.quarter)
-    if attempt.init in ("search", "dicom", "encoder"):
+    if attempt.init in ("search", "dicom", "encoder", "roi", "landmarks"):
         directions = problem.views[0].radiograph.patient_orientation
         quarters += quarter_turns(directions, problem.start[0].numpy())
     turn: Tensor = torch.linalg.matrix_power(QUARTER, quarters % 4)
@@ -308,6 +313,23 @@ def _refined(found: _Coarse, clock: Clock, progress: Progress, *, led: bool) -> 
     alone = descended(answer.reading, states, clock, first=max(0, last - 1))
     alone = dataclasses.replace(alone, starts=max(alone.starts, answer.starts))
     return with_work(alone, answer.iterations, answer.renders)
+
+
+def with_regions_to_the_end(answer: Answer, clock: Clock) -> Answer:
+    """Return an answer of the image refined at the finest level with regions in the loss.
+
+    A region counts less the more it disagrees with the image where that is best.
+    """
+    problem, weight = answer.reading.problem, answer.reading.problem.settings.roi_weight
+    levels = weighted(answer.reading.levels[-1:], RoiConfig(
+        dice_weight=weight or 0.0, distance_weight=0.0, robust_scale=JOINT_ROBUST_SCALE
+    ))  # fmt: skip
+    descents = descents_from(problem, levels[0], answer.state[None])
+    clock.lap("regions")
+    answer = with_work(answer, descents.iterations, descents.evaluations)
+    if not bool(torch.isfinite(descents.values[0])):
+        return answer
+    return dataclasses.replace(answer, state=descents.states[0])
 
 
 def _best(answers: Sequence[Answer]) -> Answer:

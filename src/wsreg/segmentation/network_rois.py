@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from torch import Tensor
 
+from wsreg.errors import InputError
 from wsreg.networks.medsam import scaled_boxes
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.segmentation.masks import target_of_probabilities
@@ -47,3 +50,41 @@ def network_on_both_sides(
 
     masks = segment_radiograph(segmenter, radiograph, boxes) > HARD_MASK
     return RoiTarget(names=segmenter.roi_names, masks=masks.float(), moving_segmenter=find)
+
+
+def network_on_moving_side(
+    fixed: Segmenter | RoiTarget,
+    moving: Segmenter,
+    radiograph: Radiograph,
+    boxes: Tensor | None = None,
+) -> RoiTarget:
+    """Compare regions of the X-ray with those of the same names that another network finds.
+
+    The paper's case study (section 3.2): MedSAM or a U-Net in the X-ray, a U-Net in the rendered
+    image.
+
+    Args:
+        fixed: finds hard masks in the X-ray, or has them.
+        moving: finds regions in rendered images.
+        radiograph: the X-ray.
+        boxes: [R,4] pixels of the X-ray, where ``fixed`` needs them.
+
+    Raises:
+        InputError: no region of the X-ray that the other network knows, or boxes are missing.
+    """
+    if isinstance(fixed, Segmenter):
+        masks = segment_radiograph(fixed, radiograph, boxes) > HARD_MASK
+        fixed = RoiTarget(
+            names=fixed.roi_names, masks=masks.float(), labels=((),) * len(fixed.roi_names)
+        )
+    shared = [name for name in fixed.names if name in moving.roi_names]
+    if not shared:
+        raise InputError(
+            f"the X-ray's regions must be among those that the {moving.card.kind} model finds, "
+            f"{', '.join(moving.roi_names)}, got {', '.join(fixed.names) or 'none'}"
+        )
+    kept = fixed.at([fixed.names.index(name) for name in shared])
+    channels = [moving.roi_names.index(name) for name in shared]
+    return dataclasses.replace(
+        kept, moving_segmenter=lambda images: moving.probabilities(images)[:, channels]
+    )

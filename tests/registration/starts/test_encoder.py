@@ -16,7 +16,8 @@ from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_frame import PoseFrame
 from wsreg.networks.checkpoint import ModelCard
 from wsreg.radiographs.radiograph import Radiograph
-from wsreg.registration.asked import asked_view, asked_views
+from wsreg.registration.asked import asked_views
+from wsreg.registration.asked_start import asked_view
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.encoder import FEWEST_REFINED, encoder
@@ -102,7 +103,9 @@ def test_an_encoder_that_is_not_there_or_not_named(
 ) -> None:
     with pytest.raises(InputError, match=r"must hold model.safetensors and model.json"):
         register(radiograph, phantom, init=f"encoder:{tmp_path}")
-    with pytest.raises(InputError, match=r"one of dicom, search, encoder:DIR, got 'encoder'"):
+    with pytest.raises(
+        InputError, match=r"one of search, dicom, roi, encoder:DIR, landmarks:FILE, got 'encoder'"
+    ):
         register(radiograph, phantom, init="encoder")
 
 

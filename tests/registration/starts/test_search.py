@@ -13,6 +13,8 @@ from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.registration.starts.encoder import encoder
 from wsreg.registration.starts.given import by_angles, given
+from wsreg.registration.starts.landmarks import landmarks
+from wsreg.registration.starts.roi import roi
 from wsreg.registration.starts.search import ranked, search
 from wsreg.registration.starts.table import STARTS
 
@@ -131,4 +133,5 @@ def test_ranks_are_those_of_the_loss_and_nan_is_last(pair_level: Level, pair: Pr
 def test_the_table_names_every_start() -> None:
     assert dict(STARTS) == {
         "pose": given, "dicom": by_angles, "search": search, "encoder": encoder,
+        "roi": roi, "landmarks": landmarks,
     }  # fmt: skip

@@ -22,6 +22,7 @@ from wsreg.registration.terms.term import LeastSquaresTerm
 from wsreg.rendering.render import render
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.similarity.chamfer import distance_maps
+from wsreg.similarity.moments import moments
 from wsreg.volumes.volume import Volume
 
 Segmenter = Callable[[Tensor], Tensor]
@@ -42,6 +43,7 @@ def term_of(
         target=target,
         distances=distance_maps(target),
         valid=valid.expand_as(target),
+        moments=moments(target, valid),
     )
     return NetworkRoiTerm(regions=regions, segmenter=segmenter, config=config)
 

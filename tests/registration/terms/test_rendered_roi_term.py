@@ -20,6 +20,7 @@ from wsreg.rendering.prepared import PreparedVolume
 from wsreg.rendering.render import render
 from wsreg.segmentation.rendered import sharpness_per_mm
 from wsreg.segmentation.rois import RoiTarget
+from wsreg.similarity.moments import moments
 from wsreg.volumes.volume import Volume
 
 IDENTITY = torch.eye(4, dtype=torch.float64)
@@ -59,8 +60,12 @@ def of_lengths(lengths_mm: Tensor, jacobian: Tensor | None = None) -> Projection
 
 
 def in_double(term: RenderedRoiTerm) -> RenderedRoiTerm:
+    target, distances = term.regions.target.double(), term.regions.distances.double()
     regions = dataclasses.replace(
-        term.regions, target=term.regions.target.double(), distances=term.regions.distances.double()
+        term.regions,
+        target=target,
+        distances=distances,
+        moments=moments(target, term.regions.valid),
     )
     return dataclasses.replace(term, regions=regions)
 
@@ -119,10 +124,21 @@ def test_the_gradient_is_that_of_central_differences(
     assert isinstance(term, LeastSquaresTerm)
 
 
-def test_the_gradient_is_autograds(target: RoiTarget, blocky: Volume, valid: Tensor) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [
+        RoiConfig(),
+        RoiConfig(robust_scale=0.1),
+        RoiConfig(dice_weight=0.0, distance_weight=0.0, moments_weight=0.7),
+        RoiConfig(moments_weight=0.5, robust_scale=0.2),
+    ],
+)
+def test_the_gradient_is_autograds(
+    config: RoiConfig, target: RoiTarget, blocky: Volume, valid: Tensor
+) -> None:
     """In double precision, from path lengths on."""
     generator = torch.Generator().manual_seed(0)
-    term = in_double(term_of(target, blocky, valid))
+    term = in_double(term_of(target, blocky, valid, config))
     lengths = 20.0 * torch.rand(2, 3, 16, 20, generator=generator, dtype=torch.float64)
     slopes = torch.rand(2, 3, 16, 20, 6, generator=generator, dtype=torch.float64) - 0.4
     step = torch.zeros(2, 6, dtype=torch.float64, requires_grad=True)
@@ -130,6 +146,49 @@ def test_the_gradient_is_autograds(target: RoiTarget, blocky: Volume, valid: Ten
     (gradient,) = torch.autograd.grad(term.loss(of_lengths(moved)).sum(), step)
     model = term.linearize(of_lengths(lengths, slopes))
     torch.testing.assert_close(model.gradient, gradient, rtol=1e-6, atol=1e-10)
+    torch.testing.assert_close(model.value, term.loss(of_lengths(lengths)), rtol=1e-6, atol=0)
+
+
+def test_regions_that_weigh_nothing_have_a_loss_of_nothing(
+    target: RoiTarget, blocky: Volume, valid: Tensor
+) -> None:
+    term = term_of(target, blocky, valid, RoiConfig(dice_weight=0.0, distance_weight=0.0))
+    lengths, slopes = torch.rand(2, 3, 16, 20), torch.rand(2, 3, 16, 20, 6)
+    model = term.linearize(of_lengths(lengths, slopes))
+    assert model.value.tolist() == term.loss(of_lengths(lengths)).tolist() == [0.0, 0.0]
+    assert not bool(model.gradient.any())
+    assert not bool(model.normal_matrix.any())
+
+
+def test_a_region_that_cannot_agree_counts_less(
+    target: RoiTarget, blocky: Volume, pose: Tensor, tiny_camera: Camera, valid: Tensor
+) -> None:
+    """One of the three masks lies elsewhere; at the truth it pulls hardly any more."""
+    wrong = target.masks.clone()
+    wrong[2] = wrong[2].roll(2, dims=-1)
+    seen = seen_at(
+        pose[None], dataclasses.replace(target, masks=wrong), blocky, tiny_camera, derivatives=True
+    )
+    pulls = []
+    for scale in (0.0, 0.1):
+        config = RoiConfig(distance_weight=0.0, robust_scale=scale)
+        term = term_of(dataclasses.replace(target, masks=wrong), blocky, valid, config)
+        pulls.append(float(term.linearize(seen).gradient[0, 3].abs()))
+    assert 0.0 < pulls[1] < 0.1 * pulls[0]
+
+
+def test_it_is_told_how_far_regions_are_off_as_a_whole(
+    target: RoiTarget, blocky: Volume, pose: Tensor, tiny_camera: Camera, valid: Tensor
+) -> None:
+    target = target.at([0, 1])
+    term = term_of(target, blocky, valid)
+    step = torch.tensor([0.0, 0, 0, 20.0, 0, 150.0], dtype=torch.float64)
+    moved = perturb(pose, step, blocky.centre_mm)
+    depth = float((moved[:3, :3] @ blocky.centre_mm + moved[:3, 3])[2])
+    shift, size = term.misplaced(seen_at(moved[None], target, blocky, tiny_camera))
+    assert float(shift[0, 0]) == pytest.approx(20.0 * 1000.0 / depth / 18.0, rel=0.15)
+    assert abs(float(shift[0, 1])) < 1.0
+    assert float(size[0]) == pytest.approx((depth - 150.0) / depth, rel=0.12)
 
 
 def test_far_from_overlap_the_distance_still_pulls(

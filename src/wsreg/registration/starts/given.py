@@ -24,11 +24,11 @@ def given(problem: Problem, level: Level) -> Tensor:
     masks lead away from a good one.
     """
     start = with_bodies(problem.start, len(level.bodies))
-    probes = _with_probes(problem, start)
+    probes = with_probes(problem, start)
     nearest = brought_near(problem, level, probes)
     if nearest is None:
         return probes
-    return torch.cat((start[None], _with_probes(problem, nearest[0])))
+    return torch.cat((start[None], with_probes(problem, nearest[0])))
 
 
 def by_angles(problem: Problem, level: Level) -> Tensor:
@@ -37,7 +37,7 @@ def by_angles(problem: Problem, level: Level) -> Tensor:
     return torch.cat((states, HALF_TURN @ states[:1]))
 
 
-def _with_probes(problem: Problem, state: Tensor) -> Tensor:
+def with_probes(problem: Problem, state: Tensor) -> Tensor:
     """Return [1+probes,K,4,4]: a state, and some beside it."""
     settings = problem.settings
     return spread_around(

@@ -1,0 +1,195 @@
+"""Landmarks of a CT that a person has found in an X-ray, and the files they come in."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsreg.errors import InputError
+from wsreg.files.json_files import read_json
+from wsreg.geometry.arrays import finite_numbers, in_words
+
+FEWEST = 2
+"""With two, what they leave open is taken from the view; four or more stand by themselves."""
+COLLINEAR_FRACTION = 0.02
+"""Three or more points are on a line if they leave it by less than this fraction of its length."""
+_FLIP_TO_LPS = torch.tensor((-1.0, -1.0, 1.0), dtype=torch.float64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Landmarks:
+    """N landmarks that are known in the CT and in one X-ray.
+
+    Args:
+        names: of them.
+        points_mm: [N,3] in the CT (LPS mm).
+        pixels: [N,2] in the X-ray, (column, row).
+
+    Raises:
+        InputError: fewer than two, parts that do not fit, or three or more on a line, about which
+            the CT could turn.
+    """
+
+    names: tuple[str, ...]
+    points_mm: Tensor
+    pixels: Tensor
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        if count < FEWEST:
+            raise InputError(
+                f"landmarks must be at least {FEWEST} that both X-ray and CT have, got "
+                f"{count}{f' ({self.names[0]})' if count else ''}"
+            )
+        points = finite_numbers(self.points_mm, "landmarks points_mm", (count, 3))
+        object.__setattr__(self, "points_mm", points)
+        object.__setattr__(
+            self, "pixels", finite_numbers(self.pixels, "landmarks pixels", (count, 2))
+        )
+        length, across, *_ = torch.linalg.svdvals(points - points.mean(dim=0)).tolist()
+        if length <= 0.0:
+            raise InputError(
+                f"landmarks must lie apart, {', '.join(self.names)} are one point in the CT"
+            )
+        if count > FEWEST and across < COLLINEAR_FRACTION * length:
+            raise InputError(
+                "landmarks must not lie on one line, about which the CT could turn, got "
+                f"{', '.join(self.names)}"
+            )
+
+    def mirrored(self, columns: int) -> Landmarks:
+        """Return the landmarks in the mirrored X-ray of so many columns."""
+        pixels = self.pixels.clone()
+        pixels[:, 0] = columns - 1 - pixels[:, 0]
+        return dataclasses.replace(self, pixels=pixels)
+
+
+def matched(
+    pixels: Mapping[str, Sequence[float]], points_mm: Mapping[str, Sequence[float]], source: str
+) -> Landmarks:
+    """Return the landmarks of an X-ray, by name, with where they are in the CT.
+
+    Raises:
+        InputError: the CT lacks one; ``source`` says whose they are.
+    """
+    unknown = [name for name in pixels if name not in points_mm]
+    if unknown:
+        raise InputError(
+            f"landmarks {source} must be among those of the CT, {', '.join(points_mm) or 'none'}; "
+            f"it lacks {', '.join(unknown)}"
+        )
+    return Landmarks(
+        names=tuple(pixels),
+        points_mm=torch.tensor([list(points_mm[name]) for name in pixels], dtype=torch.float64),
+        pixels=torch.tensor([list(pixels[name]) for name in pixels], dtype=torch.float64),
+    )
+
+
+def read_landmarks(path: str | Path, xray: str, of_ct: str | Path | None = None) -> Landmarks:
+    """Read the landmarks of one X-ray.
+
+    The file is JSON ``{"image_px": {"left-asis": [column, row], ...}, "ct_mm": {"left-asis":
+    [x, y, z], ...}}``, LPS millimetres.  ``image_px`` may hold such an object for each of several
+    X-rays, by their names; ``ct_mm`` may be in a file of its own, see :func:`read_ct_landmarks`.
+
+    Args:
+        path: of the file.
+        xray: name of the X-ray (file name without suffix).
+        of_ct: file with the landmarks of the CT.
+
+    Raises:
+        InputError: unreadable, something else, no such X-ray, or landmarks that the CT lacks.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("image_px"), dict):
+        raise InputError(
+            f'landmarks {path} must be JSON with "image_px", names with [column, row], '
+            f"got {in_words(content)}"
+        )
+    pixels = content["image_px"]
+    if pixels and all(isinstance(entry, dict) for entry in pixels.values()):
+        if xray not in pixels:
+            raise InputError(
+                f"landmarks {path} must have an entry for X-ray {xray}, it has {', '.join(pixels)}"
+            )
+        pixels = pixels[xray]
+    if of_ct is None and "ct_mm" not in content:
+        raise InputError(
+            f'landmarks {path} must have "ct_mm", where they are in the CT, or come with a file of '
+            "these (--ct-landmarks)"
+        )
+    points = read_ct_landmarks(of_ct) if of_ct is not None else _points(content["ct_mm"], path, 3)
+    return matched(_points(pixels, path, 2), points, str(path))
+
+
+def read_ct_landmarks(path: str | Path) -> dict[str, list[float]]:
+    """Read named points of a CT: name -> [x, y, z] (LPS mm).
+
+    JSON ``{"left-asis": [x, y, z], ...}``, or 3D Slicer's markups (.mrk.json, .fcsv).
+
+    Raises:
+        InputError: unreadable, or something else.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(".fcsv"):
+        return _from_fcsv(path)
+    content = read_json(path)
+    if isinstance(content, dict) and "markups" in content:
+        return _from_markups(content["markups"], path)
+    return _points(content, path, 3)
+
+
+def _points(content: Any, path: str | Path, size: int) -> dict[str, list[float]]:
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"landmarks {path} must name points, got {in_words(content)}")
+    return {
+        str(name): finite_numbers(entry, f"landmark {name} of {path}", (size,)).tolist()
+        for name, entry in content.items()
+    }
+
+
+def _from_markups(markups: Any, path: Path) -> dict[str, list[float]]:
+    """Return the control points of Slicer's markups, which say whether they are in LPS or RAS."""
+    found: dict[str, list[float]] = {}
+    for markup in markups if isinstance(markups, list) else []:
+        system = markup.get("coordinateSystem", "LPS") if isinstance(markup, dict) else None
+        if system not in ("LPS", "RAS"):
+            raise InputError(f"landmarks {path} must be in LPS or RAS, got {system!r}")
+        for point in markup.get("controlPoints", []):
+            name = str(point.get("label", ""))
+            place = finite_numbers(point.get("position"), f"landmark {name} of {path}", (3,))
+            found[name] = (place if system == "LPS" else place * _FLIP_TO_LPS).tolist()
+    if not found:
+        raise InputError(f"landmarks {path} must hold control points, it has none")
+    return found
+
+
+def _from_fcsv(path: Path) -> dict[str, list[float]]:
+    """Return the fiducials of Slicer's .fcsv: id, x, y, z, ..., the label in the twelfth column."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"landmarks {path} cannot be read: {error}") from None
+    system = next((line.split("=")[1].strip() for line in lines if "CoordinateSystem" in line), "")
+    if system not in ("LPS", "RAS", "0", "1"):
+        raise InputError(f"landmarks {path} must say CoordinateSystem = LPS or RAS, got {system!r}")
+    found: dict[str, list[float]] = {}
+    for row in csv.reader(line for line in lines if line and not line.startswith("#")):
+        if len(row) < 12:
+            raise InputError(f"landmarks {path} must have 12 columns or more, got {len(row)}")
+        try:
+            numbers = [float(cell) for cell in row[1:4]]
+        except ValueError:
+            numbers = []
+        place = finite_numbers(numbers, f"landmark {row[11]} of {path}", (3,))
+        found[row[11]] = (place if system in ("LPS", "1") else place * _FLIP_TO_LPS).tolist()
+    if not found:
+        raise InputError(f"landmarks {path} must hold points, it has none")
+    return found
