@@ -115,7 +115,8 @@ class RegistrationConfig:
         seed: of everything random.
         descent: settings of Levenberg-Marquardt, and ``longest_step`` its longest step.
         adam: settings of Adam's loop, and ``adam_rates`` its learning rates (paper, section 3.1).
-        search: how far and densely to search.
+        search: how far and densely to search, and ``search_if_lost`` whether to do so where another
+            start leads nowhere.
         trust: limits of the verdict.
         ties: how bodies hold on to the first one.
         rois: weights of the regions of interest, where they are given.
@@ -139,6 +140,7 @@ class RegistrationConfig:
     adam: AdamConfig = field(default_factory=AdamConfig)
     adam_rates: PoseScale = PoseScale(rotation_rad=7.5e-3, shift_mm=7.5, depth_mm=7.5)
     search: SearchConfig = field(default_factory=SearchConfig)
+    search_if_lost: bool = True
     trust: TrustConfig = field(default_factory=TrustConfig)
     ties: TieConfig = field(default_factory=TieConfig)
     rois: RoiConfig = field(default_factory=RoiConfig)

@@ -120,6 +120,8 @@ def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
         return tried  # a single bone is looked for near a given start only
     if problem.init == "roi":
         tried = [Attempt(init="roi", led=True)]
+    if not problem.settings.search_if_lost and problem.init != "search":
+        return tried
     if problem.init != "search":
         tried += [Attempt(init="search", led=led) for led in sorted(ways)]
     return [*tried, Attempt(init="search", quarter=True)]
