@@ -28,7 +28,14 @@ from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import ENCODER_PREFIX, Backend, CalibrationUnits, InitName, Method
+from wsreg.vocabulary import (
+    ENCODER_PREFIX,
+    Backend,
+    CalibrationUnits,
+    InitName,
+    Method,
+    SimilarityName,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,6 +87,9 @@ class Solver:
     standard deviations take it in."""
     method: Method = "gauss-newton"
     """Levenberg-Marquardt, or the paper's 250 steps of Adam."""
+    similarity: SimilarityName = "multiscale-ncc"
+    """What is maximised: how alike X-ray and rendered image are (docs/similarities.md).  ssim and
+    mutual-information need --method adam.  The verdict always goes by multiscale-ncc."""
     backend: Backend = "auto"
     """Renderer; auto takes the fastest that runs here."""
     device: Literal["cpu"] = "cpu"
@@ -266,9 +276,9 @@ def registration_config(solver: Solver) -> RegistrationConfig:
     """Return the settings of a registration.
 
     Raises:
-        InputError: a tolerance that cannot be.
+        InputError: a tolerance that cannot be, or a similarity that the method does not take.
     """
-    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.config import RegistrationConfig, levels_with
     from wsreg.registration.verdict.calibration import CalibrationTolerance
     from wsreg.registration.verdict.config import TrustConfig
 
@@ -283,7 +293,11 @@ def registration_config(solver: Solver) -> RegistrationConfig:
             )
         )
     return RegistrationConfig(
-        method=solver.method, backend=solver.backend, seed=solver.seed, trust=trust
+        method=solver.method,
+        levels=levels_with(solver.similarity),
+        backend=solver.backend,
+        seed=solver.seed,
+        trust=trust,
     )
 
 
