@@ -5,8 +5,8 @@ Of a joint histogram with cubic B-splines as windows, which makes it smooth (The
 2003, with a box for the fixed image).  It alone takes images whose grey values are related in any
 way, even turned round.
 
-Mutual information with the fixed image favours moving images that tell more of anything, so its
-best pose is beside the true one.  Here it is divided by what each image tells of itself:
+Mutual information with the fixed image favours moving images that tell more of anything, so that
+its best pose need not be the true one.  Here it is divided by what each image tells of itself:
 
     1 - I(f,m) / sqrt(I(f,f) I(m,m))
 
