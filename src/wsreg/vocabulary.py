@@ -57,5 +57,18 @@ CalibrationUnits = Literal["mm", "cm", "m"]
 PresetName = Literal["small", "paper", "tiny"]
 """Size of a virtual cohort."""
 
+SimilarityName = Literal[
+    "global-ncc",
+    "local-ncc",
+    "multiscale-ncc",
+    "gradient-ncc",
+    "mse",
+    "mae",
+    "psnr",
+    "ssim",
+    "mutual-information",
+]
+"""How X-ray and rendered image are compared (docs/similarities.md)."""
+
 ViewName = Literal["PA", "AP", "LAT", "RLAT"]
 """Named radiographic view: rays run to the front, to the back, to the left, to the right."""

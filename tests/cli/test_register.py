@@ -5,7 +5,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import nibabel
 import numpy as np
@@ -17,6 +17,7 @@ from wsreg.cli.main import main
 from wsreg.cli.regions import Regions
 from wsreg.cli.register import Solver, registration_config, result_folders
 from wsreg.registration.verdict.calibration import CalibrationTolerance
+from wsreg.vocabulary import SimilarityName
 
 RESULT_FILES = {"result.json", "pose.json", "pose.tfm", "overlay.png"}
 
@@ -119,6 +120,11 @@ def test_results_are_replaced_only_with_force(
         (("--render-labels", "1"), "--labels"),
         (("--mask", "absent.png"), "absent.png"),
         (("--frame", "3"), "multi-frame"),
+        (
+            ("--similarity", "ssim", "--method", "gauss-newton"),
+            "global-ncc, local-ncc, multiscale-ncc, gradient-ncc, mse, "
+            "mae, psnr, got ssim; method adam (--method adam) takes any",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_status_2_and_nothing_written(
@@ -133,6 +139,13 @@ def test_bad_input_is_one_sentence_status_2_and_nothing_written(
     assert errors.startswith("wsreg: error: ")
     assert said in errors
     assert not (tmp_path / "out").exists()
+
+
+def test_similarity_and_scheme_choose_the_solver_where_none_is_named() -> None:
+    assert registration_config(Solver(), Regions()).method == "gauss-newton"
+    assert registration_config(Solver(similarity="ssim"), Regions()).method == "adam"
+    assert registration_config(Solver(), Regions(scheme="mixed")).method == "adam"
+    assert registration_config(Solver(method="paper"), Regions()).method == "adam"
 
 
 def test_a_pose_that_is_not_rigid_is_refused_with_its_determinant(
@@ -177,6 +190,28 @@ def test_defaults_are_those_of_the_library() -> None:
         default.pixel_spacing_fraction,
         default.principal_point_mm,
     ) == (10.0, 0.005, 2.0), "as the help says"
+
+
+def test_another_similarity_is_used_and_recorded(case: Any, tmp_path: Path) -> None:
+    assert case.register("--quiet", "--similarity", "mse", out=tmp_path / "out") == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [level["measure"]["name"] for level in result["config"]["levels"]] == ["mse"] * 3
+    assert result["verdict"]["status"] == "pass", result["verdict"]
+    assert result["similarity"]["end"] > 0.999
+    middle = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    apart = (read_pose(tmp_path / "out" / "pose.json") - case.true_pose) @ middle
+    assert float(apart.norm()) < 1.0
+
+
+def test_a_similarity_that_there_is_not_names_those_that_there_are(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        case.register("--similarity", "ncc", out=tmp_path / "out")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in get_args(SimilarityName))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_camera_that_is_known_well_makes_the_depth_known_well(case: Any, tmp_path: Path) -> None:

@@ -12,13 +12,18 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
+from wsreg.registration.config import LEVELS
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.readings import Reading
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.strategy import Answer
+from wsreg.registration.states import moved_together
+from wsreg.registration.strategy import Answer, rivals_as_judged
 from wsreg.registration.ties import Tie
 from wsreg.segmentation.rendered import rendered_rois
+from wsreg.similarity.measure import Measure
+from wsreg.similarity.measures import MEASURES
+from wsreg.similarity.psnr import Psnr
 from wsreg.volumes.parts import CtPart
 from wsreg.volumes.volume import Volume
 
@@ -104,6 +109,56 @@ def test_every_body_has_its_own_verdict(pair: Problem, true_state: Tensor) -> No
     assert found.config["evidence"]["shown"] == found.bodies["pelvis"].shown
     assert 0.5 < found.bodies["femurs"].shown <= 1.0
     torch.testing.assert_close(found.bodies["femurs"].camera_from_ct, true_state[1])
+
+
+def compared_by(problem: Problem, measure: Measure) -> Problem:
+    levels = tuple(dataclasses.replace(level, measure=measure) for level in problem.settings.levels)
+    settings = dataclasses.replace(problem.settings, levels=levels, method="adam")
+    return dataclasses.replace(problem, settings=settings)
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if name != "multiscale-ncc"])
+def test_an_answer_is_judged_by_the_default_measure_whatever_was_minimised(
+    pair: Problem, true_state: Tensor, name: str
+) -> None:
+    """Deviations and what tells right from wrong are the same; so small an image is no proof."""
+    wrong = moved_together(
+        true_state[:1], torch.tensor([[0.3, 0.2, -0.3, 20.0, -20.0, 0.0]]).double(),
+        pair.bodies[0].pivot_mm,
+    )[0]  # fmt: skip
+    for state, status in ((true_state[:1], "check"), (wrong, "fail")):
+        plain = dataclasses.replace(without_rois(pair, 1), start=state)
+        as_ever = concluded(compared_by(plain, LEVELS[0].measure), state)
+        found = concluded(compared_by(plain, MEASURES[name]()), state)
+        assert found.verdict.status == as_ever.verdict.status == status, found.verdict
+        torch.testing.assert_close(found.standard_deviation, as_ever.standard_deviation)
+        steepness = [one.config["evidence"]["steepness"] for one in (found, as_ever)]
+        assert steepness[0] == steepness[1]
+        # What is told of the similarity is of the measure that was used.
+        shown = found.comparison
+        measured = MEASURES[name]().prepare(shown.fixed, shown.mask)
+        expected = float(measured.similarity(shown.moving_end[None])[0])
+        assert found.similarity_end == pytest.approx(expected, abs=1e-5)
+        assert found.similarity_end != pytest.approx(as_ever.similarity_end, abs=1e-3)
+
+
+def test_rivals_rival_by_the_default_measure_too(pair: Problem, true_state: Tensor) -> None:
+    """By PSNR a pose beside the answer has a loss of nearly the same size; NCC tells them apart."""
+    beside = moved_together(
+        true_state[:1], torch.tensor([[0.0, 0.0, 0.0, 8.0, 0.0, 0.0]]).double(),
+        pair.bodies[0].pivot_mm,
+    )  # fmt: skip
+    problem = compared_by(without_rois(pair, 1), Psnr())
+    for rivals, count in ((beside, 0), (true_state[None, :1], 1)):
+        reading = Reading(problem=problem, levels=make_levels(problem))
+        answer = dataclasses.replace(answered(reading, true_state[:1]), rivals=rivals, starts=1)
+        assert len(rivals_as_judged(answer)) == count
+        assert conclude(answer, Clock(), "as read").config["evidence"]["rivals"] == count
+        default = compared_by(problem, LEVELS[0].measure)
+        as_found = dataclasses.replace(
+            answer, reading=Reading(problem=default, levels=make_levels(default))
+        )
+        assert len(rivals_as_judged(as_found)) == 1
 
 
 def test_doubts_of_the_problem_reach_the_verdict(pair: Problem, true_state: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import pytest
 import torch
@@ -13,11 +13,21 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.optimisation.adam import AdamConfig
-from wsreg.registration.config import LEVELS, LevelConfig, PoseScale, RegistrationConfig
+from wsreg.registration.config import (
+    LEVELS,
+    LevelConfig,
+    PoseScale,
+    RegistrationConfig,
+    judging_measure,
+    levels_with,
+)
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.similarity.measure import PreparedMeasure
+from wsreg.similarity.measures import MEASURES
+from wsreg.similarity.mse import Mse
 from wsreg.similarity.ncc import GlobalNcc, LocalNcc, MultiscaleNcc
 from wsreg.similarity.window_ncc import WindowConfig
+from wsreg.vocabulary import Method, SimilarityName
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +65,7 @@ def test_a_scale_is_in_the_order_of_the_parameters_of_each_body() -> None:
 
 
 def test_a_level_needs_a_measure() -> None:
-    names = "global-ncc, local-ncc, multiscale-ncc"
+    names = ", ".join(MEASURES)
     with pytest.raises(InputError, match=f"a level must have a measure, one of {names}, got None"):
         LevelConfig(image_px=48, voxel_mm=6.0)
     for nothing in ("local-ncc", LocalNcc):
@@ -81,11 +91,53 @@ def test_a_level_has_a_size(image_px: int, voxel_mm: float) -> None:
 def test_gauss_newton_needs_least_squares_and_adam_does_not() -> None:
     message = (
         "method gauss-newton needs a measure with a least-squares form, "
-        "one of global-ncc, local-ncc, multiscale-ncc, got difference"
+        "one of global-ncc, local-ncc, multiscale-ncc, gradient-ncc, mse, mae, psnr, got "
     )
-    with pytest.raises(InputError, match=message):
+    adam = r"; method adam \(--method adam\) takes any"
+    with pytest.raises(InputError, match=f"{message}difference{adam}"):
         RegistrationConfig(levels=(LEVELS[0], DIFFERENCE))
+    for name in ("ssim", "mutual-information"):
+        with pytest.raises(InputError, match=f"{message}{name}{adam}"):
+            RegistrationConfig(levels=levels_with(name))
     assert RegistrationConfig(levels=(DIFFERENCE,), method="adam").levels == (DIFFERENCE,)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_levels_with_another_measure_differ_in_that_only(name: str) -> None:
+    levels = levels_with(name)
+    assert [level.measure.name for level in levels] == [name] * 3
+    as_ever = [
+        dataclasses.replace(level, measure=own.measure)
+        for level, own in zip(levels, LEVELS, strict=True)
+    ]
+    assert tuple(as_ever) == LEVELS
+    assert (levels == LEVELS) == (name == "multiscale-ncc")
+    method: Method = "gauss-newton" if levels[0].measure.least_squares else "adam"
+    record = RegistrationConfig(method=method, levels=levels).record()
+    assert [level["measure"]["name"] for level in record["levels"]] == [name] * 3
+
+
+def test_ncc_in_windows_has_the_windows_of_each_level() -> None:
+    assert [level.measure for level in levels_with("local-ncc")] == [
+        LocalNcc(windows_px=(7,)), LocalNcc(windows_px=(9,)), LocalNcc(windows_px=(5,)),
+    ]  # fmt: skip
+
+
+def test_a_similarity_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match=f"similarity must be one of {', '.join(MEASURES)}, got "):
+        levels_with("ncc")
+    assert get_args(SimilarityName) == tuple(MEASURES)
+
+
+def test_the_verdict_goes_by_the_default_measure_of_the_nearest_size() -> None:
+    for size, default in ((24, 0), (60, 0), (96, 1), (128, 1), (512, 2)):
+        level = LevelConfig(image_px=size, voxel_mm=4.0, measure=Mse())
+        assert judging_measure(level) == LEVELS[default].measure
+    for measure in (GlobalNcc(), LocalNcc()):
+        level = LevelConfig(image_px=96, voxel_mm=4.0, measure=measure)
+        assert judging_measure(level) == LEVELS[1].measure
+    for level in LEVELS:
+        assert judging_measure(level) is None
 
 
 def test_other_mistakes_are_named() -> None:

@@ -30,7 +30,7 @@ from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.cli.starts import file_of_start, read_start
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
-from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method
+from wsreg.vocabulary import Backend, CalibrationUnits, InitName, Method, SimilarityName
 
 if TYPE_CHECKING:
     from wsreg.radiographs.radiograph import Radiograph
@@ -81,7 +81,10 @@ class Solver:
     standard deviations take it in."""
     method: Method | None = None
     """Levenberg-Marquardt (gauss-newton), or the paper's 250 steps of Adam (paper, or adam); by
-    default what --scheme asks for."""
+    default what --scheme and --similarity ask for."""
+    similarity: SimilarityName = "multiscale-ncc"
+    """What is maximised: how alike X-ray and rendered image are (docs/similarities.md).  ssim and
+    mutual-information are for Adam.  The verdict always goes by multiscale-ncc."""
     backend: Backend = "auto"
     """Renderer; auto takes the fastest that runs here."""
     device: Literal["cpu"] = "cpu"
@@ -209,7 +212,7 @@ class Register:
         from wsreg.volumes.region_names import find_labels
 
         labels = find_labels(volume, self.solver.render_labels, "--render-labels")
-        bodies = bodies_for(self.solver.method or self.regions.method, asked.bodies)
+        bodies = bodies_for(method_of(self.solver, self.regions), asked.bodies)
         return prepare(volume, labels=labels, bodies=bodies), labels
 
     def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
@@ -264,13 +267,21 @@ class Register:
         return {role: path for role, path in files.items() if path is not None}
 
 
+def method_of(solver: Solver, regions: Regions) -> Method:
+    """Return the solver asked for, or the one that scheme and similarity ask for."""
+    from wsreg.similarity.measures import MEASURES
+
+    takes_any = not MEASURES[solver.similarity].least_squares
+    return solver.method or ("adam" if takes_any else regions.method)
+
+
 def registration_config(solver: Solver, regions: Regions) -> RegistrationConfig:
     """Return the settings of a registration.
 
     Raises:
-        InputError: a tolerance that cannot be.
+        InputError: a tolerance that cannot be, or a similarity that the method does not take.
     """
-    from wsreg.registration.config import RegistrationConfig
+    from wsreg.registration.config import RegistrationConfig, levels_with
     from wsreg.registration.verdict.calibration import CalibrationTolerance
     from wsreg.registration.verdict.config import TrustConfig
 
@@ -285,7 +296,8 @@ def registration_config(solver: Solver, regions: Regions) -> RegistrationConfig:
             )
         )
     return RegistrationConfig(
-        method=solver.method or regions.method,
+        method=method_of(solver, regions),
+        levels=levels_with(solver.similarity),
         backend=solver.backend,
         seed=solver.seed,
         trust=trust,

@@ -30,7 +30,7 @@ from wsreg.registration.result import (
     ViewResult,
 )
 from wsreg.registration.states import mean_distance_mm
-from wsreg.registration.strategy import Answer
+from wsreg.registration.strategy import Answer, rivals_as_judged
 from wsreg.registration.verdict.bodies import (
     BodyEvidence,
     body_points,
@@ -92,11 +92,12 @@ def conclude(
 
 def _weighed(answer: Answer, levels: Sequence[Level], alone: str) -> _Weighed:
     problem, finest = answer.reading.problem, levels[-1]
+    answer = dataclasses.replace(answer, rivals=rivals_as_judged(answer))
     answer, start, end = _better(problem, finest, answer)
     uncertainty = uncertainty_of(
-        end, problem.views[0].camera_from_rig, problem.settings.trust.calibration
+        end.as_judged(), problem.views[0].camera_from_rig, problem.settings.trust.calibration
     )
-    rise = steepness(middle(levels), answer.state)
+    rise = steepness(middle(levels).as_judged(), answer.state)
     shown = [
         shown_fraction(problem, finest, body, pose)
         for body, pose in zip(problem.bodies, answer.state, strict=True)

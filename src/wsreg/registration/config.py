@@ -20,7 +20,7 @@ from wsreg.registration.verdict.config import TrustConfig
 from wsreg.rendering.prepared import VOXEL_SIZES_MM
 from wsreg.similarity.measure import Measure
 from wsreg.similarity.measures import MEASURES, least_squares_names
-from wsreg.similarity.ncc import MultiscaleNcc
+from wsreg.similarity.ncc import LocalNcc, MultiscaleNcc
 from wsreg.vocabulary import Backend, Method
 
 METHODS = get_args(Method)
@@ -86,20 +86,50 @@ class PoseScale:
         return one.repeat(bodies)
 
 
+WINDOWS_PX = ((7,), (9,), (5,))
 LEVELS = tuple(
     LevelConfig(image_px=image_px, voxel_mm=voxel_mm, measure=measure, apart=image_px > 48)
     for image_px, voxel_mm, measure in zip(
         (48, 96, 192),
         VOXEL_SIZES_MM,
         (
-            MultiscaleNcc(windows_px=(7,)),
-            MultiscaleNcc(windows_px=(9,)),
-            MultiscaleNcc(windows_px=(5,), global_weight=0.1),
+            MultiscaleNcc(windows_px=WINDOWS_PX[0]),
+            MultiscaleNcc(windows_px=WINDOWS_PX[1]),
+            MultiscaleNcc(windows_px=WINDOWS_PX[2], global_weight=0.1),
         ),
         strict=True,
     )
 )
 """Coarse to fine."""
+
+
+def levels_with(name: str) -> tuple[LevelConfig, ...]:
+    """Return the default levels with the measure of a name; NCC in windows has those of each level.
+
+    Raises:
+        InputError: there is no such measure.
+    """
+    if name not in MEASURES:
+        raise InputError(f"similarity must be one of {', '.join(MEASURES)}, got {name!r}")
+    if name == MultiscaleNcc.name:
+        return LEVELS
+    if name == LocalNcc.name:
+        return tuple(
+            dataclasses.replace(level, measure=LocalNcc(windows_px=windows))
+            for level, windows in zip(LEVELS, WINDOWS_PX, strict=True)
+        )
+    return tuple(dataclasses.replace(level, measure=MEASURES[name]()) for level in LEVELS)
+
+
+def judging_measure(level: LevelConfig) -> Measure | None:
+    """Return the measure by which the verdict judges at a level; None if that is the level's own.
+
+    The limits of the verdict are those of the default measure, so answers that another one found
+    are judged by that of the default level whose size is nearest.
+    """
+    if isinstance(level.measure, MultiscaleNcc):
+        return None
+    return min(LEVELS, key=lambda one: abs(math.log(one.image_px / level.image_px))).measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +202,8 @@ class RegistrationConfig:
             if not level.measure.least_squares:
                 raise InputError(
                     f"method gauss-newton needs a measure with a least-squares form, one of "
-                    f"{', '.join(least_squares_names())}, got {level.measure.name}"
+                    f"{', '.join(least_squares_names())}, got {level.measure.name}; "
+                    "method adam (--method adam) takes any"
                 )
 
     @property

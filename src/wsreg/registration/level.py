@@ -74,6 +74,10 @@ class Level:
     def _seen(self, states: Tensor, *, derivatives: bool) -> Iterator[tuple[LevelView, Projection]]:
         return zip(self.views, self.project(states, derivatives=derivatives), strict=True)
 
+    def as_judged(self) -> Level:
+        """Return the level compared by the measure that the verdict goes by."""
+        return dataclasses.replace(self, views=tuple(view.as_judged() for view in self.views))
+
     def with_rois_alone(self, config: RoiConfig) -> Level | None:
         """Return the level with rendered regions as its only terms; None where there are none."""
         terms = [view.roi_term for view in self.views]

@@ -14,7 +14,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.landmarks import Landmarks
 from wsreg.registration.bodies import Body, LevelBody, level_bodies, whole_ct
-from wsreg.registration.config import LevelConfig, RegistrationConfig
+from wsreg.registration.config import LevelConfig, RegistrationConfig, judging_measure
 from wsreg.registration.level import Level
 from wsreg.registration.projection import RoiGrid
 from wsreg.registration.starts.pose_estimator import PoseEstimator
@@ -146,8 +146,10 @@ def _level_view(
 ) -> LevelView:
     small = shrunk(view, config.image_px)
     assert small.camera is not None
+    judge = judging_measure(config)
     try:
         measure = config.measure.prepare(small.image, small.mask)
+        judging = None if judge is None else judge.prepare(small.image, small.mask)
     except InputError as error:
         size = f"{small.camera.rows} x {small.camera.columns} pixels"
         raise InputError(f"at the level of {size}: {error}") from error
@@ -158,6 +160,7 @@ def _level_view(
         mask=small.mask,
         measure=measure,
         terms=(image_term(measure),),
+        judge=judging,
     )
     if view.rois is None:
         return plain

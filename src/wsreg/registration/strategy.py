@@ -80,7 +80,7 @@ def is_lost(reading: Reading, state: Tensor) -> bool:
     trust = problem.settings.trust
     if not looks_wrong(agreements, 0.0, trust):  # right even if it lay on a plain
         return False
-    return looks_wrong(agreements, steepness(middle(levels), state), trust)
+    return looks_wrong(agreements, steepness(middle(levels).as_judged(), state), trust)
 
 
 def descended(
@@ -131,6 +131,21 @@ def descended(
         rivals=starts[1:][losses[1:] < RIVAL_RATIO * losses[0]],
         starts=len(starts) - 1,
     )
+
+
+def rivals_as_judged(answer: Answer) -> Tensor:
+    """Return those rivals [N,K,4,4] of an answer that rival it by the measure of the verdict, too.
+
+    How much more than another one a loss is means something else for every measure.
+    """
+    finest = answer.reading.plain[-1]
+    judged = finest.as_judged()
+    if not len(answer.rivals) or all(view.judge is None for view in finest.views):
+        return answer.rivals
+    with torch.no_grad():
+        own, *others = judged.loss(torch.cat((answer.state[None], answer.rivals)))
+        near = torch.stack(others) < RIVAL_RATIO * own
+    return answer.rivals[near]
 
 
 def with_work(answer: Answer, iterations: int, renders: int) -> Answer:

@@ -16,6 +16,7 @@ from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.radiographs.resample import resize_radiograph
 from wsreg.registration.projection import Projection, RoiGrid
+from wsreg.registration.terms.image_term import ImageTerm, image_term
 from wsreg.registration.terms.network_roi_term import NetworkRoiTerm
 from wsreg.registration.terms.rendered_roi_term import RenderedRoiTerm
 from wsreg.registration.terms.term import LeastSquaresTerm, Term
@@ -69,6 +70,7 @@ class LevelView:
         measure: prepared from them.
         terms: of the view's loss.
         roi_grid: how the labels of regions are rendered, where a term reads them.
+        judge: the measure that the verdict goes by, if that is another one; prepared likewise.
     """
 
     camera: Camera
@@ -78,6 +80,7 @@ class LevelView:
     measure: PreparedMeasure
     terms: tuple[Term, ...]
     roi_grid: RoiGrid | None = None
+    judge: PreparedMeasure | None = None
 
     @property
     def roi_term(self) -> RenderedRoiTerm | NetworkRoiTerm | None:
@@ -95,6 +98,15 @@ class LevelView:
     def with_terms(self, *terms: Term) -> LevelView:
         """Return the same view with other terms."""
         return dataclasses.replace(self, terms=terms)
+
+    def as_judged(self) -> LevelView:
+        """Return the same view compared by the measure that the verdict goes by."""
+        if self.judge is None:
+            return self
+        terms = (
+            image_term(self.judge) if isinstance(term, ImageTerm) else term for term in self.terms
+        )
+        return dataclasses.replace(self, measure=self.judge, terms=tuple(terms), judge=None)
 
     def loss(self, projection: Projection) -> Tensor:
         """Return [B] the sum of the terms; differentiable."""

@@ -32,6 +32,7 @@ from wsreg.errors import InputError
 from wsreg.kernels.window_ncc import linearize_windows
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.optimisation.small_matrices import eigh_small
+from wsreg.similarity.masks import check_mask
 from wsreg.threads import run_ranges
 
 MIN_VALID = 0.5
@@ -129,12 +130,7 @@ def prepare_windows(
 
 def _window_shape(fixed: Tensor, mask: Tensor, size: int | None) -> tuple[int, int]:
     """Return rows and columns of a window, after a check of what it is to lie in."""
-    if fixed.shape != mask.shape:
-        raise InputError(
-            f"mask must have the image's shape {list(fixed.shape)}, got {list(mask.shape)}"
-        )
-    if not bool(mask.any()):
-        raise InputError("mask must leave some pixels of the image, it leaves none")
+    check_mask(fixed, mask)
     height, width = int(fixed.shape[0]), int(fixed.shape[1])
     if size is None:
         return height, width

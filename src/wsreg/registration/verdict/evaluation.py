@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Sequence
@@ -32,6 +33,10 @@ class Evaluation:
     level: Level
     state: Tensor
     projections: tuple[Projection, ...]
+
+    def as_judged(self) -> Evaluation:
+        """Return the same, compared by the measure that the verdict goes by."""
+        return dataclasses.replace(self, level=self.level.as_judged())
 
     @cached_property
     def loss(self) -> float:
