@@ -123,6 +123,8 @@ class Register:
     slicer: bool = False
     """Write a folder slicer, too: the X-ray and the C-arm in the CT's coordinates, and a scene of
     them for 3D Slicer."""
+    trace: bool = False
+    """Write the way to the answer, too: trace.csv, convergence.png and an animated overlay.gif."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -192,7 +194,8 @@ class Register:
                 result = wsreg.register(
                     radiographs, ct, [radiograph.camera for radiograph in radiographs], start,
                     rig=rig, view=view, bodies=asked.bodies, joints_mm=asked.joints_mm,
-                    render_labels=labels, rois=rois, config=config, progress=progress,
+                    render_labels=labels, rois=rois, config=config, trace=self.trace,
+                    progress=progress,
                 )  # fmt: skip
             notes = (*ct.volume.notes, *more, *rig_notes(rig, job.xrays), *notes_of(radiographs))
             return result, radiographs, list(notes)

@@ -1,0 +1,85 @@
+"""The ways of all descents of a registration, and among them the one to the answer.
+
+States go from one descent to the next as they are, bit by bit, so an answer's way is found
+backwards: the descent that ended at it, the one that ended where that began, and so on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from wsreg.optimisation.observed import Observe, Observed
+from wsreg.registration.level import Level
+from wsreg.registration.states import with_bodies
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Way:
+    """What one of a batch of descents went through at a level.
+
+    Args:
+        level: at which it was.
+        states: [S,K,4,4], where it began and after each step that it tried.
+        values: [S] losses there.
+        accepted: [S] whether the step was taken.
+        damping: [S] of the step.
+    """
+
+    level: Level
+    states: Tensor
+    values: Tensor
+    accepted: Tensor
+    damping: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Descents of B states at a level, as they were observed step by step."""
+
+    level: Level
+    steps: list[Observed] = field(default_factory=list)
+
+    def way_to(self, state: Tensor) -> Way | None:
+        """Return the way of the descent that ended at a state [K,4,4]; None if none did."""
+        if not self.steps:
+            return None
+        values = torch.stack([step.values for step in self.steps]).nan_to_num(nan=float("inf"))
+        states = torch.stack([step.states for step in self.steps])
+        same = (with_bodies(states, len(state)) == state).flatten(2).all(dim=-1)
+        found = (same & (values == values.amin(dim=0))).nonzero()
+        if not len(found):
+            return None
+        last, entry = found[-1].tolist()
+        tried = [0, *(n for n in range(1, last + 1) if bool(self.steps[n].tried[entry]))]
+        return Way(
+            level=self.level,
+            states=states[tried, entry],
+            values=values[tried, entry],
+            accepted=torch.stack([self.steps[n].accepted[entry] for n in tried]),
+            damping=torch.stack([self.steps[n].damping[entry] for n in tried]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recorder:
+    """All descents of a registration, in the order in which they were begun."""
+
+    batches: list[Batch] = field(default_factory=list)
+
+    def begun(self, level: Level) -> Observe:
+        """Return what observes the descents of a batch that begins at a level."""
+        self.batches.append(Batch(level=level))
+        return self.batches[-1].steps.append
+
+    def way_to(self, state: Tensor) -> list[Way]:
+        """Return the ways, the first one first, that led to a state [K,4,4]; none if none did."""
+        ways: list[Way] = []
+        for batch in reversed(self.batches):
+            way = batch.way_to(state)
+            if way is not None:
+                ways.insert(0, way)
+                state = way.states[0]
+        return ways
