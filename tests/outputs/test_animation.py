@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +54,26 @@ def test_edges_move_from_the_start_to_the_answer(
     assert abs(middles[-1] - 32.5) < 1.5
 
 
-def test_many_steps_are_thinned_with_both_ends_kept(make_trace: Traced) -> None:
+def at_levels(one: TraceStep, levels: Sequence[float]) -> list[TraceStep]:
+    """Steps whose images have these values all over."""
+    return [dataclasses.replace(one, moving=(torch.full((2, 2), v),)) for v in levels]
+
+
+def test_of_many_steps_those_are_shown_that_change_the_most(make_trace: Traced) -> None:
     one = make_trace()[0]
-    trace = [dataclasses.replace(one, moving=(torch.full((2, 2), float(n)),)) for n in range(250)]
-    shown = shown_steps(trace)
-    assert len(shown) == MOST_FRAMES
-    assert (shown[0], shown[-1]) == (0, 249)
-    assert shown == sorted(set(shown))
-    assert shown_steps(trace[:1]) == [0]
+    trace = at_levels(one, [0.0, 5.0, 5.5, 8.0, 8.25, 12.0, 12.125])
+    assert shown_steps(trace, most=5) == [0, 1, 3, 5, 6]
+    assert shown_steps(trace) == [0, 1, 2, 3, 4, 5, 6]
+    many = shown_steps(at_levels(one, [float(n) for n in range(250)]))
+    assert len(many) == MOST_FRAMES
+    assert (many[0], many[-1]) == (0, 249)
+
+
+def test_steps_that_change_nothing_are_not_shown_but_for_the_ends(make_trace: Traced) -> None:
+    one = make_trace()[0]
+    assert shown_steps(at_levels(one, [0.0, 1.0, 1.0, 1.0005, 1.0006])) == [0, 1, 4]
+    assert shown_steps(at_levels(one, [1.0, 1.0, 1.0])) == [0, 2]
+    assert shown_steps([one]) == [0]
 
 
 def test_a_single_step_and_two_views_are_drawn(

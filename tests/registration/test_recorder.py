@@ -69,6 +69,12 @@ def test_a_state_that_no_descent_ended_at_has_none() -> None:
     assert Recorder().way_to(state(1)) == []
 
 
+def test_a_start_that_was_moved_by_nothing_is_the_same_but_for_rounding() -> None:
+    recorder = of_two_levels()
+    assert len(recorder.way_to(state(6.0 + 1e-12, 7.0 - 1e-12))) == 2
+    assert recorder.way_to(state(6.0, 7.0 + 1e-6)) == []
+
+
 def test_a_solver_that_goes_past_its_best_state_ends_there() -> None:
     recorder = Recorder()
     tell = recorder.begun(FINE)

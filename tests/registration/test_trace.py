@@ -19,9 +19,12 @@ from wsreg.registration.clock import Clock
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.recorder import Recorder
+from wsreg.registration.regions import by_image
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.solver import solve
+from wsreg.registration.starts.rois import brought_near
+from wsreg.registration.strategy import descents_from
 from wsreg.registration.trace import stage_of, traced
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.volumes.volume import Volume
@@ -120,6 +123,21 @@ def test_two_views_with_regions_have_dice_and_pictures_of_each(pair: Problem) ->
         evaluate(levels[-1], answer.state, derivatives=False).similarities
     )
     assert torch.equal(last.camera_from_ct, answer.state)
+
+
+def test_regions_that_brought_the_start_near_are_part_of_the_way(pair: Problem) -> None:
+    problem = dataclasses.replace(pair, recorder=Recorder())
+    (level,) = make_levels(problem)
+    near = brought_near(problem, level, problem.start[None])
+    assert near is not None
+    moved_by_nothing = level.move(near, torch.zeros(1, 12, dtype=torch.float64))
+    (alone,) = by_image([level])
+    found = descents_from(problem, alone, moved_by_nothing)
+    steps = traced(problem, level, found.states[0])
+    stages = [step.stage for step in steps]
+    assert list(dict.fromkeys(stages)) == ["ROIs", "image"]
+    torch.testing.assert_close(steps[0].camera_from_ct, problem.start)
+    assert steps[stages.index("image")].roi_dice["pelvis"] > steps[0].roi_dice["pelvis"]
 
 
 def test_a_stage_is_named_by_what_is_minimised(pair: Problem) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ MOST_FRAMES = 36
 SIDE_PX, STRIP_PX = 400, 26
 FIRST_MS, LAST_MS, WAY_MS, SHORTEST_MS = 900, 2500, 3600, 60
 """How long the start and the answer are shown, all that lies between, and each frame of it."""
+LEAST_CHANGE = 2e-3
+"""A step is left out that changes the image by a smaller fraction of what all steps do."""
 GREYS, BLENDS = 42, 6
 """Shades of the X-ray, each with so many strengths of an edge over it: at most 256 colours."""
 
@@ -43,16 +46,21 @@ def write_animation(result: RegistrationResult, path: str | Path) -> None:
 
 
 def shown_steps(trace: Sequence[TraceStep], most: int = MOST_FRAMES) -> list[int]:
-    """Return the numbers of the steps that are shown: those that moved, evenly chosen if many."""
-    moved = [
-        number
-        for number, step in enumerate(trace)
-        if number == 0 or step.moving is not trace[number - 1].moving
-    ]
-    if len(moved) <= most:
-        return moved
-    chosen = np.linspace(0, len(moved) - 1, most).round().astype(int)
-    return [moved[index] for index in chosen]
+    """Return the numbers of the steps that are shown: the two ends, and what changes the most.
+
+    Steps that change next to nothing are left out, however few there are.
+    """
+    changes = [_change(step, before) for before, step in itertools.pairwise(trace)]
+    least = LEAST_CHANGE * sum(changes)
+    order = sorted(range(1, len(trace) - 1), key=lambda number: -changes[number - 1])
+    between = [number for number in order[: most - 2] if changes[number - 1] > least]
+    return sorted({0, *between, len(trace) - 1})
+
+
+def _change(step: TraceStep, before: TraceStep) -> float:
+    """Return how far the rendered images of two steps are apart, a mean over pixels and views."""
+    pairs = zip(step.moving, before.moving, strict=True)
+    return sum(float((one - other).abs().mean()) for one, other in pairs)
 
 
 def _frame(result: RegistrationResult, number: int) -> Image.Image:

@@ -155,7 +155,7 @@ def _run(result: Mapping[str, Any]) -> Facts:
         "Started by": str(result.get("init", UNKNOWN)),
         "Steps": str(result.get("iterations", UNKNOWN)),
         "Renderings": f"{result.get('renders', UNKNOWN)}, {result.get('backend', UNKNOWN)}",
-        "Weakest": str(result["standard_deviation"].get("weakest", UNKNOWN)),
+        "Seen worst": str(result["standard_deviation"].get("weakest", UNKNOWN)),
     }
     return Facts(values=values)
 

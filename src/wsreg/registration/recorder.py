@@ -1,7 +1,7 @@
 """The ways of all descents of a registration, and among them the one to the answer.
 
-States go from one descent to the next as they are, bit by bit, so an answer's way is found
-backwards: the descent that ended at it, the one that ended where that began, and so on.
+States go from one descent to the next as they are, so an answer's way is found backwards: the
+descent that ended at it, the one that ended where that began, and so on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from torch import Tensor
 from wsreg.optimisation.observed import Observe, Observed
 from wsreg.registration.level import Level
 from wsreg.registration.states import with_bodies
+
+SAME = 1e-9
+"""States are the same whose numbers differ by no more: moves by nothing round, too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,8 +51,8 @@ class Batch:
             return None
         values = torch.stack([step.values for step in self.steps]).nan_to_num(nan=float("inf"))
         states = torch.stack([step.states for step in self.steps])
-        same = (with_bodies(states, len(state)) == state).flatten(2).all(dim=-1)
-        found = (same & (values == values.amin(dim=0))).nonzero()
+        apart = (with_bodies(states, len(state)) - state).abs().flatten(2).amax(dim=-1)
+        found = ((apart <= SAME) & (values == values.amin(dim=0))).nonzero()
         if not len(found):
             return None
         last, entry = found[-1].tolist()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
-from wsreg.registration.recorder import Way
+from wsreg.registration.recorder import SAME, Way
 from wsreg.registration.states import with_bodies
 from wsreg.registration.trace_step import TraceStage, TraceStep
 from wsreg.registration.verdict.evaluation import evaluate
@@ -114,4 +114,4 @@ def _in_first_view(problem: Problem, state: Tensor) -> Tensor:
 def _same(one: Tensor, other: Tensor) -> bool:
     """Return whether two states are the same but for rounding, in the bodies that both have."""
     count = min(len(one), len(other))
-    return torch.allclose(with_bodies(one, count), with_bodies(other, count), atol=1e-9)
+    return torch.allclose(with_bodies(one, count), with_bodies(other, count), rtol=0.0, atol=SAME)
