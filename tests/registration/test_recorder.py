@@ -69,6 +69,17 @@ def test_a_state_that_no_descent_ended_at_has_none() -> None:
     assert Recorder().way_to(state(1)) == []
 
 
+def test_a_way_goes_on_from_probes_to_what_they_were_laid_around() -> None:
+    recorder = Recorder()
+    recorder.begun(COARSE)(observed([state(5)], [3.0], [False], [True]))
+    recorder.spread(state(5), torch.stack((state(5), state(6))))
+    for start in (6.0, 5.0, 7.0):
+        recorder.begun(FINE)(observed([state(start, start)], [start], [False], [True]))
+    assert [way.level for way in recorder.way_to(state(6, 6))] == [COARSE, FINE]
+    assert [way.level for way in recorder.way_to(state(5, 5))] == [COARSE, FINE]
+    assert [way.level for way in recorder.way_to(state(7, 7))] == [FINE]
+
+
 def test_a_start_that_was_moved_by_nothing_is_the_same_but_for_rounding() -> None:
     recorder = of_two_levels()
     assert len(recorder.way_to(state(6.0 + 1e-12, 7.0 - 1e-12))) == 2

@@ -67,21 +67,42 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Recorder:
-    """All descents of a registration, in the order in which they were begun."""
+class Spread:
+    """States [N,K,4,4] that were laid around one [K,4,4]."""
 
-    batches: list[Batch] = field(default_factory=list)
+    middle: Tensor
+    states: Tensor
+
+    def has(self, state: Tensor) -> bool:
+        """Return whether a state [K,4,4] is one of them."""
+        apart = (with_bodies(self.states, len(state)) - state).abs().flatten(1).amax(dim=-1)
+        return bool((apart <= SAME).any())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recorder:
+    """All descents of a registration, and probes beside where some ended, in their order."""
+
+    events: list[Batch | Spread] = field(default_factory=list)
 
     def begun(self, level: Level) -> Observe:
         """Return what observes the descents of a batch that begins at a level."""
-        self.batches.append(Batch(level=level))
-        return self.batches[-1].steps.append
+        batch = Batch(level=level)
+        self.events.append(batch)
+        return batch.steps.append
+
+    def spread(self, middle: Tensor, states: Tensor) -> None:
+        """Note that states [N,K,4,4] were laid around one [K,4,4]."""
+        self.events.append(Spread(middle=middle, states=states))
 
     def way_to(self, state: Tensor) -> list[Way]:
         """Return the ways, the first one first, that led to a state [K,4,4]; none if none did."""
         ways: list[Way] = []
-        for batch in reversed(self.batches):
-            way = batch.way_to(state)
+        for event in reversed(self.events):
+            if isinstance(event, Spread):
+                state = event.middle if event.has(state) else state
+                continue
+            way = event.way_to(state)
             if way is not None:
                 ways.insert(0, way)
                 state = way.states[0]
