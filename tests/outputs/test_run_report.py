@@ -105,22 +105,29 @@ def test_the_newest_run_in_a_folder_is_told(make_result: MakeResult, tmp_path: P
 
 def test_a_sequence_is_told_by_its_table_pictures_and_record(tmp_path: Path) -> None:
     (tmp_path / "poses.csv").write_text(
-        "frame,body,m00,verdict,reason\n0,pelvis,1.0,pass,\n1,pelvis,1.0,check,Odd <.\n"
-        "2,pelvis,,fail,The frame is blank.\n"
+        "frame,body,camera_from_ct_00,verdict,reason,found_by\n0,pelvis,1.0,pass,,search\n"
+        "1,pelvis,1.0,check,Odd <.,tracking\n2,pelvis,,fail,The frame is blank.,nothing\n"
     )
     for name in ("sequence.png", "motion.png"):
         Image.new("RGB", (4, 4)).save(tmp_path / name)
     record = {
-        "frames_per_second": 8.5, "settings": {"smooth": None}, "notes": ["Two frames are lost."],
-        "inputs": {"frames": {"name": "cine.dcm", "sha256": "ab12"}}, "versions": {"wsreg": "1"},
+        "schema": "9", "frames_per_second": 8.5, "verdicts": {"pass": 1, "fail": 2}, "lost": [2],
+        "camera": {"rows": 5}, "bodies": {"pelvis": {"labels": [1, [2]]}},
+        "notes": ["Two frames are lost."], "inputs": {"frames": {"name": "cine.dcm", "sha256": "ab12"}},
+        "versions": {"wsreg": "1"},
     }  # fmt: skip
     (tmp_path / "sequence.json").write_text(json.dumps(record))
     html = text_of(tmp_path)
     assert html.count("data:image/png") == 2
     counts = [f'<td class="number">{n}</td>' for n in (1, 1, 1)]
     assert "<td>pelvis</td>" + "".join(counts) in html
-    for said in ("The frame is blank.", "Odd &lt;.", "8.5", "cine.dcm", "ab12", "Two frames are"):
+    for said in (
+        "The frame is blank.", "Odd &lt;.", "<td>tracking</td>", "cine.dcm", "ab12",
+        "Two frames are lost.", "<dt>Frames per second</dt><dd>8.5</dd>", "<dd>pass 1, fail 2</dd>",
+        "<dt>Lost</dt><dd>2</dd>", "<summary>Camera</summary>", "&#34;rows&#34;: 5",
+    ):  # fmt: skip
         assert said in html, said
+    assert "Schema" not in html
     (tmp_path / "sequence.json").unlink()
     assert "The frame is blank." in text_of(tmp_path)
 

@@ -35,7 +35,7 @@ def test_a_row_for_each_step_and_body(
     assert rows[-1]["level"] == "2"
     assert rows[-1]["roi_dice"] == "0.625"
     assert rows[-1]["roi_dice_left-femur"] == "0.75"
-    pose = [float(rows[-1][f"m{r}{c}"]) for r in range(4) for c in range(4)]
+    pose = [float(rows[-1][f"camera_from_ct_{r}{c}"]) for r in range(4) for c in range(4)]
     assert torch.tensor(pose, dtype=torch.float64).reshape(4, 4).equal(trace[-1].camera_from_ct[1])
 
 

@@ -40,6 +40,11 @@ SEQUENCE_PICTURES = {
 }
 ROWS_SHOWN = 200
 """Of the frames that did not pass."""
+FEW = 24
+"""So many values of a record are told in one line."""
+FOLDED = ("camera", "config")
+TOLD = ("schema", "files", "inputs", "versions", "notes", *FOLDED)
+"""Fields of a record that are told elsewhere, those to be unfolded among them."""
 
 CsvRow = Mapping[str, str]
 
@@ -158,39 +163,60 @@ def _counts_by_body(rows: Sequence[CsvRow]) -> Table:
 
 
 def _not_passed(rows: Sequence[CsvRow]) -> list[Block]:
+    columns = {"frame": "Frame", "name": "X-ray", "body": "Body", "found_by": "Found by"}
+    known = [name for name in columns if rows and name in rows[0]]
     cells: list[Sequence[Cell]] = [
-        (row.get("frame", ""), row.get("body", ""), Badge(status=row.get("verdict", "")),
-         row.get("reason", ""))
+        (
+            *(row[name] for name in known),
+            Badge(status=row.get("verdict", "")),
+            row.get("reason", ""),
+        )
         for row in rows
         if row.get("verdict") != "pass"
-    ]  # fmt: skip
+    ]
     if not cells:
         return []
-    columns = ("Frame", "Body", "Verdict", "Reason")
-    blocks: list[Block] = [Table(columns=columns, rows=cells[:ROWS_SHOWN])]
+    titles = (*(columns[name] for name in known), "Verdict", "Reason")
+    blocks: list[Block] = [Table(columns=titles, rows=cells[:ROWS_SHOWN])]
     if len(cells) > ROWS_SHOWN:
         blocks.append(Facts(values={"And more": f"{len(cells) - ROWS_SHOWN} rows of poses.csv"}))
     return blocks
 
 
 def _plain_facts(content: Mapping[str, Any]) -> list[Block]:
-    """Return what a record says in single values."""
-    values = {
-        _words(name): number(value, "g") if isinstance(value, float) else str(value)
-        for name, value in content.items()
-        if isinstance(value, str | int | float)
-    }
+    """Return what a record says in single values and short lists of them."""
+    shown = {name: _short(value) for name, value in content.items() if name not in TOLD}
+    values = {_words(name): text for name, text in shown.items() if text}
     return [Facts(values=values)] if values else []
 
 
 def _folded(content: Mapping[str, Any]) -> list[Block]:
-    """Return what a record says in more than single values, but for what is told elsewhere."""
-    told = ("inputs", "versions", "notes")
+    """Return what a record says at more length, but for what is told elsewhere."""
     return [
         Folded(title=_words(name), text=json_text(value))
         for name, value in content.items()
-        if isinstance(value, dict | list) and name not in told
+        if name in FOLDED or (name not in TOLD and value and not _short(value))
     ]
+
+
+def _short(value: Any) -> str:
+    """Return a value, or a list or mapping of a few, as one line; empty for any other."""
+    if isinstance(value, float):
+        return number(value, ".4g")
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, list) and len(value) <= FEW:
+        return _joined([_short(item) for item in value])
+    if isinstance(value, dict) and len(value) <= FEW:
+        texts = [_short(item) for item in value.values()]
+        return _joined(
+            [f"{name} {text}" if text else "" for name, text in zip(value, texts, strict=True)]
+        )
+    return ""
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return ", ".join(texts) if all(texts) else ""
 
 
 def _words(name: str) -> str:

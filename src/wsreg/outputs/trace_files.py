@@ -13,8 +13,8 @@ from wsreg.registration.trace_step import TraceStep
 
 TRACE_FILES = ("trace.csv", "convergence.png", "overlay.gif")
 
-POSE_COLUMNS = tuple(f"m{row}{column}" for row in range(4) for column in range(4))
-"""Of ``camera_from_ct``, row by row."""
+POSE_COLUMNS = tuple(f"camera_from_ct_{row}{column}" for row in range(4) for column in range(4))
+"""Row by row."""
 
 
 def write_trace(result: RegistrationResult, folder: Path) -> None:
