@@ -113,7 +113,8 @@ def test_a_sequence_is_told_by_its_table_pictures_and_record(tmp_path: Path) -> 
     record = {
         "schema": "9", "frames_per_second": 8.5, "verdicts": {"pass": 1, "fail": 2}, "lost": [2],
         "camera": {"rows": 5}, "bodies": {"pelvis": {"labels": [1, [2]]}},
-        "notes": ["Two frames are lost."], "inputs": {"frames": {"name": "cine.dcm", "sha256": "ab12"}},
+        "notes": ["Two frames are lost."],
+        "inputs": {"frames": {"name": "cine.dcm", "sha256": "ab12"}},
         "versions": {"wsreg": "1"},
     }  # fmt: skip
     (tmp_path / "sequence.json").write_text(json.dumps(record))

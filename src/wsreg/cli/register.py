@@ -148,7 +148,7 @@ class Register:
             status = int(self._register(jobs[0], solve).verdict.status == "fail")
         else:
             status = self._register_several(jobs, solve)
-        deliver_report(self.out, wanted=self.report, quiet=self.quiet)
+        deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
         return status
 
     def _jobs(self) -> list[_Job]:

@@ -29,28 +29,34 @@ class Report:
 
     def run(self) -> int:
         """Write the report and return the exit status."""
-        from wsreg.outputs.report import is_report
-        from wsreg.outputs.run_report import REPORT_FILE, write_run_report
+        from wsreg.outputs.run_report import REPORT_FILE
 
-        target = self.out or self.folder / REPORT_FILE
-        if target.exists() and not is_report(target) and not self.force:
-            raise InputError(
-                f"{target} is there already and no report of wsreg; name another by --out or pass "
-                "--force to replace it"
-            )
-        write_run_report(self.folder, target)
-        if not self.quiet:
-            print(f"report: {target}")
+        _write(self.folder, self.out or self.folder / REPORT_FILE, self.force, self.quiet)
         return 0
 
 
-def deliver_report(folder: Path, *, wanted: bool, quiet: bool) -> None:
-    """Write the report of a run, or remove that of an earlier one, which would show another."""
-    from wsreg.outputs.run_report import remove_run_report, write_run_report
+def deliver_report(folder: Path, *, wanted: bool, force: bool, quiet: bool) -> None:
+    """Write the report of a run, or remove that of an earlier one, which would show another.
 
-    if not wanted:
+    Raises:
+        InputError: another file is in its place and ``force`` is not set.
+    """
+    from wsreg.outputs.run_report import REPORT_FILE, remove_run_report
+
+    if wanted:
+        _write(folder, folder / REPORT_FILE, force, quiet)
+    else:
         remove_run_report(folder)
-        return
-    path = write_run_report(folder)
+
+
+def _write(folder: Path, target: Path, force: bool, quiet: bool) -> None:
+    from wsreg.outputs.report import is_report
+    from wsreg.outputs.run_report import write_run_report
+
+    if target.exists() and not is_report(target) and not force:
+        raise InputError(
+            f"{target} is there already and no report of wsreg; pass --force to replace it"
+        )
+    write_run_report(folder, target)
     if not quiet:
-        print(f"report: {path}")
+        print(f"report: {target}")
