@@ -238,6 +238,9 @@ def test_every_command_runs_and_its_answer_is_right(
     answer = read_pose("result-slicer/pose.json")
     torch.testing.assert_close(read_pose("to-camera.tfm"), answer, rtol=0, atol=1e-9)
     assert json.loads(Path("rig.json").read_text())["views"][1]["name"] == "cam2"
+    assert "data:image/gif" in Path("result-trace/report.html").read_text()
+    assert "cam2" in Path("result-biplane/report.html").read_text()
+    assert 'href="#result-10"' in Path("all-runs.html").read_text()
 
 
 def test_every_block_is_run_but_those_of_python() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wsreg.geometry.rigid import perturb
 from wsreg.optimisation.adam import AdamConfig, minimise_adam
+from wsreg.optimisation.observed import Observed
 
 START = torch.eye(4, dtype=torch.float64)
 RATES = torch.tensor([7.5e-3] * 3 + [7.5] * 3, dtype=torch.float64)
@@ -78,3 +79,25 @@ def test_progress_counts_the_steps() -> None:
         lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_observer_sees_every_state_and_which_are_the_best_so_far() -> None:
+    """At a rate of 1 from -1.5 Adam goes over the minimum at 0 and turns round."""
+    seen: list[Observed] = []
+    start = torch.tensor([-1.5], dtype=torch.float64)
+    found = minimise_adam(
+        lambda vector: vector.square().sum(), torch.add, start,
+        torch.ones(1, dtype=torch.float64), AdamConfig(steps=4), observe=seen.append,
+    )  # fmt: skip
+    assert len(seen) == 5
+    assert torch.equal(seen[0].states[0], start)
+    assert float(seen[0].values) == pytest.approx(2.25)
+    assert [bool(step.tried) for step in seen] == [False, True, True, True, True]
+    lowest = min(seen, key=lambda step: float(step.values))
+    assert torch.equal(lowest.states[0], found.state)
+    best = float("inf")
+    for step in seen:
+        assert bool(step.accepted) == (float(step.values) < best)
+        best = min(best, float(step.values))
+        assert bool(step.damping.isnan().all())
+    assert not all(bool(step.accepted) for step in seen)

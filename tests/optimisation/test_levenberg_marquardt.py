@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from wsreg.geometry.rigid import perturb, transform_points
 from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
+from wsreg.optimisation.observed import Observed
 from wsreg.optimisation.quadratic_model import QuadraticModel
 
 PIVOT = torch.zeros(3, dtype=torch.float64)
@@ -247,3 +249,19 @@ def test_a_refused_step_that_promised_much_is_tried_shorter() -> None:
     lenient = LevenbergMarquardtConfig(tolerance=5e-3)
     found = minimise(valley, torch.add, start, longest, lenient)
     assert float(found.states[0, 0]) > 0.01
+
+
+def test_an_observer_sees_the_start_and_where_each_step_leads() -> None:
+    seen: list[Observed] = []
+    found = minimise(linearize, move, STARTS, LONGEST, CONFIG, observe=seen.append)
+    assert torch.equal(found.states, minimise(linearize, move, STARTS, LONGEST, CONFIG).states)
+    assert torch.equal(seen[0].states, STARTS)
+    assert not seen[0].tried.any()
+    assert torch.equal(seen[-1].states, found.states)
+    assert sum(int(step.tried.sum()) for step in seen) == found.iterations
+    assert torch.equal(seen[1].damping, torch.full((3,), CONFIG.damping, dtype=torch.float64))
+    for before, after in itertools.pairwise(seen):
+        assert bool((after.values <= before.values).all())
+        moved = (after.states != before.states).flatten(1).any(dim=-1)
+        assert torch.equal(moved, after.accepted)
+        assert not (after.accepted & ~after.tried).any()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from wsreg.registration.result import (
     Verdict,
     ViewResult,
 )
+from wsreg.registration.trace_step import TraceStep
 
 
 def blob_image(column_px: float, row_px: float, *, rows: int = 48, columns: int = 64) -> Tensor:
@@ -99,6 +100,46 @@ def make_result() -> Callable[..., RegistrationResult]:
             )
             fields["bodies"] = {"ct": one}
         return RegistrationResult(**fields)
+
+    return make
+
+
+@pytest.fixture
+def make_trace() -> Callable[..., tuple[TraceStep, ...]]:
+    """A start, two steps at a first level, the second not taken, and one at the next level.
+
+    The blob goes from column 40 over 36 to 32.
+    """
+
+    def make(
+        bodies: int = 1, views: int = 1, roi_dice: Mapping[str, float] | None = None
+    ) -> tuple[TraceStep, ...]:
+        images = {column: (blob_image(column, 24),) * views for column in (40, 36, 32)}
+        nan = float("nan")
+        steps = (
+            ("start", 2, 0, True, 40, 0.5, 0.4, nan),
+            ("image", 1, 0, True, 36, 0.3, 0.6, 0.01),
+            ("image", 1, 1, False, 36, 0.3, 0.6, 0.01),
+            ("image", 2, 0, True, 32, 0.1, 0.9, 0.002),
+        )
+        trace = []
+        for stage, level, iteration, accepted, column, loss, similarity, damping in steps:
+            camera_from_ct = torch.stack([pose(80.0 + column / 3 + n) for n in range(bodies)])
+            trace.append(
+                TraceStep(
+                    stage=stage,  # type: ignore[arg-type]
+                    level=level,
+                    iteration=iteration,
+                    accepted=accepted,
+                    camera_from_ct=camera_from_ct,
+                    loss=loss,
+                    similarity=similarity,
+                    damping=damping,
+                    roi_dice=roi_dice or {},
+                    moving=images[column],
+                )
+            )
+        return tuple(trace)
 
     return make
 

@@ -113,6 +113,9 @@ class Asked:
         default_factory=lambda: SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64))
     )
 
+    def observer(self, level: Any) -> None:
+        return None
+
 
 @pytest.fixture(autouse=True)
 def _half_a_loss_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,8 +101,9 @@ def reading_of(levels: Sequence[Landscape], **changes: Any) -> Reading:
     bone = SimpleNamespace(part=SimpleNamespace(kind="alone"))
     volume = SimpleNamespace(corners_mm=torch.zeros(1, 3, dtype=torch.float64))
     problem = SimpleNamespace(
-        settings=dataclasses.replace(settings, **changes), bodies=(bone,), volume=volume
-    )
+        settings=dataclasses.replace(settings, **changes), bodies=(bone,), volume=volume,
+        observer=lambda level: None,
+    )  # fmt: skip
     return Reading(problem=problem, levels=levels)  # type: ignore[arg-type]
 
 
@@ -315,7 +316,7 @@ def test_a_body_that_holds_on_to_the_first_may_creep(monkeypatch: pytest.MonkeyP
     seen: list[Tensor] = []
 
     def spy(*arguments: Any) -> Any:
-        seen.append(arguments[-1])
+        seen.append(arguments[5])
         return minimise(*arguments)
 
     monkeypatch.setattr("wsreg.registration.strategy.minimise", spy)

@@ -21,6 +21,7 @@ from wsreg.cli.inspect import Inspect
 from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
+from wsreg.cli.run_report import Report
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
@@ -34,7 +35,19 @@ Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
 
 GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
-Command = Register | Render | Simulate | Train | Segment | Pose | Inspect | Convert | Example | Demo
+Command = (
+    Register
+    | Report
+    | Render
+    | Simulate
+    | Train
+    | Segment
+    | Pose
+    | Inspect
+    | Convert
+    | Example
+    | Demo
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from wsreg.cli.options import (
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
+from wsreg.cli.run_report import deliver_report
 from wsreg.cli.starts import file_of_start, read_start
 from wsreg.errors import InputError
 from wsreg.files.names import different, stem
@@ -128,6 +129,10 @@ class Register:
     slicer: bool = False
     """Write a folder slicer, too: the X-ray and the C-arm in the CT's coordinates, and a scene of
     them for 3D Slicer."""
+    trace: bool = False
+    """Write the way to the answer, too: trace.csv, convergence.png and an animated overlay.gif."""
+    report: bool = False
+    """Write report.html, too: all of the run in one file with its pictures (also wsreg report)."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -145,9 +150,11 @@ class Register:
             prepare_output_folder(folder, force=self.force)
         solve = self._prepare([name for job in jobs for name in job.names])
         if len(jobs) == 1:
-            result = self._register(jobs[0], solve)
-            return int(result.verdict.status == "fail")
-        return self._register_several(jobs, solve)
+            status = int(self._register(jobs[0], solve).verdict.status == "fail")
+        else:
+            status = self._register_several(jobs, solve)
+        deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
+        return status
 
     def _jobs(self) -> list[_Job]:
         """Return the X-rays as they are registered: one by one, or the views of a rig together."""
@@ -196,7 +203,7 @@ class Register:
                     radiographs, ct, [radiograph.camera for radiograph in radiographs],
                     start_of(job.names[0]), rig=rig, view=view, bodies=asked.bodies,
                     joints_mm=asked.joints_mm, render_labels=labels, rois=rois, config=config,
-                    progress=progress,
+                    trace=self.trace, progress=progress,
                 )  # fmt: skip
             notes = (*ct.volume.notes, *more, *rig_notes(rig, job.xrays), *notes_of(radiographs))
             return result, radiographs, list(notes)

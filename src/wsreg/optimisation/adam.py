@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.optimisation.levenberg_marquardt import Move
+from wsreg.optimisation.observed import Observe, Observed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def minimise_adam(
     rates: Tensor,
     config: AdamConfig,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    observe: Observe | None = None,
 ) -> AdamDescent:
     """Minimise a differentiable loss of a state over steps away from the start.
 
@@ -64,6 +66,7 @@ def minimise_adam(
         rates: [P] learning rate of each parameter.
         config: see :class:`AdamConfig`.
         progress: called with (steps done, steps in all).
+        observe: called with each state, as a batch of one.
     """
     parameters = [start.new_zeros(()).requires_grad_() for _ in rates]
     optimiser = torch.optim.Adam(
@@ -74,10 +77,14 @@ def minimise_adam(
     for step in range(config.steps + 1):
         state = move(start, torch.stack(parameters))
         value = loss(state)
+        now = float(value.detach())
         if step == 0:
-            start_value = float(value.detach())
-        if float(value.detach()) < best_value:
-            best, best_value = state.detach(), float(value.detach())
+            start_value = now
+        better = now < best_value
+        if better:
+            best, best_value = state.detach(), now
+        if observe is not None:
+            observe(_one(state.detach(), now, tried=step > 0, accepted=better))
         if step == config.steps or not bool(torch.isfinite(value)):
             break
         optimiser.zero_grad()
@@ -86,3 +93,14 @@ def minimise_adam(
         schedule.step()
         progress(step + 1, config.steps)
     return AdamDescent(state=best, value=best_value, start_value=start_value, iterations=step)
+
+
+def _one(state: Tensor, value: float, *, tried: bool, accepted: bool) -> Observed:
+    """Return a state as a batch of one."""
+    return Observed(
+        states=state[None],
+        values=torch.tensor([value], dtype=torch.float64),
+        tried=torch.tensor([tried]),
+        accepted=torch.tensor([accepted]),
+        damping=torch.tensor([float("nan")]),
+    )

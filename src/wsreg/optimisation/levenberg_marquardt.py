@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wsreg.optimisation.observed import Observe, Observed
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.optimisation.small_matrices import solve_small
 
@@ -75,6 +76,7 @@ def minimise(
     longest_step: Tensor,
     config: LevenbergMarquardtConfig,
     looseness: Tensor | None = None,
+    observe: Observe | None = None,
 ) -> Descents:
     """Minimise a loss from every start; a step that does not improve is never taken.
 
@@ -87,6 +89,7 @@ def minimise(
         config: see :class:`LevenbergMarquardtConfig`.
         looseness: [P] how many times ``step_tolerance`` each parameter may still move when a
             descent has converged; 1 by default.
+        observe: called with where the descents stand, at first and after each step.
     """
     states, here = starts.clone(), linearize(starts)
     longest = longest_step.to(here.gradient)
@@ -94,6 +97,7 @@ def minimise(
     converged, refused = torch.zeros_like(active), torch.zeros_like(active)
     damping = torch.full_like(here.value, config.damping)
     evaluations = len(starts)
+    _tell(observe, states, here, converged, active, damping)
     for _ in range(config.max_iterations):
         steps, promised = _damped_steps(here, damping, longest, active)
         moved = steps.abs() / (longest if looseness is None else longest * looseness)
@@ -109,12 +113,11 @@ def minimise(
         gained = here.value - there.value
         better = active & there.is_finite() & (gained > 0)
         refused = small & ~better
-        good = better & (gained > 0.25 * promised)
-        damping = torch.where(good, (damping * SHRINK).clamp_min(SMALLEST), damping)
-        damping = torch.where(active & ~better, damping * GROW, damping)
         states = torch.where(better.reshape(-1, *[1] * (states.ndim - 1)), candidates, states)
         here = there.where(better, here)
         evaluations += len(chosen)
+        _tell(observe, states, here, active, better, damping)
+        damping = _next_damping(damping, better & (gained > 0.25 * promised), active & ~better)
     return Descents(
         states=states,
         model=here,
@@ -122,6 +125,27 @@ def minimise(
         evaluations=evaluations,
         converged=converged,
     )
+
+
+def _next_damping(damping: Tensor, good: Tensor, worse: Tensor) -> Tensor:
+    shrunk = torch.where(good, (damping * SHRINK).clamp_min(SMALLEST), damping)
+    return torch.where(worse, damping * GROW, shrunk)
+
+
+def _tell(
+    observe: Observe | None,
+    states: Tensor,
+    here: QuadraticModel,
+    tried: Tensor,
+    accepted: Tensor,
+    damping: Tensor,
+) -> None:
+    if observe is not None:
+        observe(
+            Observed(
+                states=states, values=here.value, tried=tried, accepted=accepted, damping=damping
+            )
+        )
 
 
 def _damped_steps(

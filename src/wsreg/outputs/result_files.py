@@ -21,10 +21,12 @@ from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.pose_file import pose_record
 from wsreg.outputs.pictures import overlay_picture, write_png
 from wsreg.outputs.result_record import in_todays_form
+from wsreg.outputs.trace_files import TRACE_FILES, write_trace
 from wsreg.registration.result import RegistrationResult
 from wsreg.volumes.bodies import VIEW_PREFIX
 
 _POSE_FILE = re.compile(r"pose-[\w.-]+\.(json|tfm)")
+"""Of a body or a view; which of these there are, and whether a trace, depends on the result."""
 
 
 def write_result(
@@ -38,11 +40,12 @@ def write_result(
 
     With several bodies every body has its ``pose-NAME.json`` and ``pose-NAME.tfm``, in the first
     view; with several views every other one has its ``pose-view-NAME.json``, the first body's pose
-    in it.
+    in it.  A result with a trace has ``trace.csv``, ``convergence.png`` and ``overlay.gif``.
 
     Args:
         result: what was found.
-        folder: made if absent; poses that an earlier result put there go, other files stay.
+        folder: made if absent; poses and trace that an earlier result put there go, other files
+            stay.
         inputs: the file or DICOM folder behind each role (``"xray"``, ``"ct"``, ...); only its
             name and hash are written.
         notes: sentences on what was found, assumed or overridden in the inputs.
@@ -55,7 +58,7 @@ def write_result(
     """
     folder = Path(folder)
     poses = _poses(result)
-    files = ["result.json", *poses, "overlay.png"]
+    files = ["result.json", *poses, "overlay.png", *(TRACE_FILES if result.trace else ())]
     content = result.to_dict() | {
         "versions": {
             "wsreg": __version__,
@@ -66,7 +69,7 @@ def write_result(
         "notes": list(notes),
         "files": files,
     }
-    outdated = _pose_files(folder) - set(files)
+    outdated = _changing_files(folder) - set(files)
     with staged_folder(folder) as staging:
         write_json(staging / "result.json", content)
         for name, pose in poses.items():
@@ -75,6 +78,8 @@ def write_result(
             else:
                 write_json(staging / name, pose_record(pose))
         write_png(overlay_picture(result), staging / "overlay.png")
+        if result.trace:
+            write_trace(result, staging)
     with writing_to(folder):
         for name in outdated:
             (folder / name).unlink(missing_ok=True)
@@ -109,13 +114,14 @@ def _poses(result: RegistrationResult) -> dict[str, Tensor]:
     return poses
 
 
-def _pose_files(folder: Path) -> set[str]:
-    """Return the names of the poses of bodies and views that a result in a folder came with."""
+def _changing_files(folder: Path) -> set[str]:
+    """Return the names of poses of bodies and views, and of a trace, that a result came with."""
     try:
         files = read_result(folder).get("files", [])
     except InputError:
         return set()  # there is none, or it is of a version that we know nothing of
-    return {name for name in files if isinstance(name, str) and _POSE_FILE.fullmatch(name)}
+    names = {name for name in files if isinstance(name, str)}
+    return {name for name in names if name in TRACE_FILES or _POSE_FILE.fullmatch(name)}
 
 
 def _identity(path: Path) -> dict[str, str]:

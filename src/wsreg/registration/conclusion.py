@@ -31,6 +31,7 @@ from wsreg.registration.result import (
 )
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer, rivals_as_judged
+from wsreg.registration.trace import traced
 from wsreg.registration.verdict.bodies import (
     BodyEvidence,
     body_points,
@@ -121,6 +122,9 @@ def _result(
     bodies = _bodies(problem, state, weighed.shown, weighed.uncertainty, verdict)
     views = _views(problem, finest, state, weighed.start, weighed.end, evidence.orientation)
     clock.lap("verdict")
+    trace = traced(problem, finest, state)
+    if trace:
+        clock.lap("trace")
     record = {**problem.record(), "polarity": polarity, "evidence": dataclasses.asdict(evidence)}
     first = next(iter(bodies.values()))
     return RegistrationResult(
@@ -141,6 +145,7 @@ def _result(
         bodies=bodies,
         views=views,
         config=record,
+        trace=trace,
     )
 
 

@@ -35,12 +35,14 @@ class Level:
         views: what it is seen in; the loss is the sum over them.
         backend: renderer.
         ties: what holds the bodies together, if there are several.
+        number: of the level, coarse to fine, from 0.
     """
 
     bodies: tuple[LevelBody, ...]
     views: tuple[LevelView, ...]
     backend: Backend
     ties: Ties | None = None
+    number: int = 0
 
     @property
     def least_squares(self) -> bool:

@@ -13,10 +13,12 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.landmarks import Landmarks
+from wsreg.optimisation.observed import Observe
 from wsreg.registration.bodies import Body, LevelBody, level_bodies, whole_ct
 from wsreg.registration.config import LevelConfig, RegistrationConfig, judging_measure
 from wsreg.registration.level import Level
 from wsreg.registration.projection import RoiGrid
+from wsreg.registration.recorder import Recorder
 from wsreg.registration.starts.pose_estimator import PoseEstimator
 from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.terms.image_term import image_term
@@ -50,6 +52,7 @@ class Problem:
             first body has them, and the others are no answers.
         encoder: finds the first pose, where ``init`` says so.
         landmarks: in the first X-ray, that the first pose is found from, where ``init`` says so.
+        recorder: keeps the way of every descent, where a trace is wanted.
     """
 
     views: tuple[View, ...]
@@ -64,6 +67,7 @@ class Problem:
     render_labels: tuple[int, ...] = ()
     encoder: PoseEstimator | None = None
     landmarks: Landmarks | None = None
+    recorder: Recorder | None = None
 
     @property
     def volume(self) -> Volume:
@@ -74,6 +78,10 @@ class Problem:
     def voxel_sizes_mm(self) -> tuple[float | None, ...]:
         """Return those of all levels; levels of a CT are made one from the other."""
         return tuple(level.voxel_mm for level in self.settings.levels)
+
+    def observer(self, level: Level) -> Observe | None:
+        """Return what is to observe descents at a level, if anything is."""
+        return None if self.recorder is None else self.recorder.begun(level)
 
     def record(self) -> dict[str, Any]:
         """Return every setting as plain values."""
@@ -114,6 +122,7 @@ def make_levels(problem: Problem, count: int | None = None) -> list[Level]:
                 views=views,
                 backend=problem.settings.backend,
                 ties=_ties(bodies, views),
+                number=number,
             )
         )
     return levels

@@ -24,6 +24,7 @@ from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.label_doubts import label_doubts
 from wsreg.registration.polarity import or_in_opposite_polarity, with_polarity_settled
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.recorder import Recorder
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.single_bone import near_its_start
 from wsreg.registration.solver import solve
@@ -52,6 +53,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     pivot_mm: Any = None,
     prepared: PreparedCt | None = None,
     config: RegistrationConfig | None = None,
+    trace: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> RegistrationResult:
     """Find the pose of a CT, or of each bone in it, in an X-ray or in several of one pose.
@@ -91,6 +93,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             middle of ``render_labels``.
         prepared: what ``wsreg.prepare`` made of ``volume``, if a caller holds it.
         config: settings.
+        trace: whether to keep the way that led to the answer, ``result.trace``.
         progress: called with (stage, done, total) as work proceeds.
 
     Returns:
@@ -132,6 +135,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             render_labels=labels,
             encoder=start.encoder,
             landmarks=start.landmarks,
+            recorder=Recorder() if trace else None,
         )
         return registered(problem, progress, clock)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import inverse_rigid
+from wsreg.registration.trace_step import TraceStep
 
 VerdictStatus = Literal["pass", "check", "fail"]
 Orientation = Literal[
@@ -138,6 +139,7 @@ class RegistrationResult:
         method: the solver that ran.
         init: how it was started: ``pose``, ``dicom`` or ``search``.
         config: every resolved setting, plain numbers and strings.
+        trace: the way that led to the answer, where it was asked for.
     """
 
     camera_from_ct: Tensor
@@ -157,6 +159,7 @@ class RegistrationResult:
     bodies: Mapping[str, BodyResult]
     views: tuple[ViewResult, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
+    trace: tuple[TraceStep, ...] = ()
 
     @property
     def comparison(self) -> Comparison:

@@ -386,7 +386,9 @@ def _solve_adam(
         return finest.loss(state[None])[0]
 
     rates = settings.adam_rates.vector(len(problem.bodies))
-    descent = minimise_adam(loss, finest.move, start, rates, settings.adam, report)
+    descent = minimise_adam(
+        loss, finest.move, start, rates, settings.adam, report, reading.problem.observer(finest)
+    )
     clock.lap("adam")
     return Answer(
         reading=reading,

@@ -70,7 +70,9 @@ def descents_from(
     longest = settings.longest_step.vector(len(level.bodies))
     looseness = torch.full_like(longest, TIED_LOOSENESS)
     looseness[:6] = 1.0
-    return minimise(level.linearize, level.move, starts, longest, descent, looseness)
+    return minimise(
+        level.linearize, level.move, starts, longest, descent, looseness, problem.observer(level)
+    )
 
 
 def is_lost(reading: Reading, state: Tensor) -> bool:

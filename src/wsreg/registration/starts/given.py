@@ -28,7 +28,10 @@ def given(problem: Problem, level: Level) -> Tensor:
     nearest = brought_near(problem, level, probes)
     if nearest is None:
         return probes
-    return torch.cat((start[None], with_probes(problem, nearest[0])))
+    beside = with_probes(problem, nearest[0])
+    if problem.recorder is not None:
+        problem.recorder.spread(nearest[0], beside)
+    return torch.cat((start[None], beside))
 
 
 def by_angles(problem: Problem, level: Level) -> Tensor:

@@ -50,7 +50,10 @@ def roi(problem: Problem, level: Level) -> Tensor:
     states = states[losses.nan_to_num(nan=math.inf).argsort()[:REFINED]]
     settings = problem.settings
     longest = settings.longest_step.vector(len(level.bodies))
-    descents = minimise(regions.linearize, regions.move, states, longest, settings.descent)
+    descents = minimise(
+        regions.linearize, regions.move, states, longest, settings.descent,
+        observe=problem.observer(regions),
+    )  # fmt: skip
     best = descents.states[descents.values.argsort()[:KEPT]]
     near = brought_near(problem, level, best)
     assert near is not None

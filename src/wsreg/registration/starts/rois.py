@@ -19,5 +19,8 @@ def brought_near(problem: Problem, level: Level, states: Tensor) -> Tensor | Non
     if regions is None:
         return None
     longest = settings.longest_step.vector(len(level.bodies))
-    descents = minimise(regions.linearize, regions.move, states, longest, settings.descent)
+    descents = minimise(
+        regions.linearize, regions.move, states, longest, settings.descent,
+        observe=problem.observer(regions),
+    )  # fmt: skip
     return descents.states[descents.values.argsort()]
