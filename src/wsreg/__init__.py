@@ -16,6 +16,7 @@ _HOMES = {
     "Camera": "wsreg.geometry.camera",
     "GlobalNcc": "wsreg.similarity.ncc",
     "InputError": "wsreg.errors",
+    "Landmarks": "wsreg.geometry.landmarks",
     "LevelConfig": "wsreg.registration.config",
     "LocalNcc": "wsreg.similarity.ncc",
     "MultiscaleNcc": "wsreg.similarity.ncc",
@@ -32,6 +33,7 @@ _HOMES = {
     "WsregError": "wsreg.errors",
     "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.calibration_file",
+    "read_landmarks": "wsreg.geometry.landmarks",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
     "read_result": "wsreg.outputs.result_files",
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from wsreg.geometry.calibration_file import read_camera, read_rig
     from wsreg.geometry.camera import Camera
     from wsreg.geometry.carm import CArmAngles
+    from wsreg.geometry.landmarks import Landmarks, read_landmarks
     from wsreg.geometry.pose_file import read_pose
     from wsreg.geometry.rig import Rig, RigView
     from wsreg.outputs.result_files import read_result, write_result
@@ -72,6 +75,7 @@ __all__ = [
     "Camera",
     "GlobalNcc",
     "InputError",
+    "Landmarks",
     "LevelConfig",
     "LocalNcc",
     "MultiscaleNcc",
@@ -89,6 +93,7 @@ __all__ = [
     "__version__",
     "prepare",
     "read_camera",
+    "read_landmarks",
     "read_pose",
     "read_radiograph",
     "read_result",

@@ -21,10 +21,10 @@ from wsreg.geometry.carm import CArmAngles
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration import solver
+from wsreg.registration.attempts import Attempt
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.register import register as register_bodies
 from wsreg.registration.result import RegistrationResult
-from wsreg.registration.solver import Attempt
 from wsreg.registration.strategy import Answer
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.segmentation.rois import RoiTarget

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
 from wsreg.registration import solver
+from wsreg.registration.attempts import QUARTER, Attempt, attempts
 from wsreg.registration.clock import Clock
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.readings import Reading
-from wsreg.registration.solver import QUARTER, Attempt, attempts, solve
+from wsreg.registration.solver import solve
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.registration.starts.table import STARTS
 from wsreg.registration.strategy import Answer

@@ -6,11 +6,12 @@ import dataclasses
 
 import torch
 
+from wsreg.registration.attempts import Attempt, starts_of
 from wsreg.registration.clock import Clock
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.readings import readings_of
 from wsreg.registration.regions import have_regions
-from wsreg.registration.solver import Attempt, solve, starts_of
+from wsreg.registration.solver import solve
 from wsreg.registration.strategy import Answer, descents_from, is_lost
 
 POLARITY_STARTS = 8

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wsreg.optimisation.adam import minimise_adam
-from wsreg.radiographs.patient_view import quarter_turns
+from wsreg.registration.attempts import Attempt, attempts, starts_of
 from wsreg.registration.clock import Clock
 from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
+from wsreg.registration.paper_loop import solve_adam
 from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading, near_matches, readings_of
-from wsreg.registration.regions import have_regions, weighted
-from wsreg.registration.starts.table import STARTS
+from wsreg.registration.regions import have_regions
 from wsreg.registration.states import with_bodies
 from wsreg.registration.strategy import (
     PRUNE_RATIO,
@@ -28,36 +27,14 @@ from wsreg.registration.strategy import (
     descended,
     descents_from,
     is_lost,
+    loss_ratio,
     promising,
+    with_regions_to_the_end,
     with_work,
 )
-from wsreg.registration.terms.config import RoiConfig
 
 MANY, FIRST_STEPS = 8, 6
 """Of so many descents the worse half is given up after the first steps."""
-QUARTER = torch.tensor(
-    [[0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64
-)
-
-JOINT_ROBUST_SCALE = 0.1
-"""Of 1 - Dice, where regions stay in the loss to the end: that of good masks is about 0.05."""
-LEAST_LOSS = 1e-9
-"""Losses are compared no further than this: the rounding of float32 is above."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One way to find an answer.
-
-    Args:
-        init: the name of the start.
-        led: whether regions of interest lead.
-        quarter: whether the image is looked at turned by a quarter.
-    """
-
-    init: str
-    led: bool = False
-    quarter: bool = False
 
 
 def solve(problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress) -> Answer:
@@ -108,25 +85,6 @@ def _ways(reading: Reading) -> tuple[bool, ...]:
     return (True, False) if bool(by_image_alone > PRUNE_RATIO * led) else (False, True)
 
 
-def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
-    """Return what is tried, in this order.
-
-    Args:
-        problem: of the start.
-        ways: whether regions of interest lead, for each way to try it.
-    """
-    tried = [Attempt(init=problem.init, led=led) for led in ways]
-    if problem.render_labels and problem.init == "pose":
-        return tried  # a single bone is looked for near a given start only
-    if problem.init == "roi":
-        tried = [Attempt(init="roi", led=True)]
-    if not problem.settings.search_if_lost and problem.init != "search":
-        return tried
-    if problem.init != "search":
-        tried += [Attempt(init="search", led=led) for led in sorted(ways)]
-    return [*tried, Attempt(init="search", quarter=True)]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Coarse:
     """What a level says of one reading: states [N,K,4,4] and losses [N] of descents."""
@@ -170,22 +128,6 @@ def _attempted(
     return _not_mirrored_without_need(best, readings[0], clock)
 
 
-def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
-    """Return the states [N,K,4,4] of an attempt, of the image turned as it and the header say."""
-    turned = dataclasses.replace(problem, start=_turn(attempt, problem) @ problem.start)
-    return STARTS[attempt.init](turned, level)
-
-
-def _turn(attempt: Attempt, problem: Problem) -> Tensor:
-    """Return [4,4] how an attempt turns the image, with what the header says of how it lies."""
-    quarters = int(attempt.quarter)
-    if attempt.init in ("search", "dicom", "encoder", "roi", "landmarks"):
-        directions = problem.views[0].radiograph.patient_orientation
-        quarters += quarter_turns(directions, problem.start[0].numpy())
-    turn: Tensor = torch.linalg.matrix_power(QUARTER, quarters % 4)
-    return turn
-
-
 def _not_mirrored_without_need(answer: Answer, as_it_came: Reading, clock: Clock) -> Answer:
     """Return the answer; one of the mirrored X-ray only if the X-ray as it came fits no better.
 
@@ -207,7 +149,7 @@ def _not_mirrored_without_need(answer: Answer, as_it_came: Reading, clock: Clock
 def _pruned(found: Sequence[_Coarse]) -> tuple[list[_Coarse], list[tuple[_Coarse, float]]]:
     """Return what is worth refining, and the rest, each with its lowest loss over the lowest."""
     lowest = min(one.lowest for one in found)
-    ratios = [(one, _ratio(one.lowest, lowest)) for one in found]
+    ratios = [(one, loss_ratio(one.lowest, lowest)) for one in found]
     near = [one for one, _ in ratios if one.lowest <= PRUNE_RATIO * lowest]
     return near, [pair for pair in ratios if pair[0] not in near]
 
@@ -317,23 +259,6 @@ def _refined(found: _Coarse, clock: Clock, progress: Progress, *, led: bool) -> 
     return with_work(alone, answer.iterations, answer.renders)
 
 
-def with_regions_to_the_end(answer: Answer, clock: Clock) -> Answer:
-    """Return an answer of the image refined at the finest level with regions in the loss.
-
-    A region counts less the more it disagrees with the image where that is best.
-    """
-    problem, weight = answer.reading.problem, answer.reading.problem.settings.roi_weight
-    levels = weighted(answer.reading.levels[-1:], RoiConfig(
-        dice_weight=weight or 0.0, distance_weight=0.0, robust_scale=JOINT_ROBUST_SCALE
-    ))  # fmt: skip
-    descents = descents_from(problem, levels[0], answer.state[None])
-    clock.lap("regions")
-    answer = with_work(answer, descents.iterations, descents.evaluations)
-    if not bool(torch.isfinite(descents.values[0])):
-        return answer
-    return dataclasses.replace(answer, state=descents.states[0])
-
-
 def _best(answers: Sequence[Answer]) -> Answer:
     """Return the answer that fits best by the image, with the work of all.
 
@@ -343,7 +268,7 @@ def _best(answers: Sequence[Answer]) -> Answer:
         losses = [float(one.reading.plain[-1].loss(one.state[None])) for one in answers]
     best = answers[losses.index(min(losses))]
     ratios = [
-        _ratio(loss, min(losses))
+        loss_ratio(loss, min(losses))
         for loss, one in zip(losses, answers, strict=True)
         if one.reading.mirrored != best.reading.mirrored
     ]
@@ -356,52 +281,7 @@ def _best(answers: Sequence[Answer]) -> Answer:
     )
 
 
-def _ratio(loss: float, lowest: float) -> float:
-    """Return how many times the lowest loss, which is 0 where images are the same, another is."""
-    return max(loss, LEAST_LOSS) / max(lowest, LEAST_LOSS)
-
-
-def _solve_adam(
-    problem: Problem, levels: Sequence[Level], clock: Clock, progress: Progress
-) -> Answer:
-    """Run the paper's loop at the finest level, from the start or the best state of a search."""
-    settings = problem.settings
-    readings = readings_of(problem, levels)[: 1 if problem.init == "pose" else None]
-    attempt = Attempt(init=problem.init)
-    starts = [starts_of(attempt, one.problem, one.levels[0])[0] for one in readings]
-    with torch.no_grad():
-        losses = [
-            float(one.levels[0].loss(start[None]))
-            for one, start in zip(readings, starts, strict=True)
-        ]
-    number = losses.index(min(losses))
-    reading = covered(readings[number], starts[number])
-    start, finest = with_bodies(starts[number], len(problem.bodies)), reading.levels[-1]
-    clock.lap("start")
-
-    def report(done: int, total: int) -> None:
-        progress("register", done, total)
-
-    def loss(state: Tensor) -> Tensor:
-        return finest.loss(state[None])[0]
-
-    rates = settings.adam_rates.vector(len(problem.bodies))
-    descent = minimise_adam(
-        loss, finest.move, start, rates, settings.adam, report, reading.problem.observer(finest)
-    )
-    clock.lap("adam")
-    return Answer(
-        reading=reading,
-        state=descent.state,
-        iterations=descent.iterations,
-        renders=descent.iterations + 1,
-        rivals=start[None][:0],
-        starts=0,
-        other_reading=_ratio(max(losses), min(losses)) if len(losses) > 1 else None,
-    )
-
-
 _SOLVERS: Mapping[str, Callable[[Problem, Sequence[Level], Clock, Progress], Answer]] = {
     "gauss-newton": _solve_gauss_newton,
-    "adam": _solve_adam,
+    "adam": solve_adam,
 }

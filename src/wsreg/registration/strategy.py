@@ -15,7 +15,9 @@ from wsreg.registration.coverage import covered
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading
+from wsreg.registration.regions import weighted
 from wsreg.registration.states import distinct, with_bodies
+from wsreg.registration.terms.config import RoiConfig
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.registration.verdict.judge import looks_wrong
 from wsreg.registration.verdict.steepness import middle, steepness
@@ -27,6 +29,10 @@ PRUNE_RATIO = 1.25
 TIED_LOOSENESS = 10.0
 """A body that holds on to the first one may be hardly seen, and creep: a descent does not wait for
 the last tenth of a degree of it."""
+JOINT_ROBUST_SCALE = 0.1
+"""Of 1 - Dice, where regions stay in the loss to the end: that of good masks is about 0.05."""
+LEAST_LOSS = 1e-9
+"""Losses are compared no further than this: the rounding of float32 is above."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -188,3 +194,25 @@ def _others_finished(
         losses.index_copy(0, unfinished, finished.values),
         finished.evaluations,
     )
+
+
+def with_regions_to_the_end(answer: Answer, clock: Clock) -> Answer:
+    """Return an answer of the image refined at the finest level with regions in the loss.
+
+    A region counts less the more it disagrees with the image where that is best.
+    """
+    problem, weight = answer.reading.problem, answer.reading.problem.settings.roi_weight
+    levels = weighted(answer.reading.levels[-1:], RoiConfig(
+        dice_weight=weight or 0.0, distance_weight=0.0, robust_scale=JOINT_ROBUST_SCALE
+    ))  # fmt: skip
+    descents = descents_from(problem, levels[0], answer.state[None])
+    clock.lap("regions")
+    answer = with_work(answer, descents.iterations, descents.evaluations)
+    if not bool(torch.isfinite(descents.values[0])):
+        return answer
+    return dataclasses.replace(answer, state=descents.states[0])
+
+
+def loss_ratio(loss: float, lowest: float) -> float:
+    """Return how many times the lowest loss, which is 0 where images are the same, another is."""
+    return max(loss, LEAST_LOSS) / max(lowest, LEAST_LOSS)
