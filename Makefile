@@ -57,6 +57,8 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-small.h5 --hold-out 17-1882 --out benchmarks/output/unet/17-1882
 	$(BIN)/python benchmarks/segmentation.py --cohort benchmarks/output/cohort-small.h5 --models benchmarks/output/unet/17-1882 --write
 	$(BIN)/python benchmarks/roi_terms.py --cohort benchmarks/output/cohort-small.h5 --model benchmarks/output/unet/17-1882 --write
+	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/17-1882 --jobs 2 --write
+	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/17-1882 --solver gauss-newton --jobs 2 --write
 	$(BIN)/python benchmarks/pose_encoder.py --cohort benchmarks/output/cohort-small.h5 --write
 
 clean:

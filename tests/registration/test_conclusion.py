@@ -13,12 +13,13 @@ from wsreg.geometry.rigid import exp_so3, rigid
 from wsreg.registration.clock import Clock
 from wsreg.registration.conclusion import conclude
 from wsreg.registration.config import LEVELS
+from wsreg.registration.judged import elsewhere_mm, rivals_as_judged
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
 from wsreg.registration.readings import Reading
 from wsreg.registration.result import RegistrationResult
 from wsreg.registration.states import moved_together
-from wsreg.registration.strategy import Answer, rivals_as_judged
+from wsreg.registration.strategy import Answer
 from wsreg.registration.ties import Tie
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.similarity.measure import Measure
@@ -159,6 +160,30 @@ def test_rivals_rival_by_the_default_measure_too(pair: Problem, true_state: Tens
             answer, reading=Reading(problem=default, levels=make_levels(default))
         )
         assert len(rivals_as_judged(as_found)) == 1
+
+
+def test_an_answer_that_the_default_measure_would_have_elsewhere_is_doubted(
+    pair: Problem, true_state: Tensor
+) -> None:
+    """From 10 mm beside the truth it leads back; the truth itself it leaves where it is."""
+    beside = moved_together(
+        true_state, torch.tensor([[0.0, 0.0, 0.0, 10.0, 0.0, 0.0]]).double(),
+        pair.bodies[0].pivot_mm,
+    )[0]  # fmt: skip
+    plain = dataclasses.replace(pair, views=(dataclasses.replace(pair.views[0], rois=None),))
+    found = {}
+    for name, state in (("truth", true_state), ("beside", beside)):
+        problem = compared_by(dataclasses.replace(plain, start=state), Psnr())
+        reading = Reading(problem=problem, levels=make_levels(problem))
+        found[name] = elsewhere_mm(answered(reading, state))
+        verdict = concluded(problem, state).verdict
+        told = any("By the default similarity" in reason for reason in verdict.reasons)
+        assert told == (name == "beside"), verdict
+    assert found["truth"] is not None
+    assert found["truth"] < 2.0
+    assert found["beside"] == pytest.approx(10.0, abs=3.0)
+    as_ever = Reading(problem=plain, levels=make_levels(plain))
+    assert elsewhere_mm(answered(as_ever, beside)) is None
 
 
 def test_doubts_of_the_problem_reach_the_verdict(pair: Problem, true_state: Tensor) -> None:

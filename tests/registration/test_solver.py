@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
-from wsreg.registration import solver
+from wsreg.registration import attempts as attempts_module
+from wsreg.registration import paper_loop, solver
 from wsreg.registration.attempts import QUARTER, Attempt, attempts
 from wsreg.registration.clock import Clock
 from wsreg.registration.config import LevelConfig, RegistrationConfig
@@ -140,7 +141,7 @@ def started(monkeypatch: pytest.MonkeyPatch, **starts: list[float]) -> list[tupl
         return start
 
     made = {name: given(name, places) for name, places in starts.items()}
-    monkeypatch.setattr(solver, "STARTS", {**STARTS, **made})
+    monkeypatch.setattr(attempts_module, "STARTS", {**STARTS, **made})
     return asked
 
 
@@ -262,7 +263,9 @@ def given_with_regions(
     def start(problem: Asked, level: Ground) -> Tensor:
         return at(*(by_image if level.views[0].roi_term is None else by_regions))
 
-    monkeypatch.setattr(solver, "STARTS", {**STARTS, "search": lambda *_: at(40.0), "pose": start})
+    monkeypatch.setattr(
+        attempts_module, "STARTS", {**STARTS, "search": lambda *_: at(40.0), "pose": start}
+    )
 
 
 def test_regions_do_not_lead_where_the_image_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +325,8 @@ def two_readings(
             Reading(problem=problem, levels=second, mirrored=True),  # type: ignore[arg-type]
         )
 
-    monkeypatch.setattr(solver, "readings_of", readings_of)
+    for module in (solver, paper_loop):
+        monkeypatch.setattr(module, "readings_of", readings_of)
     return levels
 
 
@@ -660,7 +664,7 @@ def test_adam_takes_the_reading_whose_start_fits_better(monkeypatch: pytest.Monk
     )
     two_readings(monkeypatch, [looked_up({10.0: 0.3})] * 2, [looked_up({10.0: 0.2})] * 2)
     monkeypatch.setattr(
-        solver, "minimise_adam", lambda *a: SimpleNamespace(state=a[2], iterations=1)
+        paper_loop, "minimise_adam", lambda *a: SimpleNamespace(state=a[2], iterations=1)
     )
     found = solved(Asked(init="search", settings=config))
     assert found.reading.mirrored

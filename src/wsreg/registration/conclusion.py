@@ -16,6 +16,7 @@ from wsreg.geometry.views import nearest_view
 from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
 from wsreg.registration.distances import fitted_distances
+from wsreg.registration.judged import elsewhere_mm, rivals_as_judged
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
@@ -30,7 +31,7 @@ from wsreg.registration.result import (
     ViewResult,
 )
 from wsreg.registration.states import mean_distance_mm
-from wsreg.registration.strategy import Answer, rivals_as_judged
+from wsreg.registration.strategy import Answer
 from wsreg.registration.trace import traced
 from wsreg.registration.verdict.bodies import (
     BodyEvidence,
@@ -104,6 +105,7 @@ def _weighed(answer: Answer, levels: Sequence[Level], alone: str) -> _Weighed:
         for body, pose in zip(problem.bodies, answer.state, strict=True)
     ]
     evidence = _evidence(problem, answer, start, end, rise, uncertainty, shown[0])
+    evidence = dataclasses.replace(evidence, elsewhere_mm=elsewhere_mm(answer))
     evidence = _with_orientation(answer, evidence)
     if len(problem.views) > 1:
         evidence = dataclasses.replace(evidence, alone=alone)

@@ -141,21 +141,6 @@ def descended(
     )
 
 
-def rivals_as_judged(answer: Answer) -> Tensor:
-    """Return those rivals [N,K,4,4] of an answer that rival it by the measure of the verdict, too.
-
-    How much more than another one a loss is means something else for every measure.
-    """
-    finest = answer.reading.plain[-1]
-    judged = finest.as_judged()
-    if not len(answer.rivals) or all(view.judge is None for view in finest.views):
-        return answer.rivals
-    with torch.no_grad():
-        own, *others = judged.loss(torch.cat((answer.state[None], answer.rivals)))
-        near = torch.stack(others) < RIVAL_RATIO * own
-    return answer.rivals[near]
-
-
 def with_work(answer: Answer, iterations: int, renders: int) -> Answer:
     """Return an answer with the work of what led to it."""
     return dataclasses.replace(

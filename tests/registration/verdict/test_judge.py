@@ -53,6 +53,20 @@ def test_good_evidence_passes_with_reasons() -> None:
     assert alone.reasons == ("The similarity went from 0.200 to 0.900.", DEPTH)
 
 
+@pytest.mark.parametrize(
+    ("elsewhere_mm", "status"), [(None, "pass"), (2.9, "pass"), (3.1, "check"), (10.1, "fail")]
+)
+def test_the_default_measure_has_a_say_in_what_another_one_found(
+    elsewhere_mm: float | None, status: str
+) -> None:
+    verdict = judge(dataclasses.replace(GOOD, elsewhere_mm=elsewhere_mm), TrustConfig())
+    assert verdict.status == status
+    told = f"By the default similarity the answer would lie {elsewhere_mm} mm elsewhere."
+    assert (told in verdict.reasons) == (status != "pass")
+    lost = dataclasses.replace(GOOD, elsewhere_mm=math.nan)
+    assert judge(lost, TrustConfig()).status == "fail"
+
+
 def test_regions_of_interest_speak_for_an_answer_and_may_cost_a_little_similarity() -> None:
     evidence = dataclasses.replace(GOOD, roi_dice={"a": 0.9, "b": 0.8}, similarity_end=0.85)
     verdict = judge(evidence, TrustConfig())

@@ -57,6 +57,8 @@ class Evidence:
         parallel: whether all of several views look in one direction.
         shown: fraction of the first body that the views show, in the view that shows most.
         alone: what the views find, each alone, where they were asked; a sentence.
+        elsewhere_mm: how far from the answer the default measure would have the first body, where
+            another one was minimised; None where it was itself.
         start_kept: why the start is the answer, where it is for want of a better one.
         roi_dice: of each region that took part, by name; None if no regions were given.
         orientation: how a single X-ray lies against the view asked for.
@@ -89,6 +91,7 @@ class Evidence:
     shown: float = 1.0
     alone: str = ""
     start_kept: str = ""
+    elsewhere_mm: float | None = None
     roi_dice: Mapping[str, float] | None = None
     orientation: Orientation = "none"
     other_view: str = ""
@@ -118,7 +121,9 @@ def evidence_from_record(record: Mapping[str, Any]) -> Evidence:
     return Evidence(**{**fields, "views": views, "doubts": doubts})
 
 
-_MAY_BE_NONE = ("contradiction_mm", "roi_dice", "other_reading", "depth_per_percent_mm")
+_MAY_BE_NONE = (
+    "contradiction_mm", "roi_dice", "other_reading", "depth_per_percent_mm", "elsewhere_mm",
+)  # fmt: skip
 
 
 def _with_nan(value: Any) -> Any:

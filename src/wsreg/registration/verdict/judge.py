@@ -130,6 +130,7 @@ def _of_likeness(view: ViewEvidence, steepness: float, config: TrustConfig) -> l
 def _of_numbers(e: Evidence, config: TrustConfig) -> list[Finding]:
     return [
         *_of_contradiction(e, config),
+        *_of_default_measure(e, config),
         *_beyond(e.shown, (config.shown, config.shown),
                  f"No X-ray shows more than {e.shown:.0%} of the body that is registered.",
                  lowest=True),
@@ -151,6 +152,13 @@ def _of_contradiction(e: Evidence, config: TrustConfig) -> list[Finding]:
         "elsewhere (the rig does not hold, the patient has moved, or the start was too far off)."
     )
     return _beyond(e.contradiction_mm, config.contradiction_mm, text, lowest=False)
+
+
+def _of_default_measure(e: Evidence, config: TrustConfig) -> list[Finding]:
+    if e.elsewhere_mm is None:
+        return []
+    text = f"By the default similarity the answer would lie {e.elsewhere_mm:.1f} mm elsewhere."
+    return _beyond(e.elsewhere_mm, config.elsewhere_mm, text, lowest=False)
 
 
 def _of_fitted_distances(e: Evidence) -> list[Finding]:
