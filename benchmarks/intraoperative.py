@@ -118,9 +118,7 @@ def settings_of(part: Part) -> list[Setting]:
     if part == "starts":
         return [
             Setting(name="20 mm off, no regions"),
-            Setting(name="20 mm off, U-Net masks", masks="unet"),
             Setting(name="20 mm off, no regions, one body", bodies=None),
-            Setting(name="regions, U-Net masks", init="roi", masks="unet"),
             Setting(name="regions, U-Net masks, no search", init="roi", masks="unet", config=ALONE),
             Setting(name="regions, true masks, no search", init="roi", masks="true", config=ALONE),
             Setting(name="encoder:generic", init="encoder:generic"),
