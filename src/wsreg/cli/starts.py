@@ -83,8 +83,14 @@ def _landmarks_of(file: Path, ct_landmarks: Path | None) -> StartOf:
 
 
 def named_after(prefix: str, init: Path | str) -> Path | None:
-    """Return the path after a prefix such as ``encoder:``; None for any other start."""
+    """Return the path after a prefix such as ``encoder:``; None for any other start.
+
+    Raises:
+        InputError: there is nothing after it.
+    """
     text = str(init)
+    if text == prefix:
+        raise InputError(f"--init must name a file or folder after {prefix}, got nothing")
     return Path(text.removeprefix(prefix)) if text.startswith(prefix) else None
 
 
