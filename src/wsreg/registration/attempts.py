@@ -44,8 +44,6 @@ def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
     tried = [Attempt(init=problem.init, led=led) for led in ways]
     if problem.render_labels and problem.init == "pose":
         return tried  # a single bone is looked for near a given start only
-    if problem.init == "roi":
-        tried = [Attempt(init="roi", led=True)]
     if not problem.settings.search_if_lost and problem.init != "search":
         return tried
     if problem.init != "search":

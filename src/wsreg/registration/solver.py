@@ -107,7 +107,8 @@ def _attempted(
     """Descend from starts in each reading of the X-ray; those that fit nearly as well go on."""
     found = []
     for reading in readings:
-        starts = starts_of(attempt, reading.problem, reading.ways(led=attempt.led)[0])
+        led = attempt.led or attempt.init == "roi"  # which is made of regions, whoever leads then
+        starts = starts_of(attempt, reading.problem, reading.ways(led=led)[0])
         # where a search begins says nothing of what the CT covers
         begun = reading if attempt.init == "search" else covered(reading, starts[0])
         found.append(_descended_coarse(begun, starts, led=attempt.led))

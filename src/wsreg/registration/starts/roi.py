@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.geometry.rigid import transform_points
-from wsreg.optimisation.levenberg_marquardt import minimise
+from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
 from wsreg.registration.config import PoseScale
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
@@ -28,6 +28,8 @@ REACH = PoseScale(rotation_rad=math.radians(40.0), shift_mm=0.0, depth_mm=0.0)
 """Half range of the rotations; place and distance follow from the regions."""
 PLACED = 2
 """How often a pose is placed by centroids and areas before it is compared."""
+DESCENT = LevenbergMarquardtConfig(max_iterations=12, tolerance=1e-2)
+"""By moments; overlap finishes what they leave."""
 MOMENTS_ALONE = RoiConfig(dice_weight=0.0, distance_weight=0.0, moments_weight=1.0)
 
 
@@ -48,10 +50,9 @@ def roi(problem: Problem, level: Level) -> Tensor:
     with torch.no_grad():
         losses = torch.cat([regions.loss(some) for some in torch.split(states, 64)])
     states = states[losses.nan_to_num(nan=math.inf).argsort()[:REFINED]]
-    settings = problem.settings
-    longest = settings.longest_step.vector(len(level.bodies))
+    longest = problem.settings.longest_step.vector(len(level.bodies))
     descents = minimise(
-        regions.linearize, regions.move, states, longest, settings.descent,
+        regions.linearize, regions.move, states, longest, DESCENT,
         observe=problem.observer(regions),
     )  # fmt: skip
     best = descents.states[descents.values.argsort()[:KEPT]]
