@@ -118,6 +118,12 @@ class Register:
     X-ray."""
     calibration_units: CalibrationUnits | None = None
     """Units of the rig's files, where they do not name them."""
+    sequence: bool = False
+    """The X-rays are the frames of one camera: a multi-frame DICOM, a folder, or files in their
+    order; with --rig one of these for each view.  Writes poses.csv; the same command goes on where
+    it was stopped."""
+    smooth: Annotated[float | None, arg(metavar="FRAMES")] = None
+    """For a sequence, write poses-smoothed.csv besides: a Gaussian of this standard deviation."""
     force: bool = False
     """Replace results that are already there."""
     slicer: bool = False
@@ -133,6 +139,12 @@ class Register:
 
     def run(self) -> int:
         """Register every X-ray and return the exit status."""
+        if self.sequence:
+            from wsreg.cli.sequence import register_frames
+
+            return register_frames(self)
+        if self.smooth is not None:
+            raise InputError(f"--smooth is for --sequence, got {self.smooth:g} without it")
         from wsreg.outputs.output_folder import prepare_output_folder
 
         jobs = self._jobs()
@@ -167,14 +179,14 @@ class Register:
         with (
             step(f"Reading the CT {self.ct.name}, loading the solver", quiet=self.quiet),
             no_garbage_collected(),
-            begun(lambda: self._prepared_ct(asked)) as ready,
+            begun(lambda: self.prepared_ct(asked)) as ready,
         ):
             rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
             view = None if solver.view is None else parse_view(solver.view)
-            reading, estimator = _start_of_file(solver), _encoder(solver)
+            reading, estimator = start_of_file(solver), encoder_start(solver)
             config = registration_config(solver)
-            _load_solver(config.backend)
+            load_solver(config.backend)
             ct, labels = ready.result()
         start: Tensor | str | PoseEstimator = str(solver.init)
         if reading is not None:
@@ -199,7 +211,7 @@ class Register:
 
         return solve
 
-    def _prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
+    def prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
         """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
 
@@ -233,7 +245,7 @@ class Register:
         from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
 
         result, radiographs, notes = solve(job)
-        files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
+        files = write_result(result, job.folder, inputs=self.inputs(job.xrays), notes=notes)
         scene_folder = job.folder / "slicer"
         if self.slicer:
             write_slicer_scene(result, scene_folder, radiographs, ct=self.ct)
@@ -244,7 +256,7 @@ class Register:
             print("\n".join(result_lines(result, job.folder, files, notes)))
         return result
 
-    def _inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
+    def inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
         """Return the files behind a result."""
         init = self.solver.init
         files = {
@@ -287,7 +299,7 @@ def registration_config(solver: Solver) -> RegistrationConfig:
     )
 
 
-def _start_of_file(solver: Solver) -> PoseReading | None:
+def start_of_file(solver: Solver) -> PoseReading | None:
     """Return the start that a file gives, if one does."""
     from wsreg.geometry.pose_file import read_pose_with_notes
 
@@ -304,7 +316,7 @@ def encoder_of(init: Path | str) -> Path | None:
     return Path(text.removeprefix(ENCODER_PREFIX)) if text.startswith(ENCODER_PREFIX) else None
 
 
-def _encoder(solver: Solver) -> PoseEstimator | None:
+def encoder_start(solver: Solver) -> PoseEstimator | None:
     """Return the encoder to start with, if one is named."""
     folder = encoder_of(solver.init)
     if folder is None:
@@ -327,7 +339,7 @@ def _file_of(init: Path | str) -> Path | None:
     return init if isinstance(init, Path) else None
 
 
-def _load_solver(backend: Backend) -> None:
+def load_solver(backend: Backend) -> None:
     """Import what registers and writes, and load its kernels, before they are needed."""
     from wsreg.rendering.loading import load_kernels
     from wsreg.rendering.render import resolve_backend
