@@ -12,7 +12,7 @@ from wsreg.cli.bodies import parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import parse_view, xray_reader
 from wsreg.cli.rigs import rig_of_xrays
-from wsreg.cli.sequence_rois import frame_rois
+from wsreg.cli.sequence_rois import check_folder, frame_rois
 from wsreg.errors import InputError
 from wsreg.files.journal import RowJournal, open_row_journal
 
@@ -63,6 +63,7 @@ def _refuse_what_is_for_single_xrays(asked: Register) -> None:
             raise InputError(f"{option} is for single X-rays, got it with --sequence")
     if asked.smooth is not None and not asked.smooth > 0:
         raise InputError(f"--smooth must be positive, got {asked.smooth:g}")
+    check_folder(asked.regions)
     if not asked.xrays:
         raise InputError("--sequence needs frames: a multi-frame DICOM, a folder, or files")
 

@@ -27,16 +27,11 @@ def frame_rois(
     writes it, where NAME is the frame's.
 
     Raises:
-        InputError: no folder, masks of none of the frames, no labels, or several views.
+        InputError: masks of none of the frames, no labels, or several views.
     """
     if options.roi is None:
         return None, []
     folder = Path(options.roi)
-    if not folder.is_dir():
-        raise InputError(
-            "--roi must be a folder of masks for a sequence, each named after its frame "
-            f"(such as {frames.source.names[0]}.png), got {options.roi}"
-        )
     if several:
         raise InputError("--roi is for the frames of one view, got it with a rig")
     if volume.labels is None:
@@ -49,6 +44,19 @@ def frame_rois(
             f"{frames.source.names[0]}.png, it holds none"
         )
     return _read(files, options, frames, volume), _said(lacking, len(files))
+
+
+def check_folder(options: Regions) -> None:
+    """Refuse regions that come from anything but a folder of masks.
+
+    Raises:
+        InputError: they do.
+    """
+    if options.roi is not None and not Path(options.roi).is_dir():
+        raise InputError(
+            "--roi must be a folder of masks for a sequence, each named after its frame (such as "
+            f"frame-3.png), got {options.roi}"
+        )
 
 
 def mask_of(folder: Path, name: str) -> Path | None:

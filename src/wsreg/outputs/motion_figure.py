@@ -46,9 +46,13 @@ def motion_figure(result: SequenceResult) -> Figure:
         _draw(right, moved[:, 3:].tolist(), f"{name}: shift (mm)", lost)
     for panel, words in zip(panels[0], ("about", "along"), strict=True):
         axes = ("columns (x)", "rows (y)", "rays (z)")
-        panel.legend([f"{words} {axis}" for axis in axes], fontsize=7, ncols=3, frameon=False)
+        named = [f"{words} {axis}" for axis in axes]
+        panel.legend(
+            panel.lines, named, fontsize=7, ncols=3, frameon=False, loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+        )  # fmt: skip
     for panel in panels[-1]:
-        panel.set_xlabel("Frame (shaded: not found)" if lost else "Frame")
+        panel.set_xlabel("Frame (shaded: not found)" if lost else "Frame", fontsize=8)
     return figure
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.geometry.camera import Camera
 from wsreg.outputs import display
-from wsreg.outputs.display import Pixels
+from wsreg.outputs.display import Mask, Pixels
 from wsreg.outputs.pictures import (
     BACKGROUND,
     EDGE_COLOUR,
@@ -89,7 +89,7 @@ def _tile(
     mask = display.resized_mask(radiograph.mask, size)
     fixed = display.resized(radiograph.image, size)
     tile = display.grey(fixed, display.display_window(fixed, mask), mask)
-    return _outlined(tile, result, frame, small, ct)
+    return _outlined(tile, mask, result, frame, small, ct)
 
 
 def _first_view(frames: Sequence[FrameViews], number: int) -> Radiograph | None:
@@ -101,8 +101,14 @@ def _first_view(frames: Sequence[FrameViews], number: int) -> Radiograph | None:
 
 
 def _outlined(
-    tile: Pixels, result: SequenceResult, frame: FrameResult, camera: Camera, ct: PreparedCt
+    tile: Pixels,
+    mask: Mask,
+    result: SequenceResult,
+    frame: FrameResult,
+    camera: Camera,
+    ct: PreparedCt,
 ) -> Pixels:
+    """Return the tile with a line around each body that has labels; of one without, its edges."""
     for (name, body), colour in zip(result.bodies.items(), ROI_COLOURS, strict=False):
         pose = frame.bodies[name].camera_from_ct
         if pose is None:
@@ -112,8 +118,7 @@ def _outlined(
             tile = display.painted(tile, display.outline(lengths_mm), colour)
         elif len(result.bodies) == 1:
             image = _rendered(ct, camera, pose, ())
-            everywhere = np.ones(image.shape, dtype=bool)
-            tile = display.painted(tile, display.edges(image, everywhere), EDGE_COLOUR)
+            tile = display.painted(tile, display.edges(image, mask), EDGE_COLOUR)
     return tile
 
 

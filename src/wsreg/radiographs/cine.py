@@ -13,18 +13,25 @@ from wsreg.errors import InputError
 from wsreg.radiographs.dicom import raw_of_dataset
 from wsreg.radiographs.raw_xray import RawXray
 
-ANGLES = ("PositionerPrimaryAngle", "PositionerSecondaryAngle", "DetectorPrimaryAngle",
-          "DetectorSecondaryAngle")  # fmt: skip
+ANGLES = (
+    "PositionerPrimaryAngle",
+    "PositionerSecondaryAngle",
+    "PositionerIsocenterPrimaryAngle",
+    "PositionerIsocenterSecondaryAngle",
+    "PositionerIsocenterDetectorRotationAngle",
+    "DetectorPrimaryAngle",
+    "DetectorSecondaryAngle",
+)
 TABLE = (
-    "TableVerticalPosition",
-    "TableLongitudinalPosition",
-    "TableLateralPosition",
-    "TableHeadTiltAngle",
-    "TableHorizontalRotationAngle",
-    "TableCradleTiltAngle",
     "TableTopVerticalPosition",
     "TableTopLongitudinalPosition",
     "TableTopLateralPosition",
+    "TableXPositionToIsocenter",
+    "TableYPositionToIsocenter",
+    "TableZPositionToIsocenter",
+    "TableHorizontalRotationAngle",
+    "TableHeadTiltAngle",
+    "TableCradleTiltAngle",
 )
 DISTANCES = ("DistanceSourceToDetector", "ImagerPixelSpacing")
 """What frames of an enhanced object may say each for itself."""

@@ -21,6 +21,7 @@ from wsreg.registration.register import registered
 from wsreg.registration.result import Verdict
 from wsreg.registration.sequence.frames import Frame, Frames, blank_views, check_alike
 from wsreg.registration.sequence.passes import starts_at
+from wsreg.registration.sequence.remembering import remembering
 from wsreg.registration.sequence.step import Step, Way, best_of
 from wsreg.registration.sequence.weighing import losses_at, rightness_of, weighed
 from wsreg.registration.starts.table import STARTS
@@ -34,8 +35,9 @@ from wsreg.registration.views import View
 UNLIKE = 0.25
 """A loss that is higher by this much than that of the frame beside it is worth no finer look: the
 images share next to nothing."""
-MOST_STEPS = 12
-"""Of a descent: one that begins near its answer needs 5."""
+MOST_STEPS, STEP_TOLERANCE = 12, 2e-3
+"""Of a descent: one that begins near its answer needs 3.  Twice the tolerance of single X-rays is
+0.01 degrees, 0.05 mm across and 0.1 mm in depth; errors are the same, and it saves a step."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,13 +132,12 @@ class Tracker:
         reading = self._reading(views, starts, nearest)
         before, losses = middle(reading.plain), losses_at(middle(reading.plain), starts)
         if _like(nearest, losses.min()):
-            state = _lowest(reading, reading.plain[-1], starts[losses.argmin()][None])
-            step = weighed(number, way, reading, state, nearest.orientation)
+            step = self._finest(number, way, reading, starts[losses.argmin()], nearest)
             if not step.lost:
                 return step
         if len(before.bodies) < len(reading.problem.bodies):  # which are never put together again
             before = reading.plain[-1]
-        state = _lowest(reading, before, starts)
+        state = _lowest(reading, before, starts[losses.argmin()][None])
         return self._finished(number, way, reading, state, nearest)
 
     def _searched(self, number: int, views: tuple[View, ...], nearest: Step) -> Step:
@@ -159,8 +160,16 @@ class Tracker:
     ) -> Step:
         """Return what a state of the level before the finest leads to, if it is worth the time."""
         if _like(nearest, losses_at(middle(reading.plain), state[None])):
-            state = _lowest(reading, reading.plain[-1], state[None])
+            return self._finest(number, way, reading, state, nearest)
         return weighed(number, way, reading, state, nearest.orientation)
+
+    def _finest(
+        self, number: int, way: Way, reading: Reading, start: Tensor, nearest: Step
+    ) -> Step:
+        """Return what a descent at the finest level leads to."""
+        level = remembering(reading.plain[-1])
+        state = _lowest(reading, level, start[None])
+        return weighed(number, way, reading, state, nearest.orientation, level)
 
     def _reading(self, views: tuple[View, ...], starts: Tensor, nearest: Step) -> Reading:
         """Return a frame read as the one beside it, with what the CT covers at the start."""
@@ -177,7 +186,9 @@ class Tracker:
             settings=dataclasses.replace(
                 settings,
                 search=search,
-                descent=dataclasses.replace(settings.descent, max_iterations=MOST_STEPS),
+                descent=dataclasses.replace(
+                    settings.descent, max_iterations=MOST_STEPS, step_tolerance=STEP_TOLERANCE
+                ),
             ),
         )
         problem = _in_better_polarity(_covered(problem), starts)

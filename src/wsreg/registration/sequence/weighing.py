@@ -17,6 +17,7 @@ from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading
 from wsreg.registration.regions import weightless
 from wsreg.registration.result import Orientation, Verdict
+from wsreg.registration.sequence.remembering import RememberingLevel
 from wsreg.registration.sequence.step import Step, Way
 from wsreg.registration.states import with_bodies
 from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
@@ -30,12 +31,28 @@ from wsreg.registration.verdict.uncertainty import IMAGE
 
 
 def weighed(
-    frame: int, way: Way, reading: Reading, state: Tensor, orientation: Orientation
+    frame: int,
+    way: Way,
+    reading: Reading,
+    state: Tensor,
+    orientation: Orientation,
+    level: RememberingLevel | None = None,
 ) -> Step:
-    """Return what a state [K,4,4] of a frame is worth."""
+    """Return what a state [K,4,4] of a frame is worth.
+
+    Args:
+        frame, way, orientation: of the attempt.
+        reading: of the frame.
+        state: its answer.
+        level: the finest one of images alone, if the state was found on it.
+    """
     problem, levels = reading.problem, weightless(reading.levels)
     trust = problem.settings.trust
-    end = evaluate(levels[-1], state, derivatives=True)
+    with_rois = any(view.rois is not None for view in problem.views)
+    if level is None or with_rois:
+        end = evaluate(levels[-1], state, derivatives=True)
+    else:
+        end = level.evaluation(state)
     deviations = _deviations(end)
     shown = [
         shown_fraction(problem, levels[-1], body, pose)
