@@ -9,6 +9,7 @@ DICOM, beside the CT, its labels and the true poses.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def film(specimen_name: str, seed: int) -> Film:
     plan = {
         "specimen": specimen_name, "seed": seed, "frames": FRAMES, "blank": BLANK,
         "blocked": BLOCKED, "sway": (*SWAY_DEG, *SWAY_MM), "flexion": FLEXION_DEG,
+        "xray": "the first that shows both femurs",
     }  # fmt: skip
     pieces = open_pieces(folder / "pieces", plan)
     missing = [n for n in range(FRAMES) if not pieces.has(f"frame-{n:03d}")]
@@ -106,8 +108,12 @@ def _make(pieces: Pieces, missing: list[int], specimen_name: str, seed: int) -> 
 
 
 def _acquisition(specimen: Specimen, preset: Preset, name: str, seed: int) -> Acquisition:
-    """One X-ray of the cohort: its pose, beam and field are those of the whole film."""
-    drawn = acquisition_of(specimen, preset, name, seed, 0)
+    """The first X-ray of the cohort that shows both femurs well.
+
+    Its pose, beam and field are those of the whole film.
+    """
+    draws = (acquisition_of(specimen, preset, name, seed, n) for n in itertools.count())
+    drawn = next(one for one in draws if all(expose(specimen, preset.camera, one).valid.values()))
     parameters = dataclasses.replace(drawn.parameters, tools=())
     return dataclasses.replace(drawn, parameters=parameters)
 

@@ -156,3 +156,32 @@ def test_no_frames_is_a_sentence(
     words = ["register", "--sequence", "--ct", str(case.ct), "--out", str(tmp_path / "out")]
     assert main(words) == 2
     assert "--sequence needs frames" in capsys.readouterr().err
+
+
+def test_a_biplane_run(case: Any, folder: Path, tmp_path: Path) -> None:
+    volume = read_volume(case.ct)
+    camera = Camera(source_to_detector_mm=1020.0, rows=96, columns=96, pixel_spacing_mm=(3.0, 3.0))
+    middle = (case.true_pose[:3, :3] @ volume.centre_mm + case.true_pose[:3, 3]).tolist()
+    second = torch.tensor(
+        [[0.0, 0, 1, middle[0] - middle[2]], [0, 1, 0, 0], [-1, 0, 0, middle[2] + middle[0]],
+         [0, 0, 0, 1]], dtype=torch.float64,
+    )  # fmt: skip
+    for name, camera_from_rig in (("left", torch.eye(4).double()), ("right", second)):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            image = render(volume, camera, camera_from_rig @ case.true_pose)[0, 0].numpy()
+            np.save(tmp_path / name / f"f{number}.npy", image)
+    views = [
+        {"name": name, "camera_from_rig": pose.tolist()}
+        for name, pose in (("left", torch.eye(4)), ("right", second))
+    ]
+    (tmp_path / "rig.json").write_text(json.dumps({"views": views, "units": "mm"}))
+    status = case.register(
+        "--quiet", "--sequence", "--rig", tmp_path / "rig.json", out=tmp_path / "out",
+        xrays=(tmp_path / "left", tmp_path / "right"),
+    )  # fmt: skip
+    rows = rows_of(tmp_path / "out" / "poses.csv")
+    assert [row["found_by"] for row in rows] == ["start", "tracked"]
+    pose = torch.tensor([float(rows[1][name]) for name in POSE_COLUMNS], dtype=torch.float64)
+    assert float((pose.reshape(4, 4) - case.true_pose)[:3, 3].norm()) < 2.0
+    assert status == 0

@@ -88,3 +88,23 @@ def test_views_must_have_as_many_frames(tmp_path: Path, trunk: NDArray[Any]) -> 
     assert len(both) == 2
     assert [one.name for one in both[1]] == ["1", "1"]
     assert len(both[:]) == 2
+
+
+def test_the_order_of_a_shell_is_put_right_and_any_other_kept(
+    tmp_path: Path, trunk: NDArray[Any]
+) -> None:
+    paths = [tmp_path / f"f{number}.npy" for number in (1, 10, 2)]
+    for path in paths:
+        np.save(path, np.exp(-trunk))
+    assert read_frames(paths).names == ("f1", "f2", "f10")
+    assert read_frames(paths[::-1]).names == ("f2", "f10", "f1")
+
+
+def test_several_files_of_which_one_is_a_cine_are_refused(
+    trunk: NDArray[Any], expose: Expose, write_dicom: Callable[..., Path]
+) -> None:
+    counts = expose(trunk).round()
+    one = write_dicom(counts, "a.dcm")
+    several = write_dicom(np.stack((counts, counts)), "b.dcm")
+    with pytest.raises(InputError, match=r"b.dcm holds 2 frames"):
+        read_frames([one, several])

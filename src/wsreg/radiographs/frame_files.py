@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from wsreg.dicom.files import DICOM_SUFFIXES, is_dicom
+from wsreg.dicom.files import DICOM_SUFFIXES, is_dicom, read_dataset
+from wsreg.dicom.header import file_header
 from wsreg.errors import InputError
 from wsreg.files.names import as_path, different, stem
 from wsreg.radiographs.blank import is_blank
@@ -57,7 +58,7 @@ def read_frames(source: str | Path | Sequence[str | Path], **options: Any) -> Fr
 
     Args:
         source: a multi-frame DICOM; a folder, whose X-rays are the frames in their natural order
-            (frame-2 before frame-10); or files in their order.
+            (frame-2 before frame-10); or files in their order, of which a shell's is put right.
         options: of :func:`~wsreg.radiographs.reading.read_radiograph`, for the first frame; its
             field, polarity and geometry are those of all.
 
@@ -80,12 +81,30 @@ def frame_source(source: str | Path | Sequence[str | Path]) -> FrameSource:
         files = _frames_in(files[0])
     if not files:
         raise InputError("frames must be at least one X-ray, got none")
+    if files == sorted(files):  # a shell's order, in which frame-10 comes before frame-2
+        files = in_natural_order(files)
     if len(files) == 1 and is_dicom(files[0]):
         cine = open_cine(files[0])
         numbers = range(cine.frames)
         names = tuple(f"{stem(files[0])}-{number}" for number in numbers)
         return FrameSource(files=tuple(files), names=names, cine=cine)
+    for path in files:
+        _check_holds_one(path)
     return FrameSource(files=tuple(files), names=tuple(different(map(stem, files))))
+
+
+def _check_holds_one(path: Path) -> None:
+    """Refuse one of several files that is a sequence itself; one that is damaged is named later."""
+    try:
+        header = file_header(read_dataset(path, ["NumberOfFrames"])) if is_dicom(path) else None
+    except InputError:
+        return
+    count = None if header is None else header.whole("NumberOfFrames")
+    if count is not None and count > 1:
+        raise InputError(
+            "frames must be one multi-frame DICOM or files of one frame each, got several of "
+            f"which {path} holds {count} frames"
+        )
 
 
 def _frames_in(folder: Path) -> list[Path]:
@@ -124,6 +143,11 @@ class FrameFiles(Sequence[Radiograph]):
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
         self._read: dict[int, Future[Radiograph]] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what the frames are called, also those that cannot be read."""
+        return self.source.names
+
     def __len__(self) -> int:
         return len(self.source.names)
 
@@ -158,6 +182,7 @@ class FramesOfViews(Sequence[tuple[Radiograph, ...]]):
 
     def __init__(self, views: Sequence[FrameFiles]) -> None:
         self.views = views
+        self.names = views[0].names
 
     def __len__(self) -> int:
         return len(self.views[0])

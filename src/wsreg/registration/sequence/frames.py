@@ -48,6 +48,11 @@ class Frames:
     def __len__(self) -> int:
         return len(self.radiographs)
 
+    def name(self, number: int) -> str:
+        """Return what a frame that cannot be read is called, where its file tells."""
+        names: Sequence[str] = getattr(self.radiographs, "names", ())
+        return names[number] if names else ""
+
     def __getitem__(self, number: int) -> Frame:
         """Return a frame.
 

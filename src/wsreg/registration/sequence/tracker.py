@@ -65,14 +65,13 @@ class Tracker:
         try:
             frame = self.frames[number]
         except InputError as error:
-            return self._nothing(number, f"The frame cannot be read: {error}.")
+            reason = f"The frame cannot be read: {error}."
+            return self._nothing(number, self.frames.name(number), reason)
         blank = blank_views(frame)
         if blank:
             where = f" in {' and '.join(blank)}" if len(frame.radiographs) > 1 else ""
             reason = f"The frame is blank{where}: it holds noise alone."
-            return dataclasses.replace(
-                self._nothing(number, reason), name=frame.radiographs[0].name
-            )
+            return self._nothing(number, frame.radiographs[0].name, reason)
         step = self._registered(number, way, self._views(number, frame), found)
         return dataclasses.replace(step, name=frame.radiographs[0].name)
 
@@ -85,9 +84,9 @@ class Tracker:
             return self._searched(number, views, found[0])
         return self._tracked(number, way, views, found)
 
-    def _nothing(self, number: int, reason: str) -> Step:
-        verdict = Verdict(status="fail", reasons=(reason,))
-        return Step(frame=number, way="none", verdicts=(verdict,) * len(self.problem.bodies))
+    def _nothing(self, number: int, name: str, reason: str) -> Step:
+        verdicts = (Verdict(status="fail", reasons=(reason,)),) * len(self.problem.bodies)
+        return Step(frame=number, way="none", name=name, verdicts=verdicts)
 
     def _views(self, number: int, frame: Frame) -> tuple[View, ...]:
         """Return the views of a frame; they differ from those of all frames in their images."""
