@@ -4,8 +4,8 @@
     python benchmarks/sequence.py --seed 202 --write   # the one that is reported, docs/results.md
 
 Every frame is registered as one of the sequence, with the CT as one body and with four, and every
-third as a single X-ray from the first frame's pose.  Times mean something on an idle machine only: the load
-average is reported beside them.
+third as a single X-ray from the first frame's pose.  Times mean something on an idle machine only:
+the load average is reported beside them.
 """
 
 from __future__ import annotations

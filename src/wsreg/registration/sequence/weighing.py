@@ -26,7 +26,7 @@ from wsreg.registration.verdict.evaluation import Evaluation, evaluate
 from wsreg.registration.verdict.evidence import Evidence
 from wsreg.registration.verdict.judge import judge, looks_wrong
 from wsreg.registration.verdict.rightness import rightness
-from wsreg.registration.verdict.steepness import middle, steepness
+from wsreg.registration.verdict.steepness import image_losses, losses_beside, middle
 from wsreg.registration.verdict.uncertainty import IMAGE
 
 
@@ -58,7 +58,9 @@ def weighed(
         shown_fraction(problem, levels[-1], body, pose)
         for body, pose in zip(problem.bodies, state, strict=True)
     ]
-    evidence = _evidence(problem, end, steepness(middle(levels), state), deviations, shown[0])
+    losses = losses_beside(middle(levels), state)
+    rise = float((losses[1:] - losses[0]).min())
+    evidence = _evidence(problem, end, rise, deviations, shown[0])
     evidence = _with_what_frames_share(evidence, orientation)
     if len(problem.views) > 1:
         evidence = with_views_compared(problem, levels, state, evidence)
@@ -68,16 +70,15 @@ def weighed(
         state=state,
         verdicts=_verdicts(problem, state, evidence, deviations, shown),
         rightness=rightness_of(evidence, problem),
-        loss=float(losses_at(middle(reading.plain), state[None])[0]),
+        loss=float(losses[0]),
         lost=looks_wrong(end.gradient_agreements, evidence.steepness, trust),
         orientation=orientation,
     )
 
 
 def losses_at(level: Level, states: Tensor) -> Tensor:
-    """Return [N] the losses of states [N,K,4,4] at a level, which may move all bodies as one."""
-    with torch.no_grad():
-        return level.loss(with_bodies(states, len(level.bodies)))
+    """Return [N] the images' losses of states [N,K,4,4] at a level, which may have one body."""
+    return image_losses(level, with_bodies(states, len(level.bodies)))
 
 
 def rightness_of(evidence: Evidence, problem: Problem) -> float:
