@@ -108,3 +108,13 @@ def test_several_files_of_which_one_is_a_cine_are_refused(
     several = write_dicom(np.stack((counts, counts)), "b.dcm")
     with pytest.raises(InputError, match=r"b.dcm holds 2 frames"):
         read_frames([one, several])
+
+
+def test_what_lies_in_the_beam_of_the_first_frame_takes_no_field_from_the_others(
+    trunk: NDArray[Any], expose: Expose, write_dicom: Callable[..., Path]
+) -> None:
+    counts = expose(trunk)
+    blocked = counts.copy()
+    blocked[:, 60:] = 30.0
+    frames = read_frames(write_dicom(np.stack((blocked, counts, counts)).round()))
+    assert torch.equal(frames.first.mask, read_radiograph(frames.source.files[0], frame=1).mask)

@@ -40,10 +40,11 @@ def register_frames(asked: Register) -> int:
     begun_before = (asked.out / JOURNAL_FILE).exists()
     prepare_output_folder(asked.out, force=asked.force or begun_before)
     journal = open_row_journal(asked.out / JOURNAL_FILE, setup) if begun_before else None
-    if journal is not None and _finished(asked):
+    finished = None if journal is None else _finished(asked)
+    if finished is not None:
         if not asked.quiet:
             print(f"{asked.out} holds all frames of this sequence already; --force makes it anew")
-        return 0
+        return int(bool(finished.get("lost")))
     return _registered(asked, setup, journal)
 
 
@@ -106,16 +107,15 @@ def _identities(asked: Register) -> dict[str, dict[str, str]]:
     }
 
 
-def _finished(asked: Register) -> bool:
-    """Return whether the folder holds all that is asked for."""
+def _finished(asked: Register) -> dict[str, Any] | None:
+    """Return the record of a folder that holds all that is asked for."""
     from wsreg.files.json_files import read_json
     from wsreg.outputs.sequence_files import RECORD_FILE
 
     path = asked.out / RECORD_FILE
-    if not path.exists():
-        return False
-    found = read_json(path)
-    return isinstance(found, dict) and found.get("smooth_frames") == asked.smooth
+    found = read_json(path) if path.exists() else None
+    same = isinstance(found, dict) and found.get("smooth_frames") == asked.smooth
+    return found if same else None
 
 
 def _registered(asked: Register, setup: Mapping[str, Any], journal: RowJournal | None) -> int:

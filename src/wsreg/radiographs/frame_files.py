@@ -59,8 +59,8 @@ def read_frames(source: str | Path | Sequence[str | Path], **options: Any) -> Fr
     Args:
         source: a multi-frame DICOM; a folder, whose X-rays are the frames in their natural order
             (frame-2 before frame-10); or files in their order, of which a shell's is put right.
-        options: of :func:`~wsreg.radiographs.reading.read_radiograph`, for the first frame; its
-            field, polarity and geometry are those of all.
+        options: of :func:`~wsreg.radiographs.reading.read_radiograph`, for the frame whose field,
+            polarity and geometry are those of all.
 
     Raises:
         InputError: there is no frame, none can be read, or the camera moved between them.
@@ -133,8 +133,8 @@ def in_natural_order(paths: Sequence[Path]) -> list[Path]:
 class FrameFiles(Sequence[Radiograph]):
     """Frames of one camera, read when they are asked for and a little ahead.
 
-    The first that shows something is read as a single X-ray; its field, polarity and geometry are
-    those of all.
+    One that shows something is read as a single X-ray; its field, polarity and geometry are those
+    of all.
     """
 
     def __init__(self, source: FrameSource, read_first: ReadFirst) -> None:
@@ -217,22 +217,34 @@ def frames_of_views(views: Sequence[FrameFiles]) -> FramesOfViews:
 
 
 def _first(source: FrameSource, read_first: ReadFirst) -> Radiograph:
-    """Return the first frame that shows something, or else the first that can be read.
+    """Return the frame by which all others are read.
+
+    Of the first that shows something, one in the middle and the last it is the one with the largest
+    field, for something may lie in the beam.  Where none shows anything it is the first that can be
+    read.
 
     Raises:
         InputError: none can be read.
     """
+    found: list[Radiograph] = []
     readable: Radiograph | None = None
     reason: InputError | None = None
-    for number in range(len(source.names)):
+    last = len(source.names) - 1
+    more = ((last + 1) // 2, last)
+    for number in range(last + 1):
+        if found and number not in more:
+            continue
         try:
-            found = read_first(*source.place(number))
+            one = read_first(*source.place(number))
         except InputError as error:
             reason = reason or error
             continue
-        if not is_blank(found.image, found.mask):
-            return found
-        readable = readable or found
+        readable = readable or one
+        if not is_blank(one.image, one.mask):
+            found.append(one)
+    if found:
+        alike = [one for one in found if one.image.shape == found[0].image.shape]
+        return max(alike, key=lambda one: int(one.mask.sum()))
     if readable is None:
         assert reason is not None
         raise InputError(f"no frame can be read: {reason}") from reason

@@ -149,7 +149,8 @@ class Tracker:
             starts = STARTS["search"](reading.problem, reading.ways(led=led)[0])
             answer = descended(coarse, starts, Clock(), led=led)
             state = with_bodies(answer.state, len(reading.problem.bodies))
-            steps.append(self._finished(number, "search", reading, state, nearest))
+            there = self._reading(views, state[None], nearest)  # which the CT covers otherwise
+            steps.append(self._finished(number, "search", there, state, nearest))
             if not steps[-1].lost:
                 break
         return best_of(steps)
