@@ -27,12 +27,14 @@ _HOMES = {
     "Rig": "wsreg.geometry.rig",
     "RigView": "wsreg.geometry.rig",
     "RoiTarget": "wsreg.segmentation.rois",
+    "SequenceResult": "wsreg.registration.sequence.result",
     "Tie": "wsreg.registration.ties",
     "TieConfig": "wsreg.registration.ties",
     "Volume": "wsreg.volumes.volume",
     "WsregError": "wsreg.errors",
     "prepare": "wsreg.rendering.prepared",
     "read_camera": "wsreg.geometry.calibration_file",
+    "read_frames": "wsreg.radiographs.frame_files",
     "read_landmarks": "wsreg.geometry.landmarks",
     "read_pose": "wsreg.geometry.pose_file",
     "read_radiograph": "wsreg.radiographs.reading",
@@ -40,8 +42,10 @@ _HOMES = {
     "read_rig": "wsreg.geometry.calibration_file",
     "read_volume": "wsreg.volumes.reading",
     "register": "wsreg.registration.register",
+    "register_sequence": "wsreg.registration.sequence.register_sequence",
     "render": "wsreg.rendering.render",
     "render_with_jacobian": "wsreg.rendering.render",
+    "smoothed_poses": "wsreg.registration.sequence.smoothing",
     "view_pose": "wsreg.volumes.views",
     "write_result": "wsreg.outputs.result_files",
 }
@@ -55,11 +59,15 @@ if TYPE_CHECKING:
     from wsreg.geometry.pose_file import read_pose
     from wsreg.geometry.rig import Rig, RigView
     from wsreg.outputs.result_files import read_result, write_result
+    from wsreg.radiographs.frame_files import read_frames
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.radiographs.reading import read_radiograph
     from wsreg.registration.config import LevelConfig, RegistrationConfig
     from wsreg.registration.register import register
     from wsreg.registration.result import RegistrationResult
+    from wsreg.registration.sequence.register_sequence import register_sequence
+    from wsreg.registration.sequence.result import SequenceResult
+    from wsreg.registration.sequence.smoothing import smoothed_poses
     from wsreg.registration.ties import Tie, TieConfig
     from wsreg.rendering.prepared import PreparedCt, prepare
     from wsreg.rendering.render import render, render_with_jacobian
@@ -86,6 +94,7 @@ __all__ = [
     "Rig",
     "RigView",
     "RoiTarget",
+    "SequenceResult",
     "Tie",
     "TieConfig",
     "Volume",
@@ -93,6 +102,7 @@ __all__ = [
     "__version__",
     "prepare",
     "read_camera",
+    "read_frames",
     "read_landmarks",
     "read_pose",
     "read_radiograph",
@@ -100,8 +110,10 @@ __all__ = [
     "read_rig",
     "read_volume",
     "register",
+    "register_sequence",
     "render",
     "render_with_jacobian",
+    "smoothed_poses",
     "view_pose",
     "write_result",
 ]

@@ -146,11 +146,11 @@ def test_what_is_prepared_while_the_solver_loads_is_what_it_will_render(
         solver=Solver(method=method),
     )  # fmt: skip
     hip = AskedBodies(bodies={"hip": ["hip_left"]})
-    ct, _ = command._prepared_ct(hip)
+    ct, _ = command.prepared_ct(hip)
     assert [part.kind for part in prepared] == ["bones", "rest"]
     assert prepared[0].groups == (labels_of_region("hip_left", ct.volume),)
     prepared.clear()
-    command._prepared_ct(AskedBodies(bodies="auto"))
+    command.prepared_ct(AskedBodies(bodies="auto"))
     preset = ["bones", "bones", "bones", "rest"]
     assert [part.kind for part in prepared] == (["whole"] if method == "adam" else preset)
 

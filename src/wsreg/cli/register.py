@@ -124,6 +124,12 @@ class Register:
     X-ray."""
     calibration_units: CalibrationUnits | None = None
     """Units of the rig's files, where they do not name them."""
+    sequence: bool = False
+    """The X-rays are the frames of one camera: a multi-frame DICOM, a folder, or files in their
+    order; with --rig one of these for each view.  Writes poses.csv; the same command goes on where
+    it was stopped."""
+    smooth: Annotated[float | None, arg(metavar="FRAMES")] = None
+    """For a sequence, write poses-smoothed.csv besides: a Gaussian of this standard deviation."""
     force: bool = False
     """Replace results that are already there."""
     slicer: bool = False
@@ -143,6 +149,19 @@ class Register:
 
     def run(self) -> int:
         """Register every X-ray and return the exit status."""
+        if self.sequence:
+            from wsreg.cli.sequence import register_frames
+
+            status = register_frames(self)
+        else:
+            status = self._register_xrays()
+        deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
+        return status
+
+    def _register_xrays(self) -> int:
+        """Register X-rays one by one, or the views of a rig, and return the exit status."""
+        if self.smooth is not None:
+            raise InputError(f"--smooth is for --sequence, got {self.smooth:g} without it")
         from wsreg.outputs.output_folder import prepare_output_folder
 
         jobs = self._jobs()
@@ -150,11 +169,8 @@ class Register:
             prepare_output_folder(folder, force=self.force)
         solve = self._prepare([name for job in jobs for name in job.names])
         if len(jobs) == 1:
-            status = int(self._register(jobs[0], solve).verdict.status == "fail")
-        else:
-            status = self._register_several(jobs, solve)
-        deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
-        return status
+            return int(self._register(jobs[0], solve).verdict.status == "fail")
+        return self._register_several(jobs, solve)
 
     def _jobs(self) -> list[_Job]:
         """Return the X-rays as they are registered: one by one, or the views of a rig together."""
@@ -179,7 +195,7 @@ class Register:
         with (
             step(f"Reading the CT {self.ct.name}, loading the solver", quiet=self.quiet),
             no_garbage_collected(),
-            begun(lambda: self._prepared_ct(asked)) as ready,
+            begun(lambda: self.prepared_ct(asked)) as ready,
         ):
             rig = rig_of_xrays(self.rig, self.xrays, self.geometry, self.calibration_units)
             read = xrays_reader(self.xray_details, self.geometry, rig)
@@ -189,7 +205,7 @@ class Register:
                 ct_landmarks=solver.ct_landmarks,
             )  # fmt: skip
             config = registration_config(solver, self.regions)
-            _load_solver(config.backend)
+            load_solver(config.backend)
             ct, labels = ready.result()
         start_of, more = asked_start.for_ct(ct), asked_start.notes
         find_rois = roi_finder(self.regions, ct.volume, names)
@@ -210,7 +226,7 @@ class Register:
 
         return solve
 
-    def _prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
+    def prepared_ct(self, asked: AskedBodies) -> tuple[PreparedCt, tuple[int, ...]]:
         """Return the CT with the levels of its bodies, and the labels to be rendered."""
         volume = read_ct(self.ct, self.ct_details)
 
@@ -244,7 +260,7 @@ class Register:
         from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
 
         result, radiographs, notes = solve(job)
-        files = write_result(result, job.folder, inputs=self._inputs(job.xrays), notes=notes)
+        files = write_result(result, job.folder, inputs=self.inputs(job.xrays), notes=notes)
         scene_folder = job.folder / "slicer"
         if self.slicer:
             write_slicer_scene(result, scene_folder, radiographs, ct=self.ct)
@@ -255,7 +271,7 @@ class Register:
             print("\n".join(result_lines(result, job.folder, files, notes)))
         return result
 
-    def _inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
+    def inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
         """Return the files behind a result."""
         init = self.solver.init
         files = {
@@ -312,7 +328,7 @@ def registration_config(solver: Solver, regions: Regions) -> RegistrationConfig:
     )
 
 
-def _load_solver(backend: Backend) -> None:
+def load_solver(backend: Backend) -> None:
     """Import what registers and writes, and load its kernels, before they are needed."""
     from wsreg.rendering.loading import load_kernels
     from wsreg.rendering.render import resolve_backend

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from wsreg.errors import InputError
 
-RESULT_FILES = ("result.json", "pose.json", "pose.tfm", "overlay.png", "summary.csv")
+RESULT_FILES = (
+    "result.json", "pose.json", "pose.tfm", "overlay.png", "summary.csv", "poses.csv",
+    "sequence.json",
+)  # fmt: skip
 """Names that mark a folder as already holding results."""
 
 

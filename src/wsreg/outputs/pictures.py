@@ -190,7 +190,7 @@ def _grid_of_tiles(
     for column, title in enumerate(titles):
         middle = left + column * (cell_width + GAP_PX) + cell_width // 2
         shown = title if len(title) <= TITLE_CHARACTERS else title[: TITLE_CHARACTERS - 3] + "..."
-        draw.text((middle, top - TITLE_PX // 2 - 2), shown, TEXT, _font(18), anchor="mm")
+        draw.text((middle, top - TITLE_PX // 2 - 2), shown, TEXT, letters(18), anchor="mm")
     for index, row in enumerate(rows):
         y = top + index * (cell_height + GAP_PX)
         if labels:
@@ -211,13 +211,13 @@ def _draw_header(picture: Image, result: RegistrationResult) -> None:
     badge = (GAP_PX, 14, GAP_PX + 88, HEADER_PX - 12)
     draw.rounded_rectangle(badge, 8, VERDICT_COLOURS[verdict.status])
     middle = ((badge[0] + badge[2]) // 2, (badge[1] + badge[3]) // 2)
-    draw.text(middle, verdict.status.upper(), "white", _font(22), anchor="mm")
+    draw.text(middle, verdict.status.upper(), "white", letters(22), anchor="mm")
     cost = f"{result.seconds['total']:.2f} s, {result.renders} renderings, {result.method}"
     right = picture.width - GAP_PX
-    draw.text((right, middle[1]), cost, FAINT_TEXT, _font(16), anchor="rm")
+    draw.text((right, middle[1]), cost, FAINT_TEXT, letters(16), anchor="rm")
     reason = verdict.reasons[0] if verdict.reasons else ""
     left = badge[2] + 14
-    room_px = right - draw.textlength(cost, _font(16)) - left - 20
+    room_px = right - draw.textlength(cost, letters(16)) - left - 20
     _draw_wrapped(draw, (left, middle[1]), reason, room_px)
 
 
@@ -226,13 +226,13 @@ def _draw_footer(picture: Image) -> int:
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
-    right, y, font = picture.width - GAP_PX, picture.height - GAP_PX // 2, _font(15)
+    right, y, font = picture.width - GAP_PX, picture.height - GAP_PX // 2, letters(15)
     for text, colour in (
         ("rendered CT brighter", display.BRIGHTER_MOVING),
         ("X-ray brighter,  ", display.BRIGHTER_FIXED),
         ("Difference after matching gain and offset:  ", None),
     ):
-        fill = FAINT_TEXT if colour is None else _rgb(colour)
+        fill = FAINT_TEXT if colour is None else as_rgb(colour)
         draw.text((right, y), text, fill, font, anchor="rs")
         right -= round(draw.textlength(text, font))
     return right
@@ -251,7 +251,7 @@ def _draw_legend(
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)
-    left, y, font = GAP_PX + LABEL_PX, picture.height - GAP_PX // 2, _font(15)
+    left, y, font = GAP_PX + LABEL_PX, picture.height - GAP_PX // 2, letters(15)
     for name, colour in colours.items():
         body = result.bodies.get(name)
         status = "pass" if body is None else body.verdict.status
@@ -260,13 +260,13 @@ def _draw_legend(
         if left + width > right - GAP_PX:
             draw.text((left, y), "...", FAINT_TEXT, font, anchor="ls")
             return
-        draw.text((left, y), text, _rgb(colour), font, anchor="ls")
+        draw.text((left, y), text, as_rgb(colour), font, anchor="ls")
         left += width
 
 
 def _draw_wrapped(draw: ImageDraw, left_middle: tuple[int, int], text: str, room_px: float) -> None:
     """Draw at most two lines of text, cut with dots where it is longer."""
-    font = _font(18)
+    font = letters(18)
     average_px = draw.textlength(text, font) / max(len(text), 1)
     characters = max(8, int(0.95 * room_px / max(average_px, 1)))
     lines = textwrap.wrap(text, characters, max_lines=2, placeholder=" ...")
@@ -282,9 +282,9 @@ def _turned_text(first: str, second: str, length_px: int) -> Image:
 
     strip = Image.new("RGB", (length_px, LABEL_PX - 4), BACKGROUND)
     draw = ImageDraw.Draw(strip)
-    text, font, room_px = first + second, _font(18), length_px - 2 * MARGIN_PX
+    text, font, room_px = first + second, letters(18), length_px - 2 * MARGIN_PX
     if draw.textlength(text, font) > room_px:
-        font = _font(15)
+        font = letters(15)
     while first and draw.textlength(text, font) > room_px:
         first = first[:-1]
         text = f"{first}... {second}"
@@ -292,12 +292,14 @@ def _turned_text(first: str, second: str, length_px: int) -> Image:
     return strip.rotate(90, expand=True)
 
 
-def _rgb(colour: display.Colour) -> tuple[int, int, int]:
+def as_rgb(colour: display.Colour) -> tuple[int, int, int]:
+    """Return a colour as Pillow takes it."""
     red, green, blue = (round(255 * part) for part in colour)
     return red, green, blue
 
 
-def _font(size: int) -> FreeTypeFont | ImageFont:
+def letters(size: int) -> FreeTypeFont | ImageFont:
+    """Return the font of all pictures."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size=size)

@@ -35,7 +35,15 @@ def read_dicom(path: Path, frame: int | None = None) -> RawXray:
     Raises:
         InputError: if the file cannot be read, is no X-ray, is in colour or lacks the frame.
     """
-    dataset = read_dataset(path)
+    return raw_of_dataset(read_dataset(path), path, frame)
+
+
+def raw_of_dataset(dataset: Any, path: Path, frame: int | None = None) -> RawXray:
+    """Read one frame of a data set that :func:`wsreg.dicom.files.read_dataset` read.
+
+    Raises:
+        InputError: as :func:`read_dicom`.
+    """
     notes: list[str] = []
     modality = _check_is_xray(file_header(dataset), path)
     form = pixel_format(dataset, path, notes)

@@ -11,6 +11,7 @@ from wsreg.errors import InputError
 from wsreg.geometry.arrays import as_image
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.carm import CArmAngles
+from wsreg.radiographs.raw_xray import PixelMeaning
 
 _IMAGES = {"image": torch.float32, "mask": torch.bool, "opposite_polarity": torch.float32}
 """Types of the images, for those who give arrays or nested lists."""
@@ -36,6 +37,8 @@ class Radiograph:
         polarity_sure: whether the image itself told its polarity clearly; the opposite one is then
             tried only where nothing else fits.
         mirrored: whether left and right were exchanged on reading, as asked.
+        meanings: what pixel values were taken for, and what ``opposite_polarity`` takes them for,
+            where a file was read; other frames of one camera are then read alike.
     """
 
     image: Tensor
@@ -49,6 +52,7 @@ class Radiograph:
     view_position: str | None = None
     polarity_sure: bool = False
     mirrored: bool = False
+    meanings: tuple[PixelMeaning, ...] = ()
 
     def __post_init__(self) -> None:
         for name, dtype in _IMAGES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +73,7 @@ def read_radiograph(
         InputError: if a file cannot be read, is no X-ray, shows nothing, or does not fit.
     """
     path = as_path(path, "X-ray", "Radiograph(image=...) holds an array")
-    raw = _read_raw(path, frame)
+    raw = read_raw(path, frame)
     _check_pixels(raw.pixels, path)
     usable = np.ones(raw.pixels.shape, dtype=bool) if raw.valid is None else raw.valid
     notes = list(raw.notes)
@@ -119,10 +120,51 @@ def read_radiograph(
         view_position=raw.view_position,
         mirrored=mirror,
         polarity_sure=look.sure and raw.meaning is None and intensity == "auto",
+        meanings=(meaning,) if other is None else (meaning, other),
     )
 
 
-def _read_raw(path: Path, frame: int | None) -> RawXray:
+def radiograph_like(raw: RawXray, first: Radiograph, name: str) -> Radiograph:
+    """Return another frame of the camera that took ``first``, read as that was.
+
+    Field, polarity and geometry are not looked for anew: one camera takes all frames alike.
+
+    Args:
+        raw: what the file says of the frame.
+        first: a frame that was read from a file.
+        name: of this one.
+
+    Raises:
+        InputError: it shows nothing, or is not positive where transmission must be.
+    """
+    _check_pixels(raw.pixels, Path(name))
+    usable = np.ones(raw.pixels.shape, dtype=bool) if raw.valid is None else raw.valid
+    pixels = torch.from_numpy(raw.orientation.undone(raw.pixels.astype(np.float32)))
+    valid = torch.from_numpy(raw.orientation.undone(usable))
+    if first.mirrored:
+        pixels, valid = pixels.flip(1), valid.flip(1)
+    if valid.shape == first.mask.shape:
+        valid = valid & first.mask
+    if not bool(valid.any()):
+        raise InputError(f"X-ray {name} must have pixels to use, the masks leave none")
+    images = [to_attenuation(pixels, valid, meaning) for meaning in first.meanings]
+    return dataclasses.replace(
+        first,
+        image=images[0],
+        mask=valid,
+        angles=raw.angles,
+        notes=raw.notes,
+        name=name,
+        opposite_polarity=images[1] if len(images) > 1 else None,
+    )
+
+
+def read_raw(path: Path, frame: int | None = None) -> RawXray:
+    """Return what an X-ray's file says, before anything is decided.
+
+    Raises:
+        InputError: it cannot be read, or is no X-ray.
+    """
     if not path.exists():
         raise InputError(f"X-ray {path} does not exist")
     if not path.is_file():

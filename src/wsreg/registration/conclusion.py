@@ -109,7 +109,7 @@ def _weighed(answer: Answer, levels: Sequence[Level], alone: str) -> _Weighed:
     evidence = _with_orientation(answer, evidence)
     if len(problem.views) > 1:
         evidence = dataclasses.replace(evidence, alone=alone)
-        evidence = _with_views_compared(problem, levels, answer.state, evidence)
+        evidence = with_views_compared(problem, levels, answer.state, evidence)
     return _Weighed(
         answer=answer, start=start, end=end, uncertainty=uncertainty, shown=shown,
         evidence=evidence,
@@ -177,7 +177,7 @@ def _evidence(
     model = end.model()
     with_rois = any(view.rois is not None for view in problem.views)
     return Evidence(
-        views=_view_evidence(problem, end),
+        views=view_evidence(problem, end),
         similarity_start=start.similarity,
         similarity_end=end.similarity,
         loss_start=start.loss,
@@ -232,7 +232,7 @@ def _with_distances(reading: Reading, state: Tensor, evidence: Evidence) -> Evid
     return dataclasses.replace(evidence, fitted_distances_mm=fitted)
 
 
-def _with_views_compared(
+def with_views_compared(
     problem: Problem, levels: Sequence[Level], state: Tensor, evidence: Evidence
 ) -> Evidence:
     """Return the evidence with what several views say of each other."""
@@ -253,7 +253,7 @@ def _with_views_compared(
     )
 
 
-def _view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...]:
+def view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...]:
     return tuple(
         ViewEvidence(
             name=view.radiograph.name,

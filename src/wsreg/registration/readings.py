@@ -70,13 +70,13 @@ def _mirrored(problem: Problem) -> Problem:
     starts = [_moved_to(pose[:3, :3], pose, pivot_mm, flip=True) for pose in problem.start]
     return dataclasses.replace(
         problem,
-        views=tuple(_mirrored_view(view) for view in problem.views),
+        views=tuple(mirrored_view(view) for view in problem.views),
         start=torch.stack(starts),
         landmarks=problem.landmarks and problem.landmarks.mirrored(problem.views[0].camera.columns),
     )
 
 
-def _mirrored_view(view: View) -> View:
+def mirrored_view(view: View) -> View:
     return dataclasses.replace(
         view,
         radiograph=mirrored_radiograph(view.radiograph),

@@ -106,38 +106,68 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             CT of another volume.
     """
     with one_openmp_thread():
-        settings = config or RegistrationConfig()
-        backend = resolve_backend(settings.backend)
-        ct, clock = asked_ct(volume, prepared), Clock()
-        labels = asked_labels(ct.volume, render_labels)
-        views = asked_views(radiograph, rig, camera, rois)
-        views = checked_rois(views, ct.volume, labels, settings.method)
-        start = asked_start(views, ct, init, view)
-        parts = make_bodies(
-            ct,
-            bodies_for(settings.method, bodies),
-            render_labels=labels,
-            pivot_mm=None if pivot_mm is None else asked_pivot(ct.volume, pivot_mm),
-            joints_mm=joints_mm or {},
-            method=settings.method,
-            ties=settings.ties,
-        )
-        problem = Problem(
-            views=views,
-            bodies=parts,
-            ct=ct,
-            start=start.pose.expand(len(parts), 4, 4).contiguous(),
-            init=start.init,
-            view=start.view,
-            settings=settings,
-            backend=backend,
-            doubts=_doubts(ct, parts),
-            render_labels=labels,
-            encoder=start.encoder,
-            landmarks=start.landmarks,
-            recorder=Recorder() if trace else None,
-        )
+        clock = Clock()
+        problem = asked_problem(
+            radiograph, volume, camera, init, rig=rig, view=view, bodies=bodies,
+            joints_mm=joints_mm, render_labels=render_labels, rois=rois, pivot_mm=pivot_mm,
+            prepared=prepared, config=config, trace=trace,
+        )  # fmt: skip
         return registered(problem, progress, clock)
+
+
+def asked_problem(  # noqa: PLR0913 - what the front doors are asked for
+    radiograph: Radiograph | Sequence[Radiograph],
+    volume: Volume | PreparedCt,
+    camera: Camera | Sequence[Camera | None] | None,
+    init: Any,
+    *,
+    rig: Rigs,
+    view: str | CArmAngles | None,
+    bodies: Bodies,
+    joints_mm: Mapping[str, Any] | None,
+    render_labels: Iterable[int | str] | int | str = (),
+    rois: RoiTarget | Sequence[RoiTarget | None] | None = None,
+    pivot_mm: Any = None,
+    prepared: PreparedCt | None = None,
+    config: RegistrationConfig | None = None,
+    trace: bool = False,
+) -> Problem:
+    """Return the problem that :func:`register` is asked to solve, checked.
+
+    Raises:
+        InputError: as there.
+    """
+    settings = config or RegistrationConfig()
+    backend = resolve_backend(settings.backend)
+    ct = asked_ct(volume, prepared)
+    labels = asked_labels(ct.volume, render_labels)
+    views = asked_views(radiograph, rig, camera, rois)
+    views = checked_rois(views, ct.volume, labels, settings.method)
+    start = asked_start(views, ct, init, view)
+    parts = make_bodies(
+        ct,
+        bodies_for(settings.method, bodies),
+        render_labels=labels,
+        pivot_mm=None if pivot_mm is None else asked_pivot(ct.volume, pivot_mm),
+        joints_mm=joints_mm or {},
+        method=settings.method,
+        ties=settings.ties,
+    )
+    return Problem(
+        views=views,
+        bodies=parts,
+        ct=ct,
+        start=start.pose.expand(len(parts), 4, 4).contiguous(),
+        init=start.init,
+        view=start.view,
+        settings=settings,
+        backend=backend,
+        doubts=_doubts(ct, parts),
+        render_labels=labels,
+        encoder=start.encoder,
+        landmarks=start.landmarks,
+        recorder=Recorder() if trace else None,
+    )
 
 
 def registered(

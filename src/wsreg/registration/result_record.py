@@ -52,7 +52,7 @@ def result_to_dict(result: RegistrationResult) -> dict[str, Any]:
         "backend": result.backend,
         "config": result.config,
     }
-    plain: dict[str, Any] = _plain(content)
+    plain: dict[str, Any] = as_plain(content)
     return plain
 
 
@@ -99,14 +99,14 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {"status": verdict.status, "reasons": verdict.reasons}
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Return the same content as strict JSON holds it."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, Tensor):
-        return _plain(value.tolist())
+        return as_plain(value.tolist())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -33,20 +33,27 @@ def steepness(level: Level, state: Tensor) -> float:
             it has one body, that stands for all of the state's.
         state: the answer.
     """
+    losses = losses_beside(level, state)
+    return float((losses[1:] - losses[0]).min())
+
+
+def losses_beside(level: Level, state: Tensor) -> Tensor:
+    """Return [13] float64 the images' losses, means over the views, at a state and beside it."""
     probes = torch.diag(torch.tensor(PROBES, dtype=torch.float64))
     steps = torch.cat((torch.zeros((1, len(PROBES)), dtype=torch.float64), probes, -probes))
     here = with_bodies(state.detach(), len(level.bodies))
-    states = moved_together(here, steps, level.bodies[0].pivot_mm)
+    return image_losses(level, moved_together(here, steps, level.bodies[0].pivot_mm))
+
+
+def image_losses(level: Level, states: Tensor) -> Tensor:
+    """Return [N] float64 the images' losses of states [N,K,4,4], means over the views."""
     with torch.no_grad():
-        losses = torch.stack(
-            [
-                view.measure.loss(
-                    project(
-                        level.bodies, view.camera, view.camera_from_rig, states,
-                        backend=level.backend,
-                    ).image
-                )
-                for view in level.views
-            ]
-        ).double().mean(dim=0)  # fmt: skip
-    return float((losses[1:] - losses[0]).min())
+        losses = [
+            view.measure.loss(
+                project(
+                    level.bodies, view.camera, view.camera_from_rig, states, backend=level.backend
+                ).image
+            )
+            for view in level.views
+        ]
+    return torch.stack(losses).double().mean(dim=0)
