@@ -336,6 +336,16 @@ def test_a_mirrored_xray_never_passes_and_is_told_how_to_be_read(
     )
 
 
+def test_a_failure_at_the_start_itself_says_so() -> None:
+    """No descent led anywhere better."""
+    far = dataclasses.replace(VIEW, gradient_agreement=0.1)
+    evidence = dataclasses.replace(GOOD, views=(far,), loss_end=GOOD.loss_start)
+    verdict = judge(evidence, TrustConfig())
+    assert verdict.status == "fail"
+    assert "No start led to a better pose: this is the best start." in verdict.reasons
+    assert "No start" not in str(judge(dataclasses.replace(GOOD, views=(far,)), TrustConfig()))
+
+
 def test_a_failure_also_says_how_the_xray_lies() -> None:
     """It may be why; what is only doubtful beside it is not told."""
     change: dict[str, Any] = {

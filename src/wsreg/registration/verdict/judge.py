@@ -42,10 +42,17 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
         why = (text for _, text in told)
-        return Verdict(status="fail", reasons=(*failed, *why, *alone, *facts))
+        kept = _of_start(evidence)
+        return Verdict(status="fail", reasons=(*failed, *kept, *why, *alone, *facts))
     if found:
         return Verdict(status="check", reasons=(*(text for _, text in found), *facts))
     return Verdict(status="pass", reasons=(*_good_reasons(evidence), *facts))
+
+
+def _of_start(e: Evidence) -> tuple[str, ...]:
+    """Return that an answer is the start itself, where no descent led to a better pose."""
+    kept = e.loss_end == e.loss_start and not e.start_kept
+    return ("No start led to a better pose: this is the best start.",) if kept else ()
 
 
 def looks_wrong(
