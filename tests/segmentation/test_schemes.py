@@ -88,6 +88,18 @@ def test_the_mixed_scheme_asks_a_u_net_for_the_rendered_image(
     assert torch.equal(by_medsam.masks, medsam.hard_masks(image, BOXES)[0].float())
 
 
+def test_regions_of_other_names_are_matched_by_what_they_are_in_the_ct(
+    radiograph: Radiograph, volume: Volume, unet: Segmenter
+) -> None:
+    """TotalSegmentator's femur_right is the U-Net's right-femur."""
+    masks = RoiTarget(names=("femur_right",), masks=torch.ones(1, 24, 32), labels=((76,),))
+    found = rois_by_scheme("mixed", radiograph, volume, fixed=masks, moving=unet)
+    assert found.names == ("femur_right",)
+    assert found.moving_segmenter is not None
+    image, right = radiograph.image[None, None], unet.roi_names.index("right-femur")
+    torch.testing.assert_close(found.moving_segmenter(image), unet.probabilities(image)[:, [right]])
+
+
 def test_what_a_scheme_lacks_is_said(
     radiograph: Radiograph, volume: Volume, unet: Segmenter, medsam: Segmenter, masks: RoiTarget
 ) -> None:
@@ -103,7 +115,7 @@ def test_what_a_scheme_lacks_is_said(
     refused("got unet for the X-ray, unet for the rendered image", "unet", unet, unet)
     refused("needs a model without boxes .* got a medsam", "mixed", masks, medsam)
     refused("needs a box for each of", "medsam", medsam)
-    other = RoiTarget(names=("skull",), masks=torch.zeros(1, 24, 32), labels=((76,),))
+    other = RoiTarget(names=("skull",), masks=torch.zeros(1, 24, 32), labels=((),))
     refused("must be among those that the unet model finds, .*, got skull", "mixed", other, unet)
 
 

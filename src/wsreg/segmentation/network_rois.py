@@ -13,6 +13,7 @@ from wsreg.segmentation.masks import target_of_probabilities
 from wsreg.segmentation.regions import segment_radiograph
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import HARD_MASK, Segmenter
+from wsreg.volumes.region_names import labels_of_region
 from wsreg.volumes.volume import Volume
 
 
@@ -56,9 +57,12 @@ def network_on_moving_side(
     fixed: Segmenter | RoiTarget,
     moving: Segmenter,
     radiograph: Radiograph,
+    volume: Volume,
     boxes: Tensor | None = None,
 ) -> RoiTarget:
-    """Compare regions of the X-ray with those of the same names that another network finds.
+    """Compare regions of the X-ray with the same regions as another network finds them.
+
+    They are the same by their names, or by the labels of the CT that both names stand for.
 
     The paper's case study (section 3.2): MedSAM or a U-Net in the X-ray, a U-Net in the rendered
     image.
@@ -67,6 +71,7 @@ def network_on_moving_side(
         fixed: finds hard masks in the X-ray, or has them.
         moving: finds regions in rendered images.
         radiograph: the X-ray.
+        volume: the CT.
         boxes: [R,4] pixels of the X-ray, where ``fixed`` needs them.
 
     Raises:
@@ -77,14 +82,21 @@ def network_on_moving_side(
         fixed = RoiTarget(
             names=fixed.roi_names, masks=masks.float(), labels=((),) * len(fixed.roi_names)
         )
-    shared = [name for name in fixed.names if name in moving.roi_names]
+    channel_of = {name: number for number, name in enumerate(moving.roi_names)}
+    by_labels = {labels_of_region(name, volume): number for name, number in channel_of.items()}
+    by_labels.pop((), None)
+    groups = fixed.labels or ((),) * len(fixed.names)
+    channels = [
+        channel_of.get(name, by_labels.get(tuple(sorted(group))))
+        for name, group in zip(fixed.names, groups, strict=True)
+    ]
+    shared = [number for number, channel in enumerate(channels) if channel is not None]
     if not shared:
         raise InputError(
             f"the X-ray's regions must be among those that the {moving.card.kind} model finds, "
             f"{', '.join(moving.roi_names)}, got {', '.join(fixed.names) or 'none'}"
         )
-    kept = fixed.at([fixed.names.index(name) for name in shared])
-    channels = [moving.roi_names.index(name) for name in shared]
+    chosen = [channels[number] for number in shared]
     return dataclasses.replace(
-        kept, moving_segmenter=lambda images: moving.probabilities(images)[:, channels]
+        fixed.at(shared), moving_segmenter=lambda images: moving.probabilities(images)[:, chosen]
     )

@@ -58,7 +58,7 @@ def rois_by_scheme(
     """
     check_scheme(scheme, fixed, moving)
     if fixed is not None and moving is not None:
-        return network_on_moving_side(fixed, moving, radiograph, boxes)
+        return network_on_moving_side(fixed, moving, radiograph, volume, boxes)
     if isinstance(fixed, RoiTarget):
         return fixed
     assert fixed is not None
