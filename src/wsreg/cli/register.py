@@ -80,7 +80,7 @@ class Solver:
     """How well the cameras are known, one standard deviation of the source-to-detector distance, of
     the pixel spacing as a fraction of it, and of the principal point on the detector; all answers'
     standard deviations take it in."""
-    method: Method | None = None
+    method: Annotated[Method | None, arg(help_behavior_hint="(default: gauss-newton)")] = None
     """Levenberg-Marquardt (gauss-newton), or the paper's 250 steps of Adam (paper, or adam); by
     default what --scheme and --similarity ask for."""
     similarity: SimilarityName = "multiscale-ncc"
