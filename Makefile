@@ -57,8 +57,12 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-small.h5 --hold-out 17-1882 --out benchmarks/output/unet/17-1882
 	$(BIN)/python benchmarks/segmentation.py --cohort benchmarks/output/cohort-small.h5 --models benchmarks/output/unet/17-1882 --write
 	$(BIN)/python benchmarks/roi_terms.py --cohort benchmarks/output/cohort-small.h5 --model benchmarks/output/unet/17-1882 --write
-	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/17-1882 --jobs 2 --write
-	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/17-1882 --solver gauss-newton --jobs 2 --write
+	$(BIN)/wsreg simulate cohort --preset small --seed 23 --out benchmarks/output/cohort-others.h5
+	$(BIN)/wsreg train segmentation --data benchmarks/output/cohort-others.h5 --steps 6000 --out benchmarks/output/unet/others
+	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/others --xrays-per-specimen 2 --jobs 2 --write
+	$(BIN)/python benchmarks/similarities.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/others --xrays-per-specimen 2 --solver gauss-newton --jobs 2 --write
+	for part in starts seconds capture robustness; do $(BIN)/python benchmarks/intraoperative.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/others --part $$part --write; done
+	$(BIN)/python benchmarks/sequence.py --write
 	$(BIN)/python benchmarks/pose_encoder.py --cohort benchmarks/output/cohort-small.h5 --write
 
 clean:
