@@ -240,3 +240,19 @@ def test_a_tolerance_that_cannot_be_is_refused(
     assert case.register(*words, out=tmp_path / "out") == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "calibration tolerances must be at least 0 and finite" in said
+
+
+def test_landmarks_of_one_x_ray_are_not_taken_for_several(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks, other = tmp_path / "marks.json", tmp_path / "other.npy"
+    seen = {"a": [20.0, 30.0], "b": [70.0, 35.0]}
+    ct_mm = {"a": [80.0, 0.0, 0.0], "b": [-80.0, 0.0, 0.0]}
+    marks.write_text(json.dumps({"image_px": seen, "ct_mm": ct_mm}))
+    shutil.copy(case.xray, other)
+    xrays, init = (case.xray, other), f"landmarks:{marks}"
+    assert case.register("--init", init, "--quiet", out=tmp_path / "out", xrays=xrays) == 1
+    assert capsys.readouterr().err.count("for each of several X-rays") == 2
+    gone = f"landmarks:{tmp_path / 'gone.json'}"
+    assert case.register("--init", gone, "--quiet", out=tmp_path / "none", xrays=xrays) == 2
+    assert not (tmp_path / "none").exists()

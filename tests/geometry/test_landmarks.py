@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from wsreg.errors import InputError
+from wsreg.geometry.camera import Camera
 from wsreg.geometry.landmarks import Landmarks, read_ct_landmarks, read_landmarks
 
 CT = {"left-asis": [80.0, -20.0, 30.0], "right-asis": [-80.0, -20.0, 30.0], "sp": [0.0, -30.0, -60]}
@@ -109,3 +110,71 @@ def test_fiducials_of_older_slicers_are_read(tmp_path: Path) -> None:
 def test_markups_without_points_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must hold control points, it has none"):
         read_ct_landmarks(write(tmp_path / "F.mrk.json", {"markups": []}))
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (["x"], "must hold control points, got 'x'"),
+        (None, "must hold control points, it has none"),
+        ([{"label": "F", "position": [1, 2, 3]}] * 2, "names of their own, 'F' comes twice"),
+    ],
+)
+def test_markups_that_are_none_or_of_one_name_are_an_error(
+    points: Any, said: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "F.mrk.json", {"markups": [{"controlPoints": points}]})
+    with pytest.raises(InputError, match=said):
+        read_ct_landmarks(path)
+
+
+def test_a_point_that_was_never_placed_in_slicer_is_left_out(tmp_path: Path) -> None:
+    points = [
+        {"label": "sp", "position": [1, 2, 3], "positionStatus": "defined"},
+        {"label": "tip", "position": [0, 0, 0], "positionStatus": "undefined"},
+    ]
+    path = write(tmp_path / "F.mrk.json", {"markups": [{"controlPoints": points}]})
+    assert read_ct_landmarks(path) == {"sp": [1.0, 2.0, 3.0]}
+
+
+def test_fiducials_without_a_frame_or_with_a_name_twice_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must say CoordinateSystem"):
+        read_ct_landmarks(write(tmp_path / "F.fcsv", "# CoordinateSystem\na,b\n"))
+    row = "1,1,2,3,0,0,0,1,1,1,0,sp,,\n"
+    with pytest.raises(InputError, match="'sp' comes twice"):
+        read_ct_landmarks(write(tmp_path / "G.fcsv", f"# CoordinateSystem = LPS\n{row}{row}"))
+
+
+def test_one_entry_for_several_xrays_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "marks.json", {"image_px": SEEN, "ct_mm": CT})
+    assert read_landmarks(path, "a").names == tuple(SEEN)
+    with pytest.raises(InputError, match=r"for each of several X-rays.* got one for all"):
+        read_landmarks(path, "a", several=True)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "point_mm", "said"),
+    [
+        ((99.4, -0.4), (149.0, 0.0, 0.0), ""),  # in the last pixel; beside a CT of 100 mm
+        ((99.6, 0.0), (0.0, 0.0, 0.0), "landmark b must lie in the X-ray of 100 columns and 80"),
+        ((0.0, 79.6), (0.0, 0.0, 0.0), r"80 rows, got \[0.0, 79.6\]"),
+        ((1e300, 0.0), (0.0, 0.0, 0.0), "must lie in the X-ray"),
+        ((0.0, 0.0), (151.0, 0.0, 0.0), "landmark b must lie in the CT or near it"),
+        ((0.0, 0.0), (1e300, 0.0, 0.0), "must lie in the CT or near it"),
+    ],
+)
+def test_landmarks_lie_in_the_image_and_near_the_ct(
+    pixel: tuple[float, float], point_mm: tuple[float, float, float], said: str
+) -> None:
+    camera = Camera(source_to_detector_mm=1000.0, rows=80, columns=100, pixel_spacing_mm=(2.0, 2.0))
+    corners = torch.cartesian_prod(*[torch.tensor([-50.0, 50.0], dtype=torch.float64)] * 3)
+    found = Landmarks(
+        names=("a", "b"),
+        points_mm=torch.tensor([[0.0, 9.0, 0.0], point_mm], dtype=torch.float64),
+        pixels=torch.tensor([[5.0, 5.0], pixel], dtype=torch.float64),
+    )
+    if not said:
+        found.check_fits(camera, corners)
+        return
+    with pytest.raises(InputError, match=said):
+        found.check_fits(camera, corners)

@@ -101,3 +101,12 @@ def test_an_observer_sees_every_state_and_which_are_the_best_so_far() -> None:
         best = min(best, float(step.values))
         assert bool(step.damping.isnan().all())
     assert not all(bool(step.accepted) for step in seen)
+
+
+def test_a_loss_without_a_direction_leaves_the_start() -> None:
+    """The root of 0 has a slope that is not finite, as correlation with an even image has."""
+    found = minimise_adam(
+        lambda pose: (0.0 * pose[:3, 3]).square().sum().sqrt(), move, START, RATES, AdamConfig()
+    )
+    assert torch.equal(found.state, START)
+    assert (found.value, found.iterations) == (0.0, 0)

@@ -202,7 +202,7 @@ class Register:
             view = None if solver.view is None else parse_view(solver.view)
             asked_start = read_start(
                 solver.init, convention=solver.pose_convention, other_patient=solver.other_patient,
-                ct_landmarks=solver.ct_landmarks,
+                ct_landmarks=solver.ct_landmarks, several=len(names) > 1 and not self.rig,
             )  # fmt: skip
             config = registration_config(solver, self.regions)
             load_solver(config.backend)

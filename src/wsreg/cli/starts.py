@@ -36,8 +36,9 @@ def read_start(
     convention: PoseConvention | None = None,
     other_patient: bool = False,
     ct_landmarks: Path | None = None,
+    several: bool = False,
 ) -> ReadStart:
-    """Read what ``--init`` names, all but the landmarks of each X-ray.
+    """Read what ``--init`` names, all but the landmarks of each X-ray, which may be several.
 
     Raises:
         InputError: a file that cannot be read, or options that are for another start.
@@ -54,7 +55,7 @@ def read_start(
     if encoder is not None:
         return _of_encoder(encoder, other_patient=other_patient)
     if landmarks is not None:
-        return ReadStart(for_ct=lambda ct: _landmarks_of(landmarks, ct_landmarks))
+        return _of_landmarks(landmarks, ct_landmarks, several=several)
     if is_pose:
         from wsreg.geometry.pose_file import read_pose_with_notes
 
@@ -76,10 +77,16 @@ def _of_encoder(folder: Path, *, other_patient: bool) -> ReadStart:
     return ReadStart(for_ct=lambda ct: _always(estimator.for_ct(ct, other_patient=other_patient)))
 
 
-def _landmarks_of(file: Path, ct_landmarks: Path | None) -> StartOf:
-    from wsreg.geometry.landmarks import read_landmarks
+def _of_landmarks(file: Path, ct_landmarks: Path | None, *, several: bool) -> ReadStart:
+    from wsreg.files.json_files import read_json
+    from wsreg.geometry.landmarks import read_ct_landmarks, read_landmarks
 
-    return lambda name: read_landmarks(file, name, ct_landmarks)
+    read_json(file)  # what cannot be read is told before the CT is
+    if ct_landmarks is not None:
+        read_ct_landmarks(ct_landmarks)
+    return ReadStart(
+        for_ct=lambda ct: lambda name: read_landmarks(file, name, ct_landmarks, several=several)
+    )
 
 
 def named_after(prefix: str, init: Path | str) -> Path | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
 from wsreg.geometry.arrays import finite_numbers, in_words
+from wsreg.geometry.camera import Camera
 
 FEWEST = 2
 """With two, what they leave open is taken from the view; four or more stand by themselves."""
@@ -64,6 +65,35 @@ class Landmarks:
                 f"{', '.join(self.names)}"
             )
 
+    def check_fits(self, camera: Camera, corners_mm: Tensor) -> None:
+        """Refuse landmarks that no one can have clicked in an X-ray, or that are not of a CT.
+
+        A CT may be cut, so its landmarks may lie beside it, but no farther than it is large.
+
+        Args:
+            camera: of the X-ray.
+            corners_mm: [8,3] of the CT.
+
+        Raises:
+            InputError: a pixel outside of the image, or a point far outside of the CT.
+        """
+        low, high = corners_mm.amin(dim=0), corners_mm.amax(dim=0)
+        beside = torch.maximum(low - self.points_mm, self.points_mm - high).amax(dim=-1)
+        far = beside > (high - low).max()
+        last = torch.tensor((camera.columns - 0.5, camera.rows - 0.5), dtype=torch.float64)
+        outside = ((self.pixels < -0.5) | (self.pixels > last)).any(dim=-1)
+        for number, name in enumerate(self.names):
+            if bool(outside[number]):
+                raise InputError(
+                    f"landmark {name} must lie in the X-ray of {camera.columns} columns and "
+                    f"{camera.rows} rows, got {in_words(self.pixels[number])}"
+                )
+            if bool(far[number]):
+                raise InputError(
+                    f"landmark {name} must lie in the CT or near it, LPS mm, got "
+                    f"{in_words(self.points_mm[number])}"
+                )
+
     def mirrored(self, columns: int) -> Landmarks:
         """Return the landmarks in the mirrored X-ray of so many columns."""
         pixels = self.pixels.clone()
@@ -92,7 +122,9 @@ def matched(
     )
 
 
-def read_landmarks(path: str | Path, xray: str, of_ct: str | Path | None = None) -> Landmarks:
+def read_landmarks(
+    path: str | Path, xray: str, of_ct: str | Path | None = None, *, several: bool = False
+) -> Landmarks:
     """Read the landmarks of one X-ray.
 
     The file is JSON ``{"image_px": {"left-asis": [column, row], ...}, "ct_mm": {"left-asis":
@@ -103,6 +135,7 @@ def read_landmarks(path: str | Path, xray: str, of_ct: str | Path | None = None)
         path: of the file.
         xray: name of the X-ray (file name without suffix).
         of_ct: file with the landmarks of the CT.
+        several: whether it is one of several X-rays, each of which needs its own.
 
     Raises:
         InputError: unreadable, something else, no such X-ray, or landmarks that the CT lacks.
@@ -120,6 +153,11 @@ def read_landmarks(path: str | Path, xray: str, of_ct: str | Path | None = None)
                 f"landmarks {path} must have an entry for X-ray {xray}, it has {', '.join(pixels)}"
             )
         pixels = pixels[xray]
+    elif several:
+        raise InputError(
+            f'landmarks {path} must have an entry in "image_px" for each of several X-rays, by the '
+            "names of their files, got one for all"
+        )
     if of_ct is None and "ct_mm" not in content:
         raise InputError(
             f'landmarks {path} must have "ct_mm", where they are in the CT, or come with a file of '
@@ -162,10 +200,15 @@ def _from_markups(markups: Any, path: Path) -> dict[str, list[float]]:
         system = markup.get("coordinateSystem", "LPS") if isinstance(markup, dict) else None
         if system not in ("LPS", "RAS"):
             raise InputError(f"landmarks {path} must be in LPS or RAS, got {system!r}")
-        for point in markup.get("controlPoints", []):
-            name = str(point.get("label", ""))
-            place = finite_numbers(point.get("position"), f"landmark {name} of {path}", (3,))
-            found[name] = (place if system == "LPS" else place * _FLIP_TO_LPS).tolist()
+        points = markup.get("controlPoints")
+        for point in points if isinstance(points, list) else []:
+            if not isinstance(point, dict):
+                raise InputError(
+                    f"landmarks {path} must hold control points, got {in_words(point)}"
+                )
+            if point.get("positionStatus", "defined") == "defined":  # else it was never placed
+                name = str(point.get("label", ""))
+                _add(found, name, point.get("position"), path, in_ras=system == "RAS")
     if not found:
         raise InputError(f"landmarks {path} must hold control points, it has none")
     return found
@@ -177,7 +220,8 @@ def _from_fcsv(path: Path) -> dict[str, list[float]]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"landmarks {path} cannot be read: {error}") from None
-    system = next((line.split("=")[1].strip() for line in lines if "CoordinateSystem" in line), "")
+    said = (line.partition("=")[2].strip() for line in lines if "CoordinateSystem" in line)
+    system = next(said, "")
     if system not in ("LPS", "RAS", "0", "1"):
         raise InputError(f"landmarks {path} must say CoordinateSystem = LPS or RAS, got {system!r}")
     found: dict[str, list[float]] = {}
@@ -188,8 +232,15 @@ def _from_fcsv(path: Path) -> dict[str, list[float]]:
             numbers = [float(cell) for cell in row[1:4]]
         except ValueError:
             numbers = []
-        place = finite_numbers(numbers, f"landmark {row[11]} of {path}", (3,))
-        found[row[11]] = (place if system in ("LPS", "1") else place * _FLIP_TO_LPS).tolist()
+        _add(found, row[11], numbers, path, in_ras=system in ("RAS", "0"))
     if not found:
         raise InputError(f"landmarks {path} must hold points, it has none")
     return found
+
+
+def _add(found: dict[str, list[float]], name: str, place: Any, path: Path, *, in_ras: bool) -> None:
+    """Add a point in LPS; of two with one name nobody knows which is meant."""
+    if name in found:
+        raise InputError(f"landmarks {path} must have names of their own, {name!r} comes twice")
+    point = finite_numbers(place, f"landmark {name} of {path}", (3,))
+    found[name] = (point * _FLIP_TO_LPS if in_ras else point).tolist()

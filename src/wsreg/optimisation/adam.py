@@ -89,6 +89,8 @@ def minimise_adam(
             break
         optimiser.zero_grad()
         value.backward()
+        if not all(p.grad is None or bool(torch.isfinite(p.grad)) for p in parameters):
+            break  # an image without contrast has no direction to go
         optimiser.step()
         schedule.step()
         progress(step + 1, config.steps)

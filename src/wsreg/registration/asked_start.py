@@ -75,6 +75,7 @@ def _read(views: Sequence[View], ct: PreparedCt, init: Any) -> tuple[Any, str]:
     if isinstance(init, PoseEstimator):
         return (init if init.bound else init.for_ct(ct)), "encoder"
     if isinstance(init, Landmarks):
+        init.check_fits(views[0].camera, ct.volume.corners_mm)
         return init, "landmarks"
     if not isinstance(init, str):
         return init, "pose"
