@@ -13,7 +13,13 @@ from wsreg.errors import InputError
 from wsreg.evaluation.trial import Trial
 from wsreg.methods.diffdrr import DiffDrr
 from wsreg.methods.preset import Preset
-from wsreg.methods.run import artefacts_of, check_specimens, missing_artefacts, run_specimen
+from wsreg.methods.run import (
+    artefacts_of,
+    check_specimens,
+    held_trials,
+    missing_artefacts,
+    run_specimen,
+)
 from wsreg.methods.table import METHODS
 from wsreg.registration.result import RegistrationResult
 
@@ -49,6 +55,8 @@ def test_a_run_goes_on_where_it_was(cohort: Path, tiny: Preset, tmp_path: Path) 
     assert [trial.errors for trial in both] == [trial.errors for trial in again]
     assert first[0].errors == both[0].errors
     assert seen == both
+    held = held_trials(Counted(), cohort, SPECIMEN, {}, tiny, journal)
+    assert list(held) == [(SPECIMEN, "000"), (SPECIMEN, "001")]
 
 
 def test_a_journal_is_of_one_method(cohort: Path, tiny: Preset, tmp_path: Path) -> None:

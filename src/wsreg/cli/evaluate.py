@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,10 @@ class Evaluate:
         with DeepFluoroFile(self.data) as file:
             learnt = any(one.kind != "encoder" for one in artefacts_of(method, ("any",)))
             specimens = check_specimens(file, self.specimen, learnt)
-            total = sum(len(xrays_of(file, name, most)) for name in specimens)
+            keys = [key for name in specimens for key in xrays_of(file, name, most)]
             virtual = file.virtual
         folders = self._prepared(artefacts_of(method, specimens), preset)
-        trials = self._registered(method, preset, specimens, folders, most, total)
+        trials = self._registered(method, preset, keys, folders)
         self._write(method, trials, virtual)
         return 0
 
@@ -102,25 +103,33 @@ class Evaluate:
         self,
         method: Method,
         preset: Preset,
-        specimens: Sequence[str],
+        keys: Sequence[tuple[str, str]],
         folders: Mapping[str, Path],
-        most: int | None,
-        total: int,
     ) -> list[Trial]:
-        """Return all trials; those of earlier runs first move the bar to where it was."""
-        from wsreg.methods.run import run_specimen
+        """Return the trials of X-rays by (specimen, projection), those of earlier runs as well."""
+        from wsreg.methods.run import held_trials, run_specimen
 
+        counts = Counter(specimen for specimen, _ in keys)
+        journals = {name: self.out / "trials" / f"{method.name}-{name}.jsonl" for name in counts}
+        held = {
+            key
+            for name, path in journals.items()
+            for key in held_trials(method, self.data, name, folders, preset, path)
+        }
+        done = len(held.intersection(keys))
         trials: list[Trial] = []
         with progress_bar("Registering", quiet=self.quiet) as progress:
+            progress("registering", done, len(keys))
 
             def count(trial: Trial) -> None:
-                trials.append(trial)
-                progress("registering", len(trials), total)
+                nonlocal done
+                done += trial.key not in held
+                progress("registering", done, len(keys))
 
-            for name in specimens:
-                run_specimen(
-                    method, self.data, name, folders, preset,
-                    self.out / "trials" / f"{method.name}-{name}.jsonl", xrays=most, progress=count,
+            for name, path in journals.items():
+                trials += run_specimen(
+                    method, self.data, name, folders, preset, path, xrays=counts[name],
+                    progress=count,
                 )  # fmt: skip
         return trials
 

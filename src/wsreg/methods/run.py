@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.errors import InputError
-from wsreg.evaluation.journal import open_journal
+from wsreg.evaluation.journal import Journal, open_journal
 from wsreg.evaluation.scoring import score
 from wsreg.evaluation.trial import Trial
 from wsreg.files.hashes import sha256_of
@@ -64,15 +64,7 @@ def run_specimen(
         InputError: the journal is of another run, or the data lack a part.
         WsregError: an artefact is missing or damaged.
     """
-    needed = artefacts_of(method, (specimen,))
-    setup = {
-        "method": method.name,
-        "wsreg": version("wsreg"),
-        "preset": preset.record(),
-        "data": data_sha256(data),
-        "artefacts": {one.name: sha256_of(folders[one.name] / WEIGHTS_FILE) for one in needed},
-    }
-    journal = open_journal(journal_path, setup)
+    journal = _journal(method, data, specimen, folders, preset, journal_path)
     with DeepFluoroFile(data) as file:
         keys = xrays_of(file, specimen, xrays)
         if all(key in journal.trials for key in keys):
@@ -83,6 +75,41 @@ def run_specimen(
         samples = (file.sample(*key) for key in keys)
         registrar = method.registrar(folders, preset)
         return score(registrar, samples, journal=journal, progress=progress)
+
+
+def held_trials(
+    method: Method,
+    data: Path,
+    specimen: str,
+    folders: Mapping[str, Path],
+    preset: Preset,
+    journal_path: Path,
+) -> Mapping[tuple[str, str], Trial]:
+    """Return what a journal holds before :func:`run_specimen` goes on, by its key.
+
+    Raises:
+        InputError: the journal is of another run.
+    """
+    return _journal(method, data, specimen, folders, preset, journal_path).trials
+
+
+def _journal(
+    method: Method,
+    data: Path,
+    specimen: str,
+    folders: Mapping[str, Path],
+    preset: Preset,
+    path: Path,
+) -> Journal:
+    needed = artefacts_of(method, (specimen,))
+    setup = {
+        "method": method.name,
+        "wsreg": version("wsreg"),
+        "preset": preset.record(),
+        "data": data_sha256(data),
+        "artefacts": {one.name: sha256_of(folders[one.name] / WEIGHTS_FILE) for one in needed},
+    }
+    return open_journal(path, setup)
 
 
 def xrays_of(file: DeepFluoroFile, specimen: str, most: int | None) -> list[tuple[str, str]]:
