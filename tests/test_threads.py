@@ -12,7 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.threads import CHUNKS_PER_THREAD, run_ranges, thread_count, usable_cores
+from wsreg.threads import (
+    CHUNKS_PER_THREAD,
+    cores_for_helpers,
+    run_ranges,
+    thread_count,
+    usable_cores,
+)
 
 
 class Recorder:
@@ -157,3 +163,12 @@ print(seen)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[1, 3, 3]\n"
+
+
+@pytest.mark.parametrize(("method", "helpers"), [("fork", 4), ("spawn", 0)])
+def test_helpers_share_this_ones_memory_or_are_none(
+    method: str, helpers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda: method)
+    monkeypatch.setattr("wsreg.threads.usable_cores", lambda: 5)
+    assert cores_for_helpers() == helpers

@@ -170,6 +170,23 @@ def test_what_is_missing_is_named(changed: Change, missing: str, message: str) -
     path = changed(edit)
     with pytest.raises(InputError, match=message), DeepFluoroFile(path) as file:
         file.sample("17-1882", "000")
+    with pytest.raises(InputError, match=message), DeepFluoroFile(path) as file:
+        file.check("17-1882")
+
+
+def test_a_whole_specimen_is_checked_without_its_pixels(changed: Change) -> None:
+    def edit(file: h5py.File) -> None:
+        file["17-1882/projections/000/image/pixels"][0, 0] = np.nan
+
+    path = changed(edit)
+    with DeepFluoroFile(path) as file:
+        file.check("17-1882")
+    with h5py.File(path, "r+") as file:
+        for name in list(file["17-1882/projections"]):
+            del file[f"17-1882/projections/{name}"]
+    message = "specimen 17-1882 must have projections, it has none"
+    with pytest.raises(InputError, match=message), DeepFluoroFile(path) as file:
+        file.check("17-1882")
 
 
 def test_pixels_that_cannot_be_seen_through_stay_finite(changed: Change) -> None:

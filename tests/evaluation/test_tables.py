@@ -9,7 +9,13 @@ import pytest
 
 from wsreg.evaluation.pose_errors import DISTANCES
 from wsreg.evaluation.summary import GroupSummary, summarise
-from wsreg.evaluation.tables import csv_rows, distance_table, failure_table, verdict_table
+from wsreg.evaluation.tables import (
+    csv_rows,
+    distance_table,
+    failure_table,
+    trial_rows,
+    verdict_table,
+)
 from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import summarise_verdicts
 
@@ -66,3 +72,12 @@ def test_csv_rows_share_their_columns(groups: list[GroupSummary]) -> None:
     assert rows[0]["distance"] == "mtre_3d_mm"
     assert rows[0]["mean"] == 1.0
     assert rows[0]["gfr"] == pytest.approx(1 / 3)
+
+
+def test_every_trial_is_a_row(trials: list[Trial]) -> None:
+    first, _, last = rows = trial_rows(trials)
+    assert all(list(row) == list(first) for row in rows)
+    assert (first["specimen"], first["projection"], first["answered"]) == ("A", "000", "true")
+    assert [first[name] for name in DISTANCES] == [0.5] * len(DISTANCES)
+    assert (last["answered"], last["verdict"], last["reasons"]) == ("false", "fail", "Because.")
+    assert math.isnan(float(last["mtre_3d_mm"]))
