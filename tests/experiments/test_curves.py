@@ -8,16 +8,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.evaluation.trial import Trial
 from wsreg.experiments.curves import (
     capture_range_figure,
     descent_figure,
     distribution_figure,
+    errors_on_the_way,
     risk_coverage_figure,
     wilson_interval,
 )
 from wsreg.experiments.entries import Entry
+from wsreg.registration.trace_step import TraceStep
 
 EntryMaker = Callable[..., Entry]
 TrialMaker = Callable[..., Trial]
@@ -64,6 +67,18 @@ def test_a_descent_that_has_ended_stays_where_it_is() -> None:
     assert axes.get_ylabel().startswith("3D (mm)")
     with pytest.raises(InputError, match="errors of 'Ours' must be at least 1"):
         descent_figure({"Ours": [[1.0], []]}, "mm")
+
+
+def test_errors_along_a_trace(sample: Sample) -> None:
+    def step(off_mm: float) -> TraceStep:
+        pose = sample.camera_from_ct.clone()
+        pose[1, 3] += off_mm
+        return TraceStep(
+            stage="image", level=1, iteration=0, accepted=True, camera_from_ct=pose[None],
+            loss=1.0, similarity=0.5, damping=1.0,
+        )  # fmt: skip
+
+    assert errors_on_the_way(sample, [step(20.0), step(0.5)]) == pytest.approx([20.0, 0.5])
 
 
 def test_risk_by_verdict_similarity_and_the_best_order(make_trial: TrialMaker) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from wsreg.errors import InputError
 from wsreg.evaluation.trial import Trial
-from wsreg.experiments.entries import Entry, of_specimen
+from wsreg.experiments.entries import Entry, of_specimen, role_of
 
 
 def test_an_xray_comes_once(make_trial: Callable[..., Trial]) -> None:
@@ -22,3 +22,8 @@ def test_one_specimen(make_entry: Callable[..., Entry]) -> None:
     assert [trial.errors.mpd_mm for trial in of_specimen(entry, "B").trials] == [3.0, 4.0]
     with pytest.raises(InputError, match="at least 1, got none"):
         of_specimen(entry, "C")
+
+
+def test_roles_by_name() -> None:
+    names = ("diffdrr", "psss", "diffpose", "wsreg-unet", "wsreg-mixed", "ours", "ours-search")
+    assert [role_of(name) for name in names] == ["baseline"] * 3 + ["paper"] * 2 + ["ours"] * 2

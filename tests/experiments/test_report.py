@@ -20,14 +20,32 @@ from wsreg.outputs.report import Facts, Picture, Sentences, Strong, Table
 TABLE = ResultTable(
     name="t",
     title="Methods",
-    columns=[Column(key="method", title="Method"), Column(key="mtre", title="mTRE (mm)")],
+    columns=[
+        Column(key="method", title="Method"),
+        Column(key="n", title="n"),
+        Column(key="mtre", title="mTRE (mm)"),
+    ],
     blocks=[
-        Block(source="measured", title="", rows=[[Cell(text="<Ours>"), Cell(text="0.1", best=True)],
-                                                 [Cell(text="Theirs"), Cell(text="0.2")]]),
-        Block(source="quoted", title="Quoted", rows=[[Cell(text="DiffPose"), Cell(text="1.01")]]),
+        Block(
+            source="measured",
+            title="",
+            rows=[
+                [
+                    Cell(text="<Ours>"),
+                    Cell(text="7"),
+                    Cell(text="0.1", values={"mean": 0.1}, best=True),
+                ],
+                [Cell(text="Theirs"), Cell(text="7"), Cell(text="0.2")],
+            ],
+        ),
+        Block(
+            source="quoted",
+            title="Quoted",
+            rows=[[Cell(text="DiffPose"), Cell(text=""), Cell(text="1.01")]],
+        ),
     ],
     notes=["A note."],
-)  # fmt: skip
+)
 RUN = Run(
     configuration={"preset": "small"},
     seconds={"train unet": 60.25, "register": 30.0},
@@ -41,10 +59,23 @@ def test_measured_and_quoted_are_tables_of_their_own() -> None:
     assert (first.title, second.title) == ("Methods", "Quoted")
     (table,) = first.blocks
     assert isinstance(table, Table)
-    assert table.columns == ["Method", "mTRE (mm)"]
-    assert table.rows == [["<Ours>", Strong(strong="0.1")], ["Theirs", "0.2"]]
-    assert table.numbers == {1}
+    assert table.columns == ["Method", "n", "mTRE (mm)"]
+    assert table.rows == [["<Ours>", "7", Strong(strong="0.1")], ["Theirs", "7", "0.2"]]
+    assert table.numbers == {2}  # text that has no value is none
     assert isinstance(second.blocks[1], Sentences)
+    quoted = second.blocks[0]
+    assert isinstance(quoted, Table)
+    assert quoted.columns == ["Method", "mTRE (mm)"]  # nothing is quoted of n
+
+
+def test_a_number_breaks_before_its_interval_only() -> None:
+    cell = Cell(text="98 % [95, 100]", values={"share": 0.98})
+    block = Block(source="measured", title="", rows=[[Cell(text="A b"), cell]])
+    columns = [Column(key="a", title="A"), Column(key="b", title="B")]
+    (part,) = table_parts(ResultTable(name="t", title="T", columns=columns, blocks=[block]))
+    (table,) = part.blocks
+    assert isinstance(table, Table)
+    assert table.rows == [["A b", "98\N{NO-BREAK SPACE}% [95,\N{NO-BREAK SPACE}100]"]]
 
 
 def test_the_run_says_on_what_and_how_long() -> None:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
+from wsreg.evaluation.distances import mtre_3d_mm
+from wsreg.evaluation.pose_errors import landmarks_of
 from wsreg.evaluation.summary import GROSS_FAILURE_MM, is_gross_failure
 from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import CONFIDENCE, risk_coverage
 from wsreg.experiments.entries import Entry
 from wsreg.experiments.statistics import values_of
 from wsreg.outputs.figures import DPI, line_style, style
+from wsreg.registration.trace_step import TraceStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,6 +135,16 @@ def descent_figure(curves: Mapping[str, Sequence[Sequence[float]]], error: str) 
         axes.set_xlim(left=0)
         _legend_below(figure, axes)
     return figure
+
+
+def errors_on_the_way(sample: Sample, trace: Sequence[TraceStep]) -> list[float]:
+    """Return the 3D distance (mm) of the first body after each step of a trace.
+
+    Raises:
+        InputError: the sample has no landmarks.
+    """
+    points, true = landmarks_of(sample), sample.camera_from_ct
+    return [float(mtre_3d_mm(points, step.camera_from_ct[0], true)) for step in trace]
 
 
 def risk_coverage_figure(entries: Sequence[Entry]) -> Figure:

@@ -50,6 +50,13 @@ class Entry:
         return tuple(dict.fromkeys(trial.specimen for trial in self.trials))
 
 
+def role_of(method: str) -> Role:
+    """Return the role of a method of ``wsreg.methods`` by its name."""
+    if method == "ours" or method.startswith("ours-"):
+        return "ours"
+    return "paper" if method.startswith("wsreg-") else "baseline"
+
+
 def of_specimen(entry: Entry, specimen: str) -> Entry:
     """Return an entry with the trials of one specimen alone.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wsreg.experiments.hardware import hardware, versions
-from wsreg.experiments.table import Cell, ResultTable
+from wsreg.experiments.table import Cell, ResultTable, columns_of_numbers
 from wsreg.outputs import report
 from wsreg.outputs.report import Block, Facts, Folded, Part, Picture, Section, Sentences, Table
 from wsreg.outputs.result_sections import inputs_part, json_text
+
+_BREAKS = re.compile(r" (?![\[(])")
+"""Spaces at which a number must not break; it may before its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +76,20 @@ def experiment_sections(chapters: Sequence[Chapter], run: Run) -> list[Section]:
 
 
 def table_parts(table: ResultTable) -> list[Part]:
-    """Return a part for each block of a table; its notes are below the last one."""
-    parts = []
+    """Return a part for each block of a table; its notes are below the last one.
+
+    A block is a table of its own here, without the columns in which it has nothing.
+    """
+    parts, numbers = [], columns_of_numbers(table)
     for number, block in enumerate(table.blocks):
         title = table.title if number == 0 else ""
         titles = [words for words in (title, block.title) if words]
+        filled = [n for n in range(len(table.columns)) if any(row[n].text for row in block.rows)]
         blocks: list[Block] = [
             Table(
-                columns=[column.title for column in table.columns],
-                rows=[[_cell(cell) for cell in row] for row in block.rows],
-                numbers=frozenset(range(1, len(table.columns))),
+                columns=[table.columns[n].title for n in filled],
+                rows=[[_cell(row[n]) for n in filled] for row in block.rows],
+                numbers=frozenset(i for i, n in enumerate(filled) if n in numbers),
             )
         ]
         if table.notes and number == len(table.blocks) - 1:
@@ -113,4 +121,5 @@ def _run_parts(run: Run) -> list[Part]:
 
 
 def _cell(cell: Cell) -> report.Cell:
-    return report.Strong(strong=cell.text) if cell.best else cell.text
+    text = _BREAKS.sub("\N{NO-BREAK SPACE}", cell.text) if cell.values else cell.text
+    return report.Strong(strong=text) if cell.best else text

@@ -64,7 +64,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultTable:
-    """A table; its first column names what a row is about, all others are numbers.
+    """A table; its first column names what a row is about.
 
     Args:
         name: of its files.
@@ -83,10 +83,11 @@ class ResultTable:
 
 def markdown(table: ResultTable) -> str:
     """Return a table as Markdown: caption, rows, notes."""
+    numbers = columns_of_numbers(table)
     lines = [
         f"**{_plain(table.title)}**", "",
         _markdown_row([column.title for column in table.columns]),
-        "|---" + "|---:" * (len(table.columns) - 1) + "|",
+        "".join("|---:" if n in numbers else "|---" for n in range(len(table.columns))) + "|",
     ]  # fmt: skip
     for block in table.blocks:
         if block.title:
@@ -103,12 +104,13 @@ def markdown(table: ResultTable) -> str:
 
 def latex(table: ResultTable) -> str:
     """Return a table as LaTeX; it needs the packages booktabs and, where it is wide, graphicx."""
-    count = len(table.columns)
+    count, numbers = len(table.columns), columns_of_numbers(table)
+    sides = "".join("r" if n in numbers else "l" for n in range(count))
     wide = count > WIDE
     lines = [
         r"\begin{table}", r"\centering", rf"\caption{{{_escaped(table.title)}}}",
         rf"\label{{tab:{table.name}}}", *([r"\resizebox{\textwidth}{!}{%"] if wide else []),
-        rf"\begin{{tabular}}{{@{{}}l{'r' * (count - 1)}@{{}}}}", r"\toprule",
+        rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}", r"\toprule",
         _latex_row([_escaped(column.title) for column in table.columns]),
     ]  # fmt: skip
     for block in table.blocks:
@@ -122,6 +124,12 @@ def latex(table: ResultTable) -> str:
         notes = " ".join(_escaped(note) for note in table.notes)
         lines += [r"\par\smallskip", rf"{{\footnotesize {notes}}}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def columns_of_numbers(table: ResultTable) -> frozenset[int]:
+    """Return which columns hold numbers, which are set to the right."""
+    rows = [row for block in table.blocks for row in block.rows]
+    return frozenset(n for n in range(len(table.columns)) if any(row[n].values for row in rows))
 
 
 def csv_rows(table: ResultTable) -> tuple[list[Row], list[str]]:
