@@ -46,13 +46,15 @@ def call_crew(scheduler: str | None = None, processes: int | None = None) -> Ite
     The processes are Dask's where it is installed, a plain pool otherwise.
 
     Args:
-        scheduler: address of a Dask scheduler, such as ``tcp://host:8786``.
+        scheduler: address of a Dask scheduler, such as ``tcp://host:8786``; ``local`` or None for
+            processes on this machine.
         processes: how many on this machine; one for each usable core if None.
 
     Raises:
         InputError: Dask is not installed, the scheduler cannot be reached, or its workers are not
             of this wsreg; fewer than one process.
     """
+    scheduler = None if scheduler == "local" else scheduler
     count = usable_cores() if processes is None else processes
     if count < 1:
         raise InputError(f"processes must be at least 1, got {count}")

@@ -34,11 +34,7 @@ def dask_crew(scheduler: str | None, count: int) -> Iterator[Crew]:
     """
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
         if scheduler is None:
-            cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
-                dashboard_address=None, silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-            client = stack.enter_context(Client(stack.enter_context(cluster)))
+            client = stack.enter_context(Client(stack.enter_context(_local_cluster(count))))
         else:
             client = stack.enter_context(_connected(scheduler))
             check_workers(_told_by_workers(client))
@@ -56,6 +52,16 @@ def _errors_in_words() -> Iterator[None]:
         ) from error
     except CancelledError as error:
         raise WsregError("the scheduler went away before all was done") from error
+
+
+def _local_cluster(count: int) -> LocalCluster:
+    try:
+        return LocalCluster(
+            n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
+            dashboard_address=None, silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+    except RuntimeError as error:  # one was killed before it worked
+        raise WsregError(f"processes cannot be begun: {error}; run the command again") from error
 
 
 def _connected(scheduler: str) -> Client:
