@@ -86,6 +86,30 @@ def test_batch_goes_on_past_a_bad_x_ray(
     assert said.err == f"wsreg: error: {failed['error']}\n"
 
 
+def test_workers_register_a_batch_as_one_process_does(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constant, again = tmp_path / "constant.npy", tmp_path / "again.npy"
+    np.save(constant, np.ones((96, 96)))
+    shutil.copy(case.xray, again)
+    xrays = (case.xray, constant, again)
+    assert case.register(out=tmp_path / "here", xrays=xrays) == 1
+    here = capsys.readouterr()
+    assert case.register("--scheduler", "local", out=tmp_path / "there", xrays=xrays) == 1
+    there = capsys.readouterr()
+    for name in ("xray", "again"):
+        poses = [(tmp_path / out / name / "pose.json").read_bytes() for out in ("here", "there")]
+        assert poses[0] == poses[1]
+        assert {path.name for path in (tmp_path / "there" / name).iterdir()} == RESULT_FILES
+    tables = []
+    for out in ("here", "there"):
+        with (tmp_path / out / "summary.csv").open(newline="") as file:
+            tables.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+    assert tables[0] == tables[1]
+    assert there.out.count("similarity") == here.out.count("similarity") > 0
+    assert f"wsreg: error: {tables[0][1]['error']}" in there.err
+
+
 def test_a_verdict_of_fail_is_status_1_and_is_written(case: Any, tmp_path: Path) -> None:
     noise = tmp_path / "noise.npy"
     np.save(noise, np.random.default_rng(0).uniform(1.0, 2.0, (96, 96)))

@@ -88,6 +88,22 @@ def test_one_bad_xray_of_several_does_not_stop_the_others(
     assert {row["xray"] for row in table(tmp_path / "out" / "rois.csv")} == {"hip"}
 
 
+def test_workers_segment_a_batch_as_one_process_does(
+    tmp_path: Path, xray: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "flat.npy", np.zeros((64, 64), np.float32))
+    model = unet_folder(tmp_path / "unet")
+    words = (tmp_path / "flat.npy", xray, "--model", model, "--out")
+    said = []
+    for out, more in (("here", ()), ("there", ("--scheduler", "local"))):
+        assert segment(*words, tmp_path / out, *more) == 1
+        printed = capsys.readouterr()
+        said.append((printed.out.replace(str(tmp_path / out), ""), printed.err))
+    assert said[0] == said[1]
+    for name in ("rois.csv", "hip/labels.png", "hip/probabilities.npz"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
 def test_medsam_takes_boxes_from_a_file_or_from_a_unet(
     tmp_path: Path, xray: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

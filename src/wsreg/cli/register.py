@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
+from wsreg.cli.batch import Outcome, Scheduler, outcomes
 from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import (
@@ -139,6 +140,9 @@ class Register:
     """Write the way to the answer, too: trace.csv, convergence.png and an animated overlay.gif."""
     report: bool = False
     """Write report.html, too: all of the run in one file with its pictures (also wsreg report)."""
+    scheduler: Scheduler = None
+    """Share several X-rays out among the workers of this Dask scheduler, which must see the same
+    files, or among processes here (local)."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -167,10 +171,12 @@ class Register:
         jobs = self._jobs()
         for folder in dict.fromkeys((self.out, *(job.folder for job in jobs))):
             prepare_output_folder(folder, force=self.force)
-        solve = self._prepare([name for job in jobs for name in job.names])
-        if len(jobs) == 1:
-            return int(self._register(jobs[0], solve).verdict.status == "fail")
-        return self._register_several(jobs, solve)
+        if len(jobs) > 1:
+            return self._register_several(len(jobs))
+        result, text = self._register(jobs[0], self._prepare(jobs))
+        if not self.quiet:
+            print(text)
+        return int(result.verdict.status == "fail")
 
     def _jobs(self) -> list[_Job]:
         """Return the X-rays as they are registered: one by one, or the views of a rig together."""
@@ -183,14 +189,14 @@ class Register:
             for path, name, folder in zip(self.xrays, names, folders, strict=True)
         ]
 
-    def _prepare(self, names: Sequence[str]) -> Solve:
+    def _prepare(self, jobs: Sequence[_Job]) -> Solve:
         """Check and read once all that can be, and bind it to reading and registering X-rays.
 
         Unpacking a CT needs none of Python's lock, loading the solver all of it: both at a time.
         """
         import wsreg
 
-        solver = self.solver
+        solver, names = self.solver, [name for job in jobs for name in job.names]
         asked = parse_bodies(solver.bodies)
         with (
             step(f"Reading the CT {self.ct.name}, loading the solver", quiet=self.quiet),
@@ -238,24 +244,43 @@ class Register:
         bodies = bodies_for(method_of(self.solver, self.regions), asked.bodies)
         return prepare(volume, labels=labels, bodies=bodies), labels
 
-    def _register_several(self, jobs: Sequence[_Job], solve: Solve) -> int:
-        """Register one X-ray after the other; one that fails is reported, and the rest go on."""
+    def _register_several(self, count: int) -> int:
+        """Register X-rays one by one; one that fails is reported, and the rest go on."""
         from wsreg.outputs.csv_file import Row
-        from wsreg.outputs.summary import failed_row, result_row, write_summary
+        from wsreg.outputs.summary import write_summary
 
         rows: list[Row] = []
-        for job in jobs:
-            name = job.names[0]
-            try:
-                rows.append(result_row(name, self._register(job, solve)))
-            except InputError as error:
-                print(f"wsreg: error: {error}", file=sys.stderr)
-                rows.append(failed_row(name, str(error)))
+        bad = False
+        elsewhere = dataclasses.replace(self, scheduler=None, quiet=True)
+        for found in outcomes(self, count, scheduler=self.scheduler, elsewhere=elsewhere):
+            found.show(quiet=self.quiet)
+            rows += found.rows
+            bad = bad or found.bad
             # After each, so that an interrupted run leaves the table of what it finished.
             write_summary(rows, self.out / "summary.csv")
-        return int(any(row.get("verdict") in (None, "fail") for row in rows))
+        return int(bad)
 
-    def _register(self, job: _Job, solve: Solve) -> RegistrationResult:
+    def begin(self) -> Callable[[int], Outcome]:
+        """Read what all X-rays need, and return what registers one of them."""
+        from wsreg.outputs.summary import failed_row, result_row
+
+        jobs = self._jobs()
+        solve = self._prepare(jobs)
+
+        def outcome(number: int) -> Outcome:
+            name = jobs[number].names[0]
+            try:
+                result, text = self._register(jobs[number], solve)
+            except InputError as error:
+                row = failed_row(name, str(error))
+                return Outcome(rows=(row,), warning=f"error: {error}", bad=True)
+            bad = result.verdict.status == "fail"
+            return Outcome(rows=(result_row(name, result),), text=text, bad=bad)
+
+        return outcome
+
+    def _register(self, job: _Job, solve: Solve) -> tuple[RegistrationResult, str]:
+        """Register, write, and return the result with what a person should read of it."""
         from wsreg.outputs.result_files import write_result
         from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
 
@@ -267,9 +292,7 @@ class Register:
             files.append(f"slicer/{SCENE}")
         else:
             remove_slicer_scene(scene_folder)
-        if not self.quiet:
-            print("\n".join(result_lines(result, job.folder, files, notes)))
-        return result
+        return result, "\n".join(result_lines(result, job.folder, files, notes))
 
     def inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
         """Return the files behind a result."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from wsreg.cli.batch import Outcome, Scheduler, outcomes
 from wsreg.cli.options import Geometry, OptionalFile, XrayDetails, Xrays, xray_reader
 from wsreg.cli.register import result_folders
 from wsreg.errors import InputError
@@ -44,6 +45,9 @@ class Segment:
     """For a MedSAM model, a U-Net that finds the boxes instead."""
     force: bool = False
     """Replace results that are already there."""
+    scheduler: Scheduler = None
+    """Share several X-rays out among the workers of this Dask scheduler, which must see the same
+    files, or among processes here (local)."""
     quiet: bool = False
     """Print errors only."""
     geometry: Geometry = field(default_factory=Geometry)
@@ -52,7 +56,6 @@ class Segment:
     def run(self) -> int:
         """Segment every X-ray and return the exit status."""
         from wsreg.outputs.segmentation_files import TABLE_FILE, write_region_table
-        from wsreg.segmentation.segmenter import load_segmenter
 
         if not self.xrays:
             raise InputError("segment needs at least one X-ray, got none")
@@ -61,23 +64,38 @@ class Segment:
                 f"output folder {self.out} already holds results ({TABLE_FILE}); "
                 "name another or pass --force to replace them"
             )
+        rows: list[Row] = []
+        bad = False
+        count = len(self.xrays)
+        elsewhere = dataclasses.replace(self, scheduler=None)
+        scheduler = self.scheduler if count > 1 else None
+        for found in outcomes(self, count, scheduler=scheduler, elsewhere=elsewhere):
+            found.show(quiet=self.quiet)
+            rows += found.rows
+            bad = bad or found.bad
+            write_region_table(rows, self.out / TABLE_FILE)
+        return int(bad)
+
+    def begin(self) -> Callable[[int], Outcome]:
+        """Read the models, and return what segments one X-ray."""
+        from wsreg.segmentation.segmenter import load_segmenter
+
         folders = result_folders(self.xrays, self.out)
         names = [f.name for f in folders] if len(folders) > 1 else [stem(self.xrays[0])]
         segmenter = load_segmenter(self.model)
         prompt = self._prompt(segmenter, names)
         read = xray_reader(self.xray_details, self.geometry)
-        rows: list[Row] = []
-        failures = 0
-        for path, folder, name in zip(self.xrays, folders, names, strict=True):
+
+        def outcome(number: int) -> Outcome:
+            name, folder = names[number], folders[number]
             try:
-                rows += self._segment(name, read(path), folder, segmenter, prompt)
+                return self._segment(name, read(self.xrays[number]), folder, segmenter, prompt)
             except InputError as error:
                 if len(folders) == 1:
                     raise
-                failures += 1
-                print(f"wsreg: error: {error}", file=sys.stderr)
-            write_region_table(rows, self.out / TABLE_FILE)
-        return int(failures > 0)
+                return Outcome(rows=(), warning=f"error: {error}", bad=True)
+
+        return outcome
 
     def _prompt(
         self, segmenter: Segmenter, names: list[str]
@@ -110,7 +128,7 @@ class Segment:
         folder: Path,
         segmenter: Segmenter,
         prompt: Callable[[str, Radiograph], Tensor | None],
-    ) -> list[Row]:
+    ) -> Outcome:
         from wsreg.outputs.segmentation_files import region_rows, write_segmentation
         from wsreg.segmentation.regions import segment_radiograph
 
@@ -118,9 +136,9 @@ class Segment:
         files = write_segmentation(folder, radiograph, found, segmenter.roi_names)
         rows = region_rows(name, radiograph, found, segmenter.roi_names)
         areas = {str(row["roi"]): row["area_px"] for row in rows}
-        if not any(areas.values()):
-            print(f"wsreg: warning: {name}: no region found, all is background", file=sys.stderr)
-        if not self.quiet:
-            seen = ", ".join(roi for roi, area in areas.items() if area) or "nothing"
-            print(f"{name}: {seen}", f"{folder}/: {', '.join(files)}", sep="\n")
-        return rows
+        seen = ", ".join(roi for roi, area in areas.items() if area)
+        return Outcome(
+            rows=tuple(rows),
+            text="\n".join((f"{name}: {seen or 'nothing'}", f"{folder}/: {', '.join(files)}")),
+            warning="" if seen else f"warning: {name}: no region found, all is background",
+        )

@@ -62,6 +62,7 @@ def _refuse_what_is_for_single_xrays(asked: Register) -> None:
         "--slicer": asked.slicer,
         "--render-labels": bool(asked.solver.render_labels),
         "--trace": asked.trace,
+        "--scheduler": asked.scheduler is not None,
         "--scheme": asked.regions.scheme != "ours",
     }
     for option, given in refused.items():

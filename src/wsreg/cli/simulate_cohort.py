@@ -8,6 +8,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from wsreg.cli.batch import Scheduler
 from wsreg.cli.console import progress_bar
 from wsreg.errors import InputError
 from wsreg.vocabulary import PresetName
@@ -32,6 +33,8 @@ class Cohort:
     """X-rays of each specimen instead of the preset's number; the first ones stay the same."""
     workers: int | None = None
     """Processes; one for each core by default."""
+    scheduler: Scheduler = None
+    """Have it made by the workers of this Dask scheduler, which must see the same files."""
     force: bool = False
     """Replace the file if it is there."""
     quiet: bool = False
@@ -49,7 +52,8 @@ class Cohort:
         with progress_bar("Cohort", quiet=self.quiet) as progress:
             build_cohort(
                 self.out, PRESETS[self.preset], self.seed, self.specimens,
-                xrays=self.xrays, workers=self.workers, progress=progress,
+                xrays=self.xrays, workers=self.workers,
+                scheduler=self.scheduler, progress=progress,
             )  # fmt: skip
         if not self.quiet:
             size_mb = self.out.stat().st_size / 1e6

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import queue
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -29,17 +25,18 @@ from wsreg.cohort.exposure import (
 )
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
-from wsreg.errors import InputError, WsregError
+from wsreg.errors import InputError
 from wsreg.files.pieces import Pieces, open_pieces
+from wsreg.jobs.crew import Crew, call_crew
 from wsreg.simulation.detector import digitise
 from wsreg.specimens.ct import LABELS, scan
 from wsreg.specimens.person import person_to_record
 from wsreg.specimens.specimen import Detail, Specimen, build_specimen
-from wsreg.threads import keep_to_one_thread
 from wsreg.volumes.volume import Volume
 
 Progress = Callable[[str, int, int], None]
 
+SECONDS_BETWEEN_NEWS = 0.5
 XRAYS_PER_TASK = 24
 """A task builds its specimen (a minute) and makes up to this many X-rays of it."""
 
@@ -64,6 +61,7 @@ def build_cohort(
     *,
     xrays: int | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> None:
     """Make a cohort and write it as one file in DeepFluoro's layout.
@@ -78,11 +76,13 @@ def build_cohort(
         specimens: names; all six if empty.
         xrays: how many of each specimen, instead of the preset's; the first ones are the same.
         workers: processes; one for each core if None.
+        scheduler: address of a Dask scheduler whose workers make it instead; they must see the
+            folder of the file.
         progress: called with (stage, done, total).
 
     Raises:
         InputError: for an unknown specimen, pieces of another cohort, or a disk that is full.
-        WsregError: a process died.
+        WsregError: processes died again and again; run again, the rest is made.
     """
     names = tuple(specimens) or tuple(SPECIMENS)
     for name in names:
@@ -98,7 +98,11 @@ def build_cohort(
     total = sum(counts.values()) + len(counts)
     missing = sum(len(task.projections) + task.with_ct for task in tasks)
     progress("simulating", total - missing, total)
-    _run(tasks, workers or os.cpu_count() or 1, progress, total - missing, total)
+    if not tasks or (workers == 1 and scheduler is None):
+        _run_here(tasks, progress, total - missing, total)
+    else:
+        with call_crew(scheduler, workers) as crew:
+            _run(tasks, crew, progress, total - missing, total)
     progress("writing", 0, len(counts))
     _assemble(path, preset, plan, parts, counts, progress)
     shutil.rmtree(parts.path)
@@ -120,56 +124,36 @@ def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) 
             )
 
 
-def _run(tasks: list[_Task], workers: int, progress: Progress, done: int, total: int) -> None:
-    """Run tasks in processes of one thread each, counting the pieces as they are finished."""
-    if workers == 1 or not tasks:
-        for task in tasks:
-            for _ in _make(task):
-                progress("simulating", done := done + 1, total)
-        return
-    context = multiprocessing.get_context("spawn")
-    finished = context.Queue()
-    with ProcessPoolExecutor(
-        min(workers, len(tasks)), context, _begin_worker, (finished,)
-    ) as executor:
-        futures = [executor.submit(_make_in_worker, task) for task in tasks]
-        try:
-            while not all(future.done() for future in futures) or not finished.empty():
-                _raise_first_error(futures)
-                try:
-                    progress("simulating", done := done + finished.get(timeout=0.5), total)
-                except queue.Empty:
-                    continue
-            wait(futures)
-            _raise_first_error(futures)
-        except BrokenProcessPool as error:
-            raise WsregError(
-                "a process that made X-rays died (for want of memory?); the pieces that are "
-                "finished are kept: run the command again, with fewer workers if need be"
-            ) from error
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+def _run_here(tasks: list[_Task], progress: Progress, done: int, total: int) -> None:
+    """Run tasks one after the other, counting the pieces as they are finished."""
+    for task in tasks:
+        for _ in _make(task):
+            progress("simulating", done := done + 1, total)
 
 
-def _raise_first_error(futures: list[Future[None]]) -> None:
-    for future in futures:
-        if future.done():
-            future.result()
+def _run(tasks: list[_Task], crew: Crew, progress: Progress, done: int, total: int) -> None:
+    """Run tasks by workers, counting the pieces as they are finished."""
+    futures = {crew.executor.submit(_make_all, task) for task in tasks}
+    try:
+        while futures:
+            finished, futures = wait(futures, SECONDS_BETWEEN_NEWS, FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            progress("simulating", done + sum(map(_finished, tasks)), total)
+    finally:
+        for future in futures:
+            future.cancel()
 
 
-_finished: Any = None
+def _finished(task: _Task) -> int:
+    """Count the pieces of a task that are there, whoever made them."""
+    xrays = sum(task.parts.has(_xray_part(task.specimen, n)) for n in task.projections)
+    return xrays + (task.with_ct and task.parts.has(_ct_part(task.specimen)))
 
 
-def _begin_worker(finished: Any) -> None:
-    global _finished
-    _finished = finished
-    keep_to_one_thread()
-
-
-def _make_in_worker(task: _Task) -> None:
+def _make_all(task: _Task) -> None:
     for _ in _make(task):
-        _finished.put(1)
+        pass
 
 
 def _make(task: _Task) -> Iterator[None]:
@@ -189,6 +173,8 @@ def _make(task: _Task) -> Iterator[None]:
         )
         yield
     for number in task.projections:
+        if task.parts.has(_xray_part(task.specimen, number)):  # by a process that died later
+            continue
         acquisition = acquisition_of(specimen, task.preset, task.specimen, task.seed, number)
         task.parts.save(
             _xray_part(task.specimen, number), _exposed(specimen, task.preset, acquisition)

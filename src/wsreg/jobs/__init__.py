@@ -1,0 +1,1 @@
+"""Long work as tasks whose results are kept: each made once, on one machine or on many."""

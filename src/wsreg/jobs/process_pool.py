@@ -1,0 +1,106 @@
+"""A pool of processes that outlives the death of some, where Dask is not installed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any
+
+from wsreg.errors import WsregError
+from wsreg.threads import keep_to_one_thread
+
+ONE_THREAD = {"WSREG_THREADS": "1", "OMP_NUM_THREADS": "1"}
+DEATHS_ALLOWED = 3
+"""Without any success between them, as Dask has it."""
+
+
+class ProcessPool(Executor):
+    """Processes of one thread each; when one dies, all are begun anew with what is not done.
+
+    Args:
+        count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._lock = threading.RLock()
+        self._deaths = 0
+        self._closed = False
+        self._pool = self._begin()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a function called by one of the processes."""
+        outer: Future[Any] = Future()
+        self._send(outer, fn, args, kwargs)
+        return outer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes when they are done with what they have in hand."""
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def _begin(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._count, context, _begin_worker)
+
+    def _send(self, outer: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        with self._lock:
+            pool = self._pool
+            inner = pool.submit(fn, *args, **kwargs)
+
+        def hand_on(inner: Future[Any]) -> None:
+            if inner.cancelled():
+                outer.cancel()
+                outer.set_running_or_notify_cancel()
+            elif not isinstance(inner.exception(), BrokenProcessPool):
+                self._deaths = 0
+                _copy(inner, outer)
+            elif self._renew(pool):
+                self._send(outer, fn, args, kwargs)
+            else:
+                outer.set_exception(
+                    WsregError("processes died again and again at this work (for want of memory?)")
+                )
+
+        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        inner.add_done_callback(hand_on)
+
+    def _renew(self, broken: ProcessPoolExecutor) -> bool:
+        """Put a new pool in the place of a broken one, and tell whether there is one."""
+        with self._lock:
+            if self._pool is broken and not self._closed and self._deaths < DEATHS_ALLOWED:
+                self._deaths += 1
+                self._pool = self._begin()
+            return self._pool is not broken
+
+
+def _copy(inner: Future[Any], outer: Future[Any]) -> None:
+    if not outer.set_running_or_notify_cancel():
+        return
+    error = inner.exception()
+    if error is None:
+        outer.set_result(inner.result())
+    else:
+        outer.set_exception(error)
+
+
+def _begin_worker() -> None:
+    """Keep to one thread, and end with the process that began this one, even if it is killed."""
+    os.environ.update(ONE_THREAD)
+    if "torch" in sys.modules:  # else it reads the above when it is loaded
+        keep_to_one_thread()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from tests.jobs.chores import chain, square
+
+import wsreg.jobs.dask_crew as dask_crew
+from wsreg.errors import InputError
+from wsreg.jobs.crew import Call, call_crew, done_by
+from wsreg.jobs.dask_crew import check_workers, on_worker
+from wsreg.jobs.run import run
+from wsreg.jobs.task import WSREG
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Return the address of a scheduler with a worker, as another person would have begun it."""
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_workers_of_a_scheduler_that_is_there(
+    scheduler: str, tmp_path: Path, here: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = run(chain(), Path("cache"), lambda: call_crew(scheduler))
+    assert (made.folders["end"] / "sum.txt").read_text() == "14"
+    assert run(chain(), tmp_path / "cache", here).new == ()
+    with call_crew(scheduler) as crew:
+        assert crew.size() == 1
+        assert list(done_by(crew, square, [2, 3])) == [4, 9]
+        assert list(done_by(crew, os.path.abspath, ["x"])) == [str(tmp_path / "x")]
+
+
+def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_crew, "SECONDS_TO_ANSWER", 0.5)
+    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+        with pytest.raises(InputError, match=f"scheduler {address} cannot be"), call_crew(address):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ((1, "0.1.0"), f"must have wsreg {WSREG}, got 0.1.0 at tcp://a"),
+        ((1, ModuleNotFoundError("No module named 'wsreg'")), "got none .No module named 'wsreg'"),
+        ((4, WSREG), "one thread each .*, got 4 at tcp://a"),
+    ],
+)
+def test_workers_that_do_not_fit_are_one_sentence(found: tuple[int, object], message: str) -> None:
+    check_workers({"tcp://b": (1, WSREG)})
+    with pytest.raises(InputError, match=message):
+        check_workers({"tcp://b": (1, WSREG), "tcp://a": found})
+
+
+def test_a_worker_that_came_later_is_checked_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"must have wsreg 0.1.0, got {WSREG}"):
+        on_worker("0.1.0", str(tmp_path), square, (2,), {})
+    with pytest.raises(InputError, match="workers must see the folder"):
+        on_worker(WSREG, str(tmp_path / "nowhere"), square, (2,), {})
+    assert on_worker(WSREG, str(tmp_path), square, (2,), {}) == 4
