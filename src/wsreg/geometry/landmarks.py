@@ -21,6 +21,8 @@ FEWEST = 2
 """With two, what they leave open is taken from the view; four or more stand by themselves."""
 COLLINEAR_FRACTION = 0.02
 """Three or more points are on a line if they leave it by less than this fraction of its length."""
+BESIDE_IMAGE = 0.1
+"""How far beside the X-ray a landmark may be placed, as a fraction of the image's longer side."""
 _FLIP_TO_LPS = torch.tensor((-1.0, -1.0, 1.0), dtype=torch.float64)
 
 
@@ -66,27 +68,29 @@ class Landmarks:
             )
 
     def check_fits(self, camera: Camera, corners_mm: Tensor) -> None:
-        """Refuse landmarks that no one can have clicked in an X-ray, or that are not of a CT.
+        """Refuse landmarks that cannot be of an X-ray, or not of a CT.
 
-        A CT may be cut, so its landmarks may lie beside it, but no farther than it is large.
+        A point may be placed a little beside the image (:data:`BESIDE_IMAGE`); a CT may be cut, so
+        its landmarks may lie beside it, but no farther than it is large.
 
         Args:
             camera: of the X-ray.
             corners_mm: [8,3] of the CT.
 
         Raises:
-            InputError: a pixel outside of the image, or a point far outside of the CT.
+            InputError: a pixel far outside of the image, or a point far outside of the CT.
         """
         low, high = corners_mm.amin(dim=0), corners_mm.amax(dim=0)
         beside = torch.maximum(low - self.points_mm, self.points_mm - high).amax(dim=-1)
         far = beside > (high - low).max()
-        last = torch.tensor((camera.columns - 0.5, camera.rows - 0.5), dtype=torch.float64)
-        outside = ((self.pixels < -0.5) | (self.pixels > last)).any(dim=-1)
+        last = torch.tensor((camera.columns - 1, camera.rows - 1), dtype=torch.float64)
+        margin = BESIDE_IMAGE * max(camera.columns, camera.rows)
+        outside = ((self.pixels < -margin) | (self.pixels > last + margin)).any(dim=-1)
         for number, name in enumerate(self.names):
             if bool(outside[number]):
                 raise InputError(
                     f"landmark {name} must lie in the X-ray of {camera.columns} columns and "
-                    f"{camera.rows} rows, got {in_words(self.pixels[number])}"
+                    f"{camera.rows} rows, or just beside it, got {in_words(self.pixels[number])}"
                 )
             if bool(far[number]):
                 raise InputError(
