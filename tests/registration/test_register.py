@@ -307,11 +307,10 @@ def test_what_cannot_be_is_refused(
         register(radiograph, phantom, camera.resized(56, 64), truth)
     with pytest.raises(InputError, match="needs C-arm angles"):
         register(radiograph, phantom, camera, "dicom")
-    with pytest.raises(
-        InputError, match="a pose or one of dicom, search, encoder:DIR, got 'guess'"
-    ):
+    known = "a pose or one of search, dicom, roi, encoder:DIR, landmarks:FILE"
+    with pytest.raises(InputError, match=f"{known}, got 'guess'"):
         register(radiograph, phantom, camera, "guess")
-    with pytest.raises(InputError, match="a pose or one of dicom, search, encoder:DIR, got 'pose'"):
+    with pytest.raises(InputError, match=f"{known}, got 'pose'"):
         register(radiograph, phantom, camera, "pose")  # the name that a given pose has in results
     stretched = truth.clone()
     stretched[:3, :3] *= 1.1

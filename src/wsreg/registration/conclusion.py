@@ -17,6 +17,7 @@ from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
 from wsreg.registration.distances import fitted_distances
 from wsreg.registration.judged import elsewhere_mm, rivals_as_judged
+from wsreg.registration.landmark_doubts import landmark_doubts
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, labels_of_bodies
 from wsreg.registration.projection import RoiGrid, project
@@ -189,7 +190,7 @@ def _evidence(
         depth_deviation_mm=uncertainty.of_depth(),
         depth_per_percent_mm=_finite(uncertainty.depth_per_percent_mm),
         remaining_gain=0.0 if model is None else remaining_gain(model),
-        doubts=problem.doubts,
+        doubts=(*problem.doubts, *landmark_doubts(problem, end.state)),
         shown=shown,
         roi_dice=end.roi_dice() if with_rois else None,
         start_kept=answer.start_kept,

@@ -184,7 +184,8 @@ def _others_finished(
 def with_regions_to_the_end(answer: Answer, clock: Clock) -> Answer:
     """Return an answer of the image refined at the finest level with regions in the loss.
 
-    A region counts less the more it disagrees with the image where that is best.
+    A region counts less the more it disagrees with the image where that is best; where regions
+    lead to what the image likes much less, however much they weigh, the image's answer stays.
     """
     problem, weight = answer.reading.problem, answer.reading.problem.settings.roi_weight
     levels = weighted(answer.reading.levels[-1:], RoiConfig(
@@ -193,7 +194,10 @@ def with_regions_to_the_end(answer: Answer, clock: Clock) -> Answer:
     descents = descents_from(problem, levels[0], answer.state[None])
     clock.lap("regions")
     answer = with_work(answer, descents.iterations, descents.evaluations)
-    if not bool(torch.isfinite(descents.values[0])):
+    with torch.no_grad():
+        image = answer.reading.plain[-1]
+        before, after = image.loss(torch.stack((answer.state, descents.states[0]))).tolist()
+    if not after <= PRUNE_RATIO * max(before, LEAST_LOSS):
         return answer
     return dataclasses.replace(answer, state=descents.states[0])
 

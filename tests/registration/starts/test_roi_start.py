@@ -117,3 +117,26 @@ def test_landmarks_of_a_mirrored_xray_are_mirrored_with_it(
 def test_a_start_without_its_file_is_an_error(phantom: Volume, far_xray: Radiograph) -> None:
     with pytest.raises(InputError, match="must name the landmarks' file after landmarks:"):
         register(far_xray, phantom, init="landmarks:")
+
+
+def test_landmarks_that_contradict_the_answer_are_named(
+    phantom: Volume,
+    far_xray: Radiograph,
+    camera: Camera,
+    far_pose: Tensor,
+    quick: RegistrationConfig,
+) -> None:
+    reach = phantom.corners_mm - phantom.centre_mm
+    points = phantom.centre_mm + 0.5 * reach[[0, 3, 5, 6, 1]]
+    pixels = camera.project(transform_points(far_pose, points))
+    right = Landmarks(names=tuple("abcde"), points_mm=points, pixels=pixels)
+    found = register(far_xray, phantom, init=right, bodies=None, config=quick)
+    assert "Landmarks" not in str(found.verdict)
+    pixels = pixels.clone()
+    pixels[3, 0] += 40.0 / camera.pixel_spacing_mm[1]
+    wrong = dataclasses.replace(right, pixels=pixels)
+    found = register(far_xray, phantom, init=wrong, bodies=None, config=quick)
+    assert found.verdict.status == "check"
+    assert "Landmarks lie elsewhere in the X-ray than the answer puts them: d (4" in str(
+        found.verdict
+    )

@@ -42,17 +42,22 @@ def judge(evidence: Evidence, config: TrustConfig) -> Verdict:
     if failed:
         alone = (evidence.alone,) if evidence.alone else ()
         why = (text for _, text in told)
-        kept = _of_start(evidence)
+        kept = _of_start(evidence, config)
         return Verdict(status="fail", reasons=(*failed, *kept, *why, *alone, *facts))
     if found:
         return Verdict(status="check", reasons=(*(text for _, text in found), *facts))
     return Verdict(status="pass", reasons=(*_good_reasons(evidence), *facts))
 
 
-def _of_start(e: Evidence) -> tuple[str, ...]:
-    """Return that an answer is the start itself, where no descent led to a better pose."""
-    kept = e.loss_end == e.loss_start and not e.start_kept
-    return ("No start led to a better pose: this is the best start.",) if kept else ()
+def _of_start(e: Evidence, config: TrustConfig) -> tuple[str, ...]:
+    """Return what an answer is that no start led to: the best start, or the best of their ends."""
+    if e.start_kept:
+        return ()
+    if e.loss_end == e.loss_start:
+        return ("No start led to a better pose: this is the best start.",)
+    if looks_wrong([view.gradient_agreement for view in e.views], e.steepness, config):
+        return ("No start led to a pose that looks right: this is the best of them.",)
+    return ()
 
 
 def looks_wrong(
