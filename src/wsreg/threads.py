@@ -29,6 +29,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def cores_for_helpers() -> int:
+    """Return how many processes may well work beside this one: one for each other usable core.
+
+    It is 0 where a new process does not share this one's memory, and so begins too slowly.
+    """
+    import multiprocessing
+
+    return usable_cores() - 1 if multiprocessing.get_start_method() == "fork" else 0
+
+
 def thread_count() -> int:
     """Return how many threads share the work: WSREG_THREADS, or else one for each usable core.
 

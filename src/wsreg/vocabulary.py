@@ -36,6 +36,19 @@ interest."""
 Method = Literal["gauss-newton", "adam", "paper"]
 """Solver of a registration: Levenberg-Marquardt, or the paper's loop of Adam, by either name."""
 
+MethodName = Literal[
+    "diffdrr",
+    "psss",
+    "diffpose",
+    "wsreg-unet",
+    "wsreg-medsam",
+    "wsreg-mixed",
+    "ours-search",
+    "ours-encoder",
+    "ours",
+]
+"""A whole method, published or ours, that is evaluated (docs/methods.md)."""
+
 Scheme = Literal["ours", "unet", "medsam", "mixed"]
 """Who finds the regions on both sides: anyone in the X-ray and the CT's labels rendered (ours), a
 U-Net or MedSAM in both images, or one in the X-ray and a U-Net in the rendered image (mixed)."""
@@ -55,7 +68,7 @@ CalibrationUnits = Literal["mm", "cm", "m"]
 """Units of a calibration file that does not name them."""
 
 PresetName = Literal["small", "paper", "tiny"]
-"""Size of a virtual cohort."""
+"""Size of a virtual cohort, and of an experiment."""
 
 SimilarityName = Literal[
     "global-ncc",

@@ -16,6 +16,7 @@ import tyro
 from wsreg import __version__
 from wsreg.cli.convert import Convert
 from wsreg.cli.demo import Demo
+from wsreg.cli.evaluate import Evaluate
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
 from wsreg.cli.pose import Pose
@@ -43,6 +44,7 @@ Command = (
     | Train
     | Segment
     | Pose
+    | Evaluate
     | Inspect
     | Convert
     | Example

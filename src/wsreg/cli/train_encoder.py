@@ -147,17 +147,13 @@ class Encoder:
 
     def _workers(self) -> int:
         """Return how many processes make images."""
-        import multiprocessing
+        from wsreg.threads import cores_for_helpers
 
-        from wsreg.threads import usable_cores
-
-        if self.workers is not None:
-            if self.workers < 0:
-                raise InputError(f"--workers must be at least 0, got {self.workers}")
-            return self.workers
-        if multiprocessing.get_start_method() != "fork":
-            return 0  # a process that does not share this one's memory begins too slowly
-        return usable_cores() - 1
+        if self.workers is None:
+            return cores_for_helpers()
+        if self.workers < 0:
+            raise InputError(f"--workers must be at least 0, got {self.workers}")
+        return self.workers
 
     def _patients(self, config: EncoderConfig, rois: tuple[str, ...] | None) -> list[EncoderData]:
         """Return the one patient."""

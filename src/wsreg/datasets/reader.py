@@ -172,6 +172,31 @@ class DeepFluoroFile:
             for projection in self.projections(name):
                 yield self.sample(name, projection)
 
+    def check(self, specimen: str) -> None:
+        """Look for everything that a specimen's samples are read from, without reading its pixels.
+
+        Raises:
+            InputError: there is no such specimen, or a part of it is missing.
+        """
+        group = self._specimen(specimen)
+        for name in ("vol", "vol-seg/image"):
+            hdf5.numbers(hdf5.group(group, name), "pixels", None, None, None)
+        _label_names(hdf5.group(group, "vol-seg/labels-def"))
+        _ct_from_voxel(hdf5.group(group, "vol"), 0.0)
+        self.landmarks_mm(specimen)
+        names = self.projections(specimen)
+        if not names:
+            raise InputError(f"specimen {specimen} must have projections, it has none")
+        for name in names:
+            projection = self._projection(specimen, name)
+            turned = hdf5.number(projection, "rot-180-for-up") != 0
+            for part in ("image", "gt-seg"):
+                pixels = hdf5.group(projection, part)
+                hdf5.numbers(pixels, "pixels", self._rows, self._columns)
+            self._poses(hdf5.group(projection, "gt-poses"), turned)
+            camera = self.camera(rot_180_for_up=turned)
+            self._landmarks_px(hdf5.group(projection, "gt-landmarks"), camera, turned)
+
     def _pixels(
         self, group: h5py.Group, name: str, turned: bool, dtype: type[np.generic]
     ) -> Tensor:

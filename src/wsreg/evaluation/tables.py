@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from wsreg.evaluation.pose_errors import DISTANCES
 from wsreg.evaluation.summary import GroupSummary, Statistics
+from wsreg.evaluation.trial import Trial
 from wsreg.evaluation.verdicts import VerdictSummary
 
 Row = dict[str, str | float]
@@ -67,6 +68,25 @@ def csv_rows(groups: Iterable[GroupSummary]) -> list[Row]:
         }
         for group in groups
         for name in DISTANCES
+    ]
+
+
+def trial_rows(trials: Iterable[Trial]) -> list[Row]:
+    """Return a row for each trial, all of the same keys; what has no number is NaN."""
+    return [
+        {
+            "specimen": trial.specimen,
+            "projection": trial.projection,
+            "answered": str(trial.answered).lower(),
+            "verdict": trial.verdict,
+            "reasons": " ".join(trial.reasons),
+            "start_mtre_3d_mm": trial.start_mtre_3d_mm,
+            **dataclasses.asdict(trial.errors),
+            "similarity_start": trial.similarity_start,
+            "similarity_end": trial.similarity_end,
+            "seconds": trial.seconds,
+        }
+        for trial in trials
     ]
 
 

@@ -1,0 +1,1 @@
+"""Whole methods, the published ones beside ours: what they train, and how they register."""
