@@ -6,9 +6,9 @@ import datetime
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
 import wsreg
+from wsreg.experiments.hardware import processor
 
 
 def describe_hardware(threads: int, packages: tuple[str, ...]) -> str:
@@ -20,7 +20,7 @@ def describe_hardware(threads: int, packages: tuple[str, ...]) -> str:
     """
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
     return (
-        f"{_cpu_model()}, {os.cpu_count()} cores, {threads} threads; "
+        f"{processor()}, {os.cpu_count()} cores, {threads} threads; "
         f"Python {platform.python_version()}, {versions}; {datetime.date.today().isoformat()}"
     )
 
@@ -28,12 +28,3 @@ def describe_hardware(threads: int, packages: tuple[str, ...]) -> str:
 def _version(name: str) -> str:
     """Return a package's version; this one's is that of the code that runs, installed or not."""
     return wsreg.__version__ if name == "wsreg" else version(name)
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from wsreg.outputs.figures import convergence_figure, line_style, write_figure
+from wsreg.errors import InputError
+from wsreg.outputs.figures import (
+    convergence_figure,
+    line_style,
+    write_figure,
+    write_for_print,
+)
 from wsreg.registration.trace_step import TraceStep
 
 Traced = Callable[..., tuple[TraceStep, ...]]
@@ -57,3 +64,21 @@ def test_lines_differ_in_more_than_colour() -> None:
     styles = [(line_style(n)["color"], line_style(n)["linestyle"]) for n in range(8)]
     assert len(set(styles)) == 8
     assert len({line for _, line in styles[:4]}) == 4
+
+
+def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+    """Dates and random names of parts would make another file of it each time."""
+    for name in ("a.pdf", "b.pdf", "a.svg", "b.svg"):
+        figure = Figure(figsize=(2, 2))
+        figure.add_subplot().plot([1, 2], clip_on=True)
+        write_figure(figure, tmp_path / name)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_one_to_look_at_and_one_to_print(make_trace: Traced, tmp_path: Path) -> None:
+    written = write_for_print(convergence_figure(make_trace()), tmp_path / "plot")
+    assert [path.name for path in written] == ["plot.png", "plot.pdf"]
+    assert [path.read_bytes()[1:4] for path in written] == [b"PNG", b"PDF"]
+    with pytest.raises(InputError, match=r"must end in one of .png, .pdf, .svg"):
+        write_figure(convergence_figure(make_trace()), tmp_path / "plot.gif")

@@ -20,6 +20,7 @@ from wsreg.outputs.report import (
     Picture,
     Section,
     Sentences,
+    Strong,
     Table,
     VerdictBlock,
     is_report,
@@ -72,7 +73,10 @@ def every_block(picture: Path, text: str) -> list[Block]:
         Picture(path=picture, caption=text),
         Table(
             columns=[text, "B"],
-            rows=[[Link(text=text, anchor="two"), Badge(status="fail")], [text, "1.5"]],
+            rows=[
+                [Link(text=text, anchor="two"), Badge(status="fail")],
+                [text, Strong(strong=text)],
+            ],
             numbers=frozenset({1}),
         ),
         Facts(values={text: text}),
@@ -84,7 +88,7 @@ def every_block(picture: Path, text: str) -> list[Block]:
 def test_all_text_is_escaped(picture: Path) -> None:
     page = Page(report_html(NASTY, [section(*every_block(picture, NASTY), title=NASTY)]))
     assert not [tag for tag, _ in page.tags if tag in ("b", "script")]
-    assert page.text.count(NASTY) == 12  # twice the title; a title of one section is not shown
+    assert page.text.count(NASTY) == 13  # twice the title; a title of one section is not shown
     (alt,) = (attributes["alt"] for tag, attributes in page.tags if tag == "img")
     assert alt == NASTY
 

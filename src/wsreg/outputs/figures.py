@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsreg.errors import InputError
 from wsreg.files.whole import staged_file
 from wsreg.registration.trace_step import TraceStep
 
@@ -32,7 +33,15 @@ STYLE = {
     "grid.alpha": 0.3,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "wsreg",
 }
+_DATELESS: Mapping[str, Mapping[str, None]] = {
+    ".png": {},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+"""What each kind of file would say of when it was made."""
 BAND, NARROW = "#eef1f4", 0.09
 """Shade of every other level, and the fraction of the width under which its name is cut."""
 
@@ -52,15 +61,30 @@ def line_style(number: int) -> dict[str, Any]:
 
 
 def write_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure as PNG, PDF or SVG, as its name ends, whole or not at all.
+
+    No file has a date: the same figure is the same file.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or ends otherwise.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
+    suffix = Path(path).suffix.lower()
+    if suffix not in _DATELESS:
+        raise InputError(f"a figure must end in one of {', '.join(_DATELESS)}, got {path}")
     with staged_file(path) as temporary, style():
-        FigureCanvasAgg(figure).print_png(str(temporary))
+        figure.savefig(temporary, format=suffix[1:], metadata=_DATELESS[suffix])
+
+
+def write_for_print(figure: Figure, path: str | Path) -> list[Path]:
+    """Write a figure to look at and one to print, ``path`` with .png and .pdf; return both.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    written = [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
+    for file in written:
+        write_figure(figure, file)
+    return written
 
 
 def convergence_figure(trace: Sequence[TraceStep]) -> Figure:

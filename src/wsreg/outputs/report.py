@@ -38,7 +38,14 @@ class Link:
     anchor: str
 
 
-Cell = str | Badge | Link
+@dataclass(frozen=True, kw_only=True)
+class Strong:
+    """Text in bold in a table, such as the best value of a column."""
+
+    strong: str
+
+
+Cell = str | Badge | Link | Strong
 
 
 @dataclass(frozen=True, kw_only=True)

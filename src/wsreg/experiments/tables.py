@@ -1,0 +1,241 @@
+"""The paper's Tables 1 and 3 and its case study, from trials.
+
+Each is a few tables: the paper's columns beside honest ones, medians with intervals, paired tests,
+and every specimen by itself.  The same trials give the same tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsreg.experiments import cells
+from wsreg.experiments.columns import (
+    COUNTS,
+    HONEST,
+    INTERVAL_NOTE,
+    INTERVALS,
+    NOTES,
+    PAPER,
+    SECONDS,
+    Measure,
+    Rows,
+    measured_block,
+    summary_of,
+)
+from wsreg.experiments.comparisons import TESTED, tests_against_best, tests_table
+from wsreg.experiments.dice_tables import dice_cell
+from wsreg.experiments.entries import Entry, of_specimen
+from wsreg.experiments.published import CASE_STUDY, QUOTED, TABLE_1, TABLE_3, Published
+from wsreg.experiments.table import Block, Cell, Column, ResultTable
+
+ALL = (*COUNTS, *PAPER, *HONEST, SECONDS)
+WITHOUT, WITH = "−", "+"
+"""The overlap of regions in the loss, as the paper marks it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityPair:
+    """A similarity without and with the overlap of regions in the loss."""
+
+    title: str
+    without: Entry
+    with_rois: Entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """A scheme of segmentation in the case study.
+
+    Args:
+        entry: its registrations.
+        dice_xray, dice_rendered: of each image, the mean over regions; may be empty.
+    """
+
+    entry: Entry
+    dice_xray: Sequence[float] = ()
+    dice_rendered: Sequence[float] = ()
+
+
+def table_1(
+    entries: Sequence[Entry], excluded: frozenset[tuple[str, str]] = frozenset()
+) -> list[ResultTable]:
+    """Return Table 1: methods, medians with intervals, paired tests, and every specimen.
+
+    Args:
+        entries: at least one.
+        excluded: (specimen, projection) of doubtful truth, which the last rows of the table of
+            specimens leave out.
+    """
+    rows = [(entry.title, entry.trials) for entry in entries]
+    none = [cells.text("")]
+    quoted = [
+        [cells.text(title), *none * len(COUNTS), *_quoted(row), *none * (len(HONEST) + 1)]
+        for title, row in TABLE_1.items()
+    ]
+    main = ResultTable(
+        name="table1",
+        title="The paper's Table 1: methods",
+        columns=_columns("method", "Method", ALL),
+        blocks=[measured_block(rows, ALL), Block(source="quoted", title=QUOTED, rows=quoted)],
+        notes=[*NOTES, *_different_xrays(entries)],
+    )
+    tests = tests_against_best("table1-tests", "The paper's Table 1: paired tests", entries)
+    return [
+        main,
+        _medians("table1", "The paper's Table 1", rows),
+        tests,
+        _by_specimen(entries, excluded),
+    ]
+
+
+def table_3(pairs: Sequence[SimilarityPair]) -> list[ResultTable]:
+    """Return Table 3: similarities without and with regions, by both kinds of columns."""
+    none = [cells.text("")] * 2 * len(COUNTS)
+    quoted = [
+        [cells.text(title), *none, *_interleaved(*map(_quoted, both))]
+        for title, both in TABLE_3.items()
+    ]
+    title = f"similarities without ({WITHOUT}) and with ({WITH}) the overlap of regions"
+    main = ResultTable(
+        name="table3",
+        title=f"The paper's Table 3: {title}",
+        columns=_columns_of_pairs((*COUNTS, *PAPER)),
+        blocks=[
+            _block_of_pairs(pairs, (*COUNTS, *PAPER)),
+            Block(source="quoted", title=QUOTED, rows=quoted),
+        ],
+        notes=[NOTES[0], NOTES[2]],
+    )
+    honest = ResultTable(
+        name="table3-distances",
+        title=f"The paper's Table 3: distances and failures, {title}",
+        columns=_columns_of_pairs((*COUNTS, *HONEST)),
+        blocks=[_block_of_pairs(pairs, (*COUNTS, *HONEST))],
+        notes=NOTES[1:],
+    )
+    tested = [
+        (_titled(pair.with_rois, pair.title, WITH), _titled(pair.without, pair.title, WITHOUT), d)
+        for pair in pairs for d in TESTED
+    ]  # fmt: skip
+    return [
+        main,
+        honest,
+        tests_table("table3-tests", "The paper's Table 3: paired tests of regions", tested),
+    ]
+
+
+def case_study(schemes: Sequence[Scheme], specimen: str = CASE_STUDY) -> list[ResultTable]:
+    """Return the case study of one specimen: what segments, how well, and what comes of it.
+
+    Raises:
+        InputError: a scheme has no trials of the specimen.
+    """
+    own = [of_specimen(scheme.entry, specimen) for scheme in schemes]
+    rows = [
+        [
+            cells.text(entry.title),
+            dice_cell(scheme.dice_xray),
+            dice_cell(scheme.dice_rendered),
+            *(measure.cell(summary_of(entry.trials)) for measure in ALL),
+        ]
+        for scheme, entry in zip(schemes, own, strict=True)
+    ]
+    first, *others = _columns("scheme", "Scheme", ALL)
+    dice = [
+        Column(key="dice_xray", title="Dice, X-rays"),
+        Column(key="dice_rendered", title="Dice, rendered"),
+    ]
+    signs = [0, 1, 1, *(measure.better for measure in ALL)]
+    main = ResultTable(
+        name="case-study",
+        title=f"Case study: schemes of segmentation, {specimen}",
+        columns=[first, *dice, *others],
+        blocks=[Block(source="measured", title="", rows=cells.best_marked(rows, signs))],
+        notes=[*NOTES, "The paper shows this case in its Figure 5 and prints no numbers of it."],
+    )
+    medians = [(entry.title, entry.trials) for entry in own]
+    return [main, _medians("case-study", f"Case study, {specimen}", medians)]
+
+
+def _medians(name: str, title: str, rows: Rows) -> ResultTable:
+    measures = (*COUNTS, *INTERVALS)
+    return ResultTable(
+        name=f"{name}-medians",
+        title=f"{title}: medians and shares with 95 % intervals",
+        columns=_columns("method", "Method", measures),
+        blocks=[measured_block(rows, measures)],
+        notes=[INTERVAL_NOTE, *NOTES[:2]],
+    )
+
+
+def _by_specimen(entries: Sequence[Entry], excluded: frozenset[tuple[str, str]]) -> ResultTable:
+    specimens = dict.fromkeys(name for entry in entries for name in entry.specimens)
+    groups: dict[str, Rows] = {
+        specimen: [
+            (entry.title, of_specimen(entry, specimen).trials)
+            for entry in entries if specimen in entry.specimens
+        ]
+        for specimen in specimens
+    }  # fmt: skip
+    if any(trial.key in excluded for entry in entries for trial in entry.trials):
+        kept = [(e.title, [t for t in e.trials if t.key not in excluded]) for e in entries]
+        groups["all but those of doubtful truth"] = [(title, some) for title, some in kept if some]
+    blocks = [measured_block(rows, ALL, name, name) for name, rows in groups.items()]
+    return ResultTable(
+        name="table1-specimens",
+        title="The paper's Table 1: every specimen",
+        columns=_columns("method", "Method", ALL),
+        blocks=blocks,
+        notes=NOTES,
+    )
+
+
+def _columns(key: str, title: str, measures: Sequence[Measure]) -> list[Column]:
+    return [Column(key=key, title=title), *(measure.column for measure in measures)]
+
+
+def _columns_of_pairs(measures: Sequence[Measure]) -> list[Column]:
+    """Return each column twice, without and with regions."""
+    sides = ((WITHOUT, "without"), (WITH, "with"))
+    return [
+        Column(key="similarity", title="Similarity"),
+        *(
+            Column(key=f"{m.column.key}_{side}", title=f"{m.column.title} {sign}")
+            for m in measures for sign, side in sides
+        ),
+    ]  # fmt: skip
+
+
+def _block_of_pairs(pairs: Sequence[SimilarityPair], measures: Sequence[Measure]) -> Block:
+    rows = []
+    for pair in pairs:
+        sides = [summary_of(entry.trials) for entry in (pair.without, pair.with_rois)]
+        made = [measure.cell(found) for measure in measures for found in sides]
+        rows.append([cells.text(pair.title), *made])
+    signs = [0, *(measure.better for measure in measures for _ in range(2))]
+    return Block(source="measured", title="", rows=cells.best_marked(rows, signs))
+
+
+def _titled(entry: Entry, title: str, sign: str) -> Entry:
+    return dataclasses.replace(entry, title=f"{title} {sign}")
+
+
+def _quoted(row: Published) -> list[Cell]:
+    return [
+        cells.quoted(row.mtre_mm),
+        cells.share(row.srr),
+        cells.quoted(row.re_deg),
+        cells.quoted(row.te_mm),
+    ]
+
+
+def _interleaved(first: Sequence[Cell], second: Sequence[Cell]) -> list[Cell]:
+    return [cell for pair in zip(first, second, strict=True) for cell in pair]
+
+
+def _different_xrays(entries: Sequence[Entry]) -> list[str]:
+    """Say it where methods were not tried on the same X-rays."""
+    keys = {frozenset(trial.key for trial in entry.trials) for entry in entries}
+    return [] if len(keys) < 2 else ["The methods were not tried on the same X-rays: see n."]
