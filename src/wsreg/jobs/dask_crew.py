@@ -58,7 +58,7 @@ def _local_cluster(count: int) -> LocalCluster:
     try:
         return LocalCluster(
             n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
-            dashboard_address=None, silence_logs=logging.CRITICAL,
+            dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
         )  # fmt: skip
     except RuntimeError as error:  # one was killed before it worked
         raise WsregError(f"processes cannot be begun: {error}; run the command again") from error
