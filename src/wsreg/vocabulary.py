@@ -36,6 +36,9 @@ interest."""
 Method = Literal["gauss-newton", "adam", "paper"]
 """Solver of a registration: Levenberg-Marquardt, or the paper's loop of Adam, by either name."""
 
+ExperimentName = Literal["table1", "case-study", "all"]
+"""Experiments of the paper that ``wsreg reproduce`` makes."""
+
 MethodName = Literal[
     "diffdrr",
     "psss",

@@ -22,6 +22,7 @@ from wsreg.cli.inspect import Inspect
 from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
+from wsreg.cli.reproduce import Reproduce
 from wsreg.cli.run_report import Report
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
@@ -45,6 +46,7 @@ Command = (
     | Segment
     | Pose
     | Evaluate
+    | Reproduce
     | Inspect
     | Convert
     | Example
