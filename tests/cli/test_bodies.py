@@ -12,7 +12,8 @@ import pytest
 from wsreg import InputError
 from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.options import CtDetails
-from wsreg.cli.register import Register, Solver
+from wsreg.cli.register import Register
+from wsreg.cli.solver import Solver
 from wsreg.rendering.prepared import VOXEL_SIZES_MM, PreparedCt
 from wsreg.vocabulary import Method
 from wsreg.volumes.parts import CtPart

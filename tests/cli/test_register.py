@@ -15,7 +15,8 @@ import torch
 from wsreg import InputError, RegistrationConfig, read_pose
 from wsreg.cli.main import main
 from wsreg.cli.regions import Regions
-from wsreg.cli.register import Solver, registration_config, result_folders
+from wsreg.cli.register import result_folders
+from wsreg.cli.solver import Solver, registration_config
 from wsreg.registration.verdict.calibration import CalibrationTolerance
 from wsreg.vocabulary import SimilarityName
 

@@ -78,7 +78,7 @@ def _refuse_what_is_for_single_xrays(asked: Register) -> None:
 def _setup(asked: Register) -> dict[str, Any]:
     """Return what tells this run from others: its settings, and the hashes of its files."""
     from wsreg import __version__
-    from wsreg.cli.register import registration_config
+    from wsreg.cli.solver import registration_config
     from wsreg.registration.result_record import as_plain
 
     record = dataclasses.asdict(asked)
@@ -185,7 +185,7 @@ def _first_notes(frames: Any) -> list[str]:
 
 def _options(asked: Register) -> Callable[[PreparedCt], dict[str, Any]]:
     """Return a function from the CT to how frames are registered, checked before it is read."""
-    from wsreg.cli.register import load_solver, registration_config
+    from wsreg.cli.solver import load_solver, registration_config
 
     solver, bodies = asked.solver, parse_bodies(asked.solver.bodies)
     view = None if solver.view is None else parse_view(solver.view)
