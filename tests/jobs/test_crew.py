@@ -45,7 +45,7 @@ def test_two_processes_make_what_one_does_though_one_is_killed(
         assert (made.folders[name] / "sum.txt").read_bytes() == (folder / "sum.txt").read_bytes()
         assert made.folders[name].name == folder.name
     assert (made.folders["d"] / "sum.txt").read_text() == "7"
-    assert list((tmp_path / "two" / "work").iterdir()) == []
+    assert list((tmp_path / "two" / "unfinished").iterdir()) == []
 
 
 def test_work_that_kills_whoever_does_it_is_given_up(tmp_path: Path, two: Call) -> None:
@@ -103,7 +103,7 @@ def test_a_parent_that_is_killed_takes_its_workers_along_and_results_stay(
     script, cache = tmp_path / "parent.py", tmp_path / "cache"
     script.write_text(PARENT)
     with subprocess.Popen([sys.executable, str(script), str(cache), kind]) as parent:
-        worker = int(next(contents_of_a_file(cache, "work/s-*/begun")))
+        worker = int(next(contents_of_a_file(cache, "unfinished/s-*/begun")))
         parent.send_signal(signal.SIGKILL)
     wait_until_gone(worker)
     made = run(chain(), cache, here)

@@ -31,9 +31,9 @@ def test_results_are_made_in_order_and_said(tmp_path: Path, here: Call) -> None:
     assert told[0].text == "0 of 3 tasks done, about 3 s left"
     assert told[-1].text == "3 of 3 tasks done (end)"
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == sorted(
-        ["work", *(folder.name for folder in made.folders.values())]
+        ["unfinished", *(folder.name for folder in made.folders.values())]
     )
-    assert list((tmp_path / "cache" / "work").iterdir()) == []
+    assert list((tmp_path / "cache" / "unfinished").iterdir()) == []
 
 
 def test_a_second_run_does_nothing_and_calls_no_one(tmp_path: Path, here: Call) -> None:
@@ -115,7 +115,7 @@ def test_a_mistake_in_the_code_of_a_task_is_raised_as_it_is(tmp_path: Path, here
 def test_a_full_disk_is_one_sentence_and_leaves_no_result(tmp_path: Path, here: Call) -> None:
     with pytest.raises(WsregError, match=r"cannot write to .*No space left on device"):
         run([Task(name="a", function=fill_the_disk)], tmp_path, here)
-    assert [p.name for p in tmp_path.iterdir()] == ["work"]
+    assert [p.name for p in tmp_path.iterdir()] == ["unfinished"]
 
 
 def test_a_disk_that_is_full_when_the_record_is_written_leaves_no_result(
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_when_the_record_is_written_leaves_no_result(
         patch.setattr("wsreg.jobs.cache.write_json", full)
         with pytest.raises(WsregError, match="No space left"):
             run(chain(), tmp_path / "cache", here)
-    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["work"]
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["unfinished"]
     made = run(chain(), tmp_path / "cache", here)
     assert total(made.folders["end"]) == expected
     assert made.new == ("one", "two", "end")

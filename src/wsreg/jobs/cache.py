@@ -1,8 +1,8 @@
 """Results of tasks on disk: a folder each, appearing whole, with a record of what made it.
 
-CACHE/<name>-<key>/                 a result; made.json holds its recipe, sizes and hashes
-CACHE/work/<name>-<key>/            what lets a stopped task go on
-CACHE/work/<name>-<key>.out, .lock  the result while it is made, and who makes it
+CACHE/<name>-<key>/                       a result; made.json holds its recipe, sizes and hashes
+CACHE/unfinished/<name>-<key>/            what lets a stopped task go on
+CACHE/unfinished/<name>-<key>.out, .lock  the result while it is made, and who makes it
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Entry:
     @property
     def work(self) -> Path:
         """Return the folder in which the task works."""
-        return self.cache / "work" / self._folder_name
+        return self.cache / "unfinished" / self._folder_name
 
     def tidy(self) -> None:
         """Delete what the task worked with, which a result that is there needs no more."""
