@@ -248,15 +248,26 @@ def mean(found_in: Statistics) -> str:
 
 
 def improvement(groups: Mapping[tuple[str, bool], GroupSummary]) -> str:
-    """Say which lines regions improve, by the mean error in 3D."""
+    """Say which lines regions improve, by the mean of each distance."""
+    return "  ".join(
+        _improved(groups, distance, said)
+        for distance, said in (
+            ("mtre_3d_mm", "mTRE in 3D"),
+            ("mpd_mm", "projected distance"),
+            ("mtre_diffpose_mm", "mTRE by DiffPose's evaluator"),
+        )
+    )
+
+
+def _improved(groups: Mapping[tuple[str, bool], GroupSummary], distance: str, said: str) -> str:
     names = list(dict.fromkeys(name for name, _ in groups))
     worse = [
         name
         for name in names
-        if not groups[name, True].distances["mtre_3d_mm"].mean
-        < groups[name, False].distances["mtre_3d_mm"].mean
+        if not groups[name, True].distances[distance].mean
+        < groups[name, False].distances[distance].mean
     ]
-    text = f"Regions lower the mean mTRE in 3D of {len(names) - len(worse)} of {len(names)} lines"
+    text = f"Regions lower the mean {said} of {len(names) - len(worse)} of {len(names)} lines"
     return f"{text}, not of {', '.join(worse)}." if worse else f"{text}."
 
 
