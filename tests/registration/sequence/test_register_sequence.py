@@ -248,3 +248,14 @@ def test_what_cannot_be_a_sequence_is_refused(
     refused(film[:2], "rois must be one for each frame, got 1 for 2 frames", rois=[None])
     adam = dataclasses.replace(brisk, method="adam")
     refused(film[:2], "method must be gauss-newton", config=adam)
+
+
+def test_a_frame_that_fails_is_not_said_to_be_at_its_start(
+    film: list[Radiograph], ct: PreparedCt, start: Tensor, brisk: RegistrationConfig
+) -> None:
+    """It was followed there, by the frame before it: a part of the image shows, turned over."""
+    blocked = dataclasses.replace(film[1], image=film[1].image.flip(0))
+    result = register_sequence([film[0], blocked], ct, init=start, bodies=None, config=brisk)
+    verdict = result.frames[1].verdict
+    assert verdict.status == "fail"
+    assert "this is the best start" not in str(verdict)

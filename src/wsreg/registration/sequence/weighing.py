@@ -7,6 +7,7 @@ neighbouring frames already answer (descents from other starts).
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
@@ -108,7 +109,7 @@ def _evidence(
         views=view_evidence(problem, end),
         similarity_start=end.similarity,
         similarity_end=end.similarity,
-        loss_start=end.loss,
+        loss_start=math.inf,  # a frame has no start of its own to be compared with
         loss_end=end.loss,
         steepness=rise,
         disagreement_mm=0.0,
