@@ -116,6 +116,23 @@ def test_the_loss_is_the_papers_sum(
     assert 0.0 < more < 0.1  # beta_2 (1 - Dice)
 
 
+def test_regions_are_compared_in_the_first_images_only_where_asked(
+    data: EncoderData, small: EncoderConfig, tmp_path: Path
+) -> None:
+    alone = {"geodesic_weight": 0.0, "image_weight": 0.0, "sureness_weight": 0.0}
+    config = dataclasses.replace(small, roi_images=2, **alone)  # type: ignore[arg-type]
+    task = encoder_task(data, config, tmp_path)
+    batch = task.batch(0, 0)
+    found = Fixed(batch[2] + 0.3)
+    some = float(task.loss(found, batch).detach())
+    every = encoder_task(data, dataclasses.replace(config, roi_images=None), tmp_path)
+    first = [part[:2] for part in batch]
+    assert some == pytest.approx(
+        float(every.loss(Fixed(batch[2][:2] + 0.3), first).detach()), rel=1e-5
+    )
+    assert some != pytest.approx(float(every.loss(found, batch).detach()), rel=1e-3)
+
+
 @pytest.mark.parametrize("term", ["geodesic_weight", "image_weight", "roi_weight"])
 def test_every_term_alone_leads_to_the_true_pose(
     data: EncoderData, small: EncoderConfig, tmp_path: Path, term: str

@@ -121,6 +121,7 @@ def test_poses_that_leave_the_detector_empty(volume: Volume, small: EncoderConfi
             "at least 0 and not all 0",
         ),
         ({"validated": 0}, "validated must be at least 1, got 0"),
+        ({"roi_images": 0}, "roi_images must be 1 to the 32 of a batch, got 0"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, float], message: str) -> None:

@@ -91,7 +91,8 @@ def tiny_segmentation(architecture: Architecture, xrays: int) -> SegmentationCon
 
 def _small_encoder() -> EncoderConfig:
     config = encoders.begun_config(encoders.small_config())
-    return dataclasses.replace(config, fit=dataclasses.replace(config.fit, steps=1200))
+    fit = dataclasses.replace(config.fit, steps=1200)
+    return dataclasses.replace(config, roi_images=8, fit=fit)
 
 
 def _paper_encoder() -> EncoderConfig:

@@ -156,9 +156,15 @@ class EncoderTask:
                 ncc = multiscale_ncc(fixed[:, 0], moving[:, 0], config.window_px)
                 loss = loss + config.image_weight * (1.0 - ncc)
             if config.roi_weight:
-                dice = roi_dice(self._masks(fixed), self._masks(moving))
-                loss = loss + config.roi_weight * (1.0 - dice)
+                loss = loss + config.roi_weight * self._roi_loss(fixed, moving)
         return loss
+
+    def _roi_loss(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """Return [B] 1 - L_ROI of [B,1+R,h,w]; its mean is that of the images looked at."""
+        count = self.config.roi_images or len(fixed)
+        dice = roi_dice(self._masks(fixed[:count]), self._masks(moving[:count]))
+        lacking = (1.0 - dice) * (len(fixed) / len(dice))
+        return torch.cat((lacking, lacking.new_zeros(len(fixed) - len(dice))))
 
     def rendered(self, poses: Tensor, who: Tensor) -> Tensor:
         """Return [B,1+R,h,w] of each patient's CT at poses [B,4,4], differentiable."""

@@ -34,6 +34,8 @@ class EncoderConfig:
         poses: their range.
         geodesic_weight, roi_weight, image_weight: the paper's beta_1, beta_2, and that of
             1 - mNCC; what weighs 0 is not computed.
+        roi_images: how many images of a batch regions are compared in, the first ones, which then
+            count as much more; None for all.  A network of regions takes most of a step's time.
         sureness_weight: of the likelihood of the errors under the stated deviations.
         augmented_fraction: fraction of the images whose intensities are unlike a clean one's.
         widening: fraction of the steps in which the range of tilts and shifts grows from ``NARROW``
@@ -44,7 +46,7 @@ class EncoderConfig:
 
     Raises:
         InputError: an image under 32 pixels, a window larger than the compared images, a negative
-            weight, or none.
+            weight, or none, or regions in fewer images than one or more than a batch has.
     """
 
     width: int = 32
@@ -60,6 +62,7 @@ class EncoderConfig:
     geodesic_weight: float = 1e-2
     roi_weight: float = 1e-1
     image_weight: float = 1.0
+    roi_images: int | None = None
     sureness_weight: float = 0.1
     augmented_fraction: float = 0.8
     widening: float = 0.5
@@ -90,6 +93,10 @@ class EncoderConfig:
             )
         if self.fit.batch == 1 and self.size_px < 2 * LEAST_PX:
             raise InputError(f"batch must be at least 2 for images of {self.size_px} pixels, got 1")
+        if self.roi_images is not None and not 1 <= self.roi_images <= self.fit.batch:
+            raise InputError(
+                f"roi_images must be 1 to the {self.fit.batch} of a batch, got {self.roi_images}"
+            )
         if self.validated < 1:
             raise InputError(f"validated must be at least 1, got {self.validated}")
 
