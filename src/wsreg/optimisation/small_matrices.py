@@ -1,7 +1,8 @@
 """Linear algebra of matrices with a few rows, without a pool of threads.
 
 LAPACK under torch takes all of its threads for a matrix of 6 x 6 and waits until they meet; on a
-busy machine that takes milliseconds.  NumPy's solves small matrices where it is called.
+busy machine that takes milliseconds.  NumPy's solves small matrices where it is called.  Nor do its
+bits depend, as torch's do, on where in memory a matrix happens to lie.
 """
 
 from __future__ import annotations

@@ -72,3 +72,27 @@ def test_the_remaining_gain_is_what_a_newton_step_promises() -> None:
     )
     assert remaining_gain(model) == pytest.approx(6 * 0.25 / 0.5)
     assert remaining_gain(diagonal([2.0] * 6, value=0.5)) == 0.0
+
+
+def test_what_is_not_seen_promises_nothing() -> None:
+    model = dataclasses.replace(
+        diagonal([2.0] * 5 + [0.0], value=0.5), gradient=torch.ones(6, dtype=torch.float64)
+    )
+    assert remaining_gain(model) == pytest.approx(5 * 0.25 / 0.5)
+    assert math.isnan(remaining_gain(diagonal([math.nan] * 6, value=math.nan)))
+
+
+def test_equal_models_have_equal_bits_wherever_in_memory_they_lie() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn((20, 6), generator=generator, dtype=torch.float64)
+    found = set()
+    for offset in range(32):
+        matrix = torch.empty(36 + offset, dtype=torch.float64)[offset:].view(6, 6)
+        slope = torch.empty(6 + offset, dtype=torch.float64)[offset:]
+        matrix.copy_(rows.T @ rows)
+        slope.copy_(rows.sum(dim=0))
+        model = QuadraticModel(
+            value=torch.tensor(0.5, dtype=torch.float64), gradient=slope, normal_matrix=matrix
+        )
+        found.add((remaining_gain(model), float(inverse(matrix).sum())))
+    assert len(found) == 1

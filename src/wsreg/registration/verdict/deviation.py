@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from wsreg.optimisation.quadratic_model import QuadraticModel
+from wsreg.optimisation.small_matrices import eigh_small
 from wsreg.registration.ties import PIXELS_PER_RESIDUAL
 
 
@@ -26,7 +29,7 @@ def covariance(model: QuadraticModel, valid_pixels: float) -> Tensor:
 def inverse(normal_matrix: Tensor) -> Tensor:
     """Return the inverse of a normal matrix [P,P], large but finite where nothing is seen."""
     scale = normal_matrix.diagonal().clamp_min(1e-30).sqrt()
-    values, vectors = torch.linalg.eigh(normal_matrix / torch.outer(scale, scale))
+    values, vectors = eigh_small(normal_matrix / torch.outer(scale, scale))
     found: Tensor = (vectors / values.clamp_min(1e-12)) @ vectors.T / torch.outer(scale, scale)
     return found
 
@@ -36,7 +39,14 @@ PERFECT_LOSS = 1e-3
 
 
 def remaining_gain(model: QuadraticModel) -> float:
-    """Return the fraction of one state's loss that a full Gauss-Newton step still promises."""
-    step = torch.linalg.lstsq(model.normal_matrix, model.gradient[:, None]).solution
-    promised = 0.5 * float(model.gradient @ step[:, 0])
+    """Return the fraction of one state's loss that a full Gauss-Newton step still promises.
+
+    Along what is not seen at all a step promises nothing; NaN where the model is not finite.
+    """
+    if not bool(torch.isfinite(model.normal_matrix).all()):
+        return math.nan
+    curvature, directions = eigh_small(model.normal_matrix)
+    slopes = directions.T @ model.gradient
+    least = len(curvature) * torch.finfo(curvature.dtype).eps * curvature.abs().max()
+    promised = 0.5 * float((slopes.square() / curvature)[curvature > least].sum())
     return promised / max(float(model.value), PERFECT_LOSS)
