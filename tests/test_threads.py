@@ -10,7 +10,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
+from wsreg import threads
 from wsreg.errors import InputError
 from wsreg.threads import (
     CHUNKS_PER_THREAD,
@@ -172,3 +174,15 @@ def test_helpers_share_this_ones_memory_or_are_none(
     monkeypatch.setattr("multiprocessing.get_start_method", lambda: method)
     monkeypatch.setattr("wsreg.threads.usable_cores", lambda: 5)
     assert cores_for_helpers() == helpers
+
+
+def test_mkl_does_without_a_team_as_well_in_the_calling_thread_alone() -> None:
+    if threads._mkl_setter() is None:
+        pytest.skip("torch has no MKL here")
+    torch.get_num_threads()  # which gives this thread its number
+    before = threads._set_mkl_threads(3)
+    with threads.one_openmp_thread():
+        assert threads._set_mkl_threads(1) == 1
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(threads._set_mkl_threads, 0).result() != 1
+    assert threads._set_mkl_threads(before) == 3

@@ -8,12 +8,15 @@ forked child inherits neither.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import itertools
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
@@ -66,14 +69,18 @@ def one_openmp_thread() -> Iterator[None]:
     """Let the calling thread's torch operations do without a team of OpenMP threads.
 
     The tensors of a registration are small: on a busy machine a team takes ten times as long to
-    meet as the work takes.  OpenMP keeps this number for each thread, so other threads of the
-    process keep theirs, and so does this one afterwards.
+    meet as the work takes.  OpenMP and MKL keep this number for each thread, so other threads of
+    the process keep theirs, and so does this one afterwards.
     """
     import torch
 
     torch.get_num_threads()  # torch sets a thread's number when it first asks, which undoes a limit
-    with _openmp().limit(limits=1):
-        yield
+    before = _set_mkl_threads(1)
+    try:
+        with _openmp().limit(limits=1):
+            yield
+    finally:
+        _set_mkl_threads(before)
 
 
 @functools.cache
@@ -82,6 +89,27 @@ def _openmp() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="openmp")
+
+
+def _set_mkl_threads(count: int) -> int:
+    """Set how many threads MKL, which asks OpenMP for as many, uses for the calling thread.
+
+    Returns:
+        The number before; 0 stands for that of the process.
+    """
+    setter = _mkl_setter()
+    return 0 if setter is None else int(setter(count))
+
+
+@functools.cache
+def _mkl_setter() -> Callable[[int], int] | None:
+    """Return the function of MKL within torch that sets this; None where torch has no MKL."""
+    import torch
+
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    if not library.exists():
+        return None
+    return getattr(ctypes.CDLL(str(library)), "MKL_Set_Num_Threads_Local", None)
 
 
 def run_ranges(work: Callable[[int, int], object], count: int, smallest: int) -> None:
@@ -127,5 +155,17 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(helpers, 1), thread_name_prefix="wsreg")
 
 
-if hasattr(os, "register_at_fork"):  # threads do not survive a fork
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+def _begin_forked() -> None:
+    """Let a forked child do without threads of its parent, which did not come along.
+
+    The thread that forked would wait for ever for its OpenMP team; other threads make new ones.
+    """
+    _pool.cache_clear()
+    if "torch" in sys.modules:
+        sys.modules["torch"].get_num_threads()  # as above
+        _openmp().limit(limits=1)
+        _set_mkl_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_forked)
