@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import re
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -49,6 +51,68 @@ def test_what_an_earlier_run_has_done_does_not_shorten_the_time_left(
         move("training", 910, 1000)  # ten steps in ten seconds, ninety to go
     last = capsys.readouterr().err.split("\r")
     assert any("910/1000 00:10, 01:30 left" in line for line in last)
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1000.0
+    monkeypatch.setattr("wsreg.cli.console.time.monotonic", lambda: clock)
+    with progress_bar("Training", quiet=False) as move:
+        for seconds, done in ((0, 900), (20, 920), (31, 931), (45, 945), (62, 962), (100, 1000)):
+            clock = 1000.0 + seconds
+            move("training", done, 1000)
+    assert capsys.readouterr().err.splitlines() == [
+        "wsreg: Training: 931 of 1000 (training), 31 s, about 69 s left",
+        "wsreg: Training: 962 of 1000 (training), 62 s, about 38 s left",
+        "wsreg: Training: 1000 of 1000 (training), 2 min",
+    ]
+    with progress_bar("Training", quiet=True) as move:
+        clock += 100.0
+        move("training", 1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_work_goes_on_when_who_reads_has_left() -> None:
+    code = """
+import sys
+from wsreg.cli.console import readers_may_leave
+with readers_may_leave():
+    for number in range(100_000):
+        print(number)
+    print("done", file=sys.stderr)
+sys.exit(7)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        assert run.stdout.readline() == "0\n"
+        run.stdout.close()
+        assert run.stderr.read() == "done\n"
+        assert run.wait(60.0) == 7
+
+
+def test_a_reader_that_leaves_before_the_end_of_a_short_text_is_no_error() -> None:
+    code = """
+import sys
+from wsreg.cli.console import readers_may_leave
+with readers_may_leave():
+    print("short", flush=False)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        assert run.stdin is not None
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.close()
+        run.stdin.close()
+        assert run.stderr.read() == ""
+        assert run.wait(60.0) == 0
 
 
 def test_quiet_steps_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:

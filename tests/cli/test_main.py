@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 import wsreg
 from wsreg.cli.example import Example
 from wsreg.cli.main import main
+from wsreg.errors import InputError
 
 HELP_WITHOUT_HEAVY_IMPORTS = """
 import contextlib, sys
@@ -58,10 +61,61 @@ def test_interruption_is_130_and_quiet(
     assert (said.out, said.err) == ("", "")
 
 
-def test_mistakes_in_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Example) -> int:
-        raise ZeroDivisionError
+def raising(error: Exception) -> Callable[[Example], int]:
+    """Return a command's run that fails."""
 
-    monkeypatch.setattr(Example, "run", broken)
-    with pytest.raises(ZeroDivisionError):
-        main(["example", "chest"])
+    def run(self: Example) -> int:
+        raise error
+
+    return run
+
+
+def test_mistakes_in_the_program_have_a_status_of_their_own_and_are_told_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Example, "run", raising(ZeroDivisionError("by nought")))
+    assert main(["example", "chest"]) == 3
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == (
+        f"wsreg {wsreg.__version__}: this is a mistake in wsreg, not in what it was given; please "
+        "report the command and all that follows to its authors"
+    )
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == "ZeroDivisionError: by nought"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("xray must be there"), "xray must be there"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.png"),
+         "No space left on device: a.png"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "/out"), "Permission denied: /out"),
+        (MemoryError(), "there is not enough memory for this"),
+        (MemoryError("Unable to allocate 9. GiB"),
+         "there is not enough memory for this (Unable to allocate 9. GiB)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+         "there is not enough memory for this"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_input_or_machine_is_one_sentence(
+    error: Exception,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Example, "run", raising(error))
+    assert main(["example", "chest"]) == 2
+    assert capsys.readouterr().err == f"wsreg: error: {sentence}\n"
+
+
+def test_head_is_no_error() -> None:
+    run = subprocess.run(
+        f"{sys.executable} -m wsreg.cli.main register --help 2>&1 | head -n 1; "
+        "echo ${PIPESTATUS[0]}",
+        shell=True, executable="bash", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.splitlines()[0].startswith("usage: wsreg register")
+    assert run.stdout.splitlines()[1:] == ["0"]
+    assert run.stderr == ""

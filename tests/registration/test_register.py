@@ -19,6 +19,7 @@ from wsreg.geometry.rigid import perturb, twist_between
 from wsreg.optimisation.adam import AdamConfig
 from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration.clock import Clock
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.register import register
 from wsreg.registration.result import RegistrationResult
@@ -394,3 +395,16 @@ def test_what_is_not_finite_is_refused(
         register(radiograph, phantom, camera, truth, pivot_mm=torch.zeros(2))
     with pytest.raises(InputError, match="volume hu must be finite"):
         dataclasses.replace(phantom, hu=torch.full(phantom.hu.shape, torch.nan))
+
+
+def test_loading_or_compiling_the_kernels_is_no_registrations_time(
+    radiograph: Radiograph, phantom: Volume, start: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened = []
+    monkeypatch.setattr(
+        "wsreg.registration.register.load_kernels", lambda: happened.append("kernels")
+    )
+    monkeypatch.setattr(Clock, "__init__", lambda self: happened.append("clock"))
+    with pytest.raises(InputError, match="view must be"):
+        register(radiograph, phantom, init="search", view="from afar")
+    assert happened == ["kernels", "clock"]

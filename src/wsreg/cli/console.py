@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 T = TypeVar("T")
+
+SECONDS_OF_SILENCE = 30.0
+"""After which a line says how far work is, where there is no terminal to show a bar."""
 
 
 @contextmanager
@@ -55,17 +59,27 @@ def no_garbage_collected() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar on a terminal, moved by calls with (stage, done, total); it vanishes at the end.
+    """Show how far work is, by calls with (stage, done, total): a bar that vanishes at the end.
 
-    What the first call says is done was done by an earlier run: the time left is told by the rest.
+    Where standard error is no terminal, a line now and then instead.  What the first call says is
+    done was done by an earlier run: the time left is told by the rest.
     """
+    if quiet:
+        yield lambda stage, done, total: None
+    elif not sys.stderr.isatty():
+        yield _teller(text)
+    else:
+        with _bar(text) as move:
+            yield move
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Callable[[str, int, int], None]]:
     from tqdm import tqdm
 
-    only_on_terminal = None
     with tqdm(
         desc=text,
         leave=False,
-        disable=True if quiet else only_on_terminal,
         bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left",
         mininterval=0.0,
         miniters=0,
@@ -84,3 +98,79 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int]
             bar.update(done - bar.n)
 
         yield move
+
+
+def _teller(text: str) -> Callable[[str, int, int], None]:
+    """Return what prints a line whenever nothing was said for ``SECONDS_OF_SILENCE``."""
+    begin = said = time.monotonic()
+    first: int | None = None
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal begin, said, first
+        now = time.monotonic()
+        if first is None or done < first:
+            begin, first = now, done
+        if now - said < SECONDS_OF_SILENCE:
+            return
+        said = now
+        line = f"wsreg: {text}: {done} of {total} ({stage}), {_in_words(now - begin)}"
+        if first < done < total:
+            line += f", about {_in_words((now - begin) * (total - done) / (done - first))} left"
+        print(line, file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _in_words(seconds: float) -> str:
+    from wsreg.jobs.progress import duration
+
+    return duration(seconds)
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Go on working, without a word, when who reads the output has left, as ``head`` does."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_leavable, streams)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        sys.stdout, sys.stderr = streams
+
+
+def _leavable(stream: TextIO) -> TextIO:
+    """Return a stream like another, which is None where there is none, but without broken pipes."""
+    return stream if stream is None else cast(TextIO, _Leavable(stream))
+
+
+class _Leavable:
+    """A stream that leads nowhere once its reader is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop what nobody reads."""
+        with self._leaving():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with self._leaving():
+            self._stream.flush()
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import tyro
 
 from wsreg import __version__
+from wsreg.cli.console import readers_may_leave
 from wsreg.cli.convert import Convert
 from wsreg.cli.demo import Demo
 from wsreg.cli.evaluate import Evaluate
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
+from wsreg.cli.machine_errors import machine_error
 from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
@@ -33,9 +37,10 @@ DESCRIPTION = f"""\
 wsreg {__version__}: find where a patient's CT lies in an X-ray (2D/3D registration).
 
 Exit status: 0 all good; 1 a verdict is fail, or some X-ray of several failed; \
-2 usage, input or model error; 130 interrupted. "wsreg --version" prints the version."""
+2 usage, input or model error; 3 a mistake in wsreg; 130 interrupted. \
+"wsreg --version" prints the version."""
 
-GOOD, BAD_INPUT, INTERRUPTED = 0, 2, 130
+GOOD, BAD_INPUT, OUR_FAULT, INTERRUPTED = 0, 2, 3, 130
 
 Command = (
     Register
@@ -56,6 +61,11 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    with readers_may_leave():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words == ["--version"]:
         print(f"wsreg {__version__}")
@@ -78,13 +88,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     # Python looks for garbage before it ends: half a second among torch's modules, for nothing.
     atexit.register(gc.freeze)
+    if getattr(command, "quiet", False):
+        logging.getLogger("wsreg").setLevel(logging.ERROR)
     try:
         return command.run()
-    except WsregError as error:
-        print(f"wsreg: error: {error}", file=sys.stderr)
-        return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last door: what gets here is told, not lost
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    """Tell an error on standard error and return the exit status of its kind.
+
+    A traceback is for mistakes of ours: what the machine lacks is one sentence, as is bad input.
+    """
+    sentence = str(error) if isinstance(error, WsregError) else machine_error(error)
+    if sentence is not None:
+        print(f"wsreg: error: {sentence}", file=sys.stderr)
+        return BAD_INPUT
+    print(
+        f"wsreg {__version__}: this is a mistake in wsreg, not in what it was given; please report "
+        "the command and all that follows to its authors",
+        file=sys.stderr,
+    )
+    traceback.print_exception(error)
+    return OUR_FAULT
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from wsreg.compiled import compiled
 from wsreg.kernels.simd import (
     LANES,
     any_lane,
@@ -132,7 +133,7 @@ def tile_count(poses: int, rows: int, columns: int) -> int:
     return poses * -(-rows // TILE_ROWS) * -(-columns // LANES)
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+@compiled(nogil=True, fastmath=True)
 def march_image(
     first_tile, last_tile,
     grid, shape, occupancy, scale, stride, first_plane,
@@ -280,7 +281,7 @@ def _add_mixed_sample(sums, beside, labels, position, width, fu, fv, k):
             sums[channel, 4, beside] += k * by_v
 
 
-@njit(nogil=True, fastmath=True, cache=True)
+@compiled(nogil=True, fastmath=True)
 def march_labels(
     first_tile, last_tile,
     labels, shape, occupancy, stride, first_plane,

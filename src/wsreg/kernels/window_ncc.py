@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from wsreg.compiled import compiled
+
 
 @njit(inline="always")
 def _window_row(columns, sums, size, stride):
@@ -89,7 +91,7 @@ def _centre(moving, mask, jacobian, centred, slopes, gradient):
 
 
 # Fast arithmetic, but NaN stays NaN: an image that shows nothing must not look like a good one.
-@njit(nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz", "afn"}, cache=True)
+@compiled(nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz", "afn"})
 def linearize_windows(
     fixed, mask, moving, jacobian, size, stride, count, fixed_sum, fixed_norm, weight,
     floor, fixed_deviation, robust_scale, gradient, normal,

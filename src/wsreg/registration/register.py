@@ -29,6 +29,7 @@ from wsreg.registration.result import RegistrationResult
 from wsreg.registration.single_bone import near_its_start
 from wsreg.registration.solver import solve
 from wsreg.registration.strategy import Progress
+from wsreg.rendering.loading import load_kernels
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.rendering.render import resolve_backend
 from wsreg.segmentation.rois import RoiTarget
@@ -106,6 +107,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             CT of another volume.
     """
     with one_openmp_thread():
+        load_solver(config)  # which is no registration's time
         clock = Clock()
         problem = asked_problem(
             radiograph, volume, camera, init, rig=rig, view=view, bodies=bodies,
@@ -113,6 +115,17 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             prepared=prepared, config=config, trace=trace,
         )  # fmt: skip
         return registered(problem, progress, clock)
+
+
+def load_solver(config: RegistrationConfig | None) -> None:
+    """Load, or compile, the kernels that a registration with these settings calls.
+
+    Raises:
+        InputError: there is no such renderer.
+        BackendError: it does not run here.
+    """
+    if resolve_backend((config or RegistrationConfig()).backend) == "numba":
+        load_kernels()
 
 
 def asked_problem(  # noqa: PLR0913 - what the front doors are asked for

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsreg.compiled import compiled
 from wsreg.simulation.scene import MaterialGrid
 from wsreg.threads import run_ranges
 from wsreg.volumes.volume import AIR_HU, Volume
@@ -60,7 +60,7 @@ def material_density(
     return density
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _fill_density(
     first: int, last: int, hu: NDArray[Any], air_hu: float, density: NDArray[np.float32]
 ) -> None:
@@ -78,7 +78,7 @@ def _fill_density(
                 density[voxel, 2] = METAL_DENSITY_G_PER_CM3 * metal
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _ramp(value: float, start: float, end: float) -> float:
     """Return 0 up to ``start``, 1 from ``end`` on, linear between."""
     return min(max((value - start) / (end - start), 0.0), 1.0)

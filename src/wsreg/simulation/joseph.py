@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsreg.compiled import compiled
 from wsreg.geometry.camera import Camera
 from wsreg.threads import run_ranges
 from wsreg.volumes.volume import Volume
@@ -94,7 +94,7 @@ def occupied_blocks(maps: Float32Array) -> BoolArray:
     return occupied
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _mark_blocks(first: int, last: int, maps: Float32Array, occupied: BoolArray) -> None:
     """Mark the blocks that slices ``first`` to ``last`` of the maps hold something for.
 
@@ -113,7 +113,7 @@ def _mark_blocks(first: int, last: int, maps: Float32Array, occupied: BoolArray)
                                     occupied[k, j, i] = True
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _project_rows(
     first: int,
     last: int,
@@ -142,7 +142,7 @@ def _project_rows(
             )
 
 
-@numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _integrate_ray(
     maps: Float32Array,
     occupied: BoolArray,
@@ -192,7 +192,7 @@ def _integrate_ray(
     integrals *= length_mm / abs(direction[w_axis])
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=True)  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy", fastmath=True)
 def _add_inside(
     values: Float32Array,
     planes: tuple[int, int],
@@ -228,7 +228,7 @@ def _add_inside(
             )
 
 
-@numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@compiled(error_model="numpy")
 def _add_at_edge(
     values: Float32Array,
     planes: tuple[int, int],
@@ -253,19 +253,19 @@ def _add_at_edge(
             )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _inside(ends: tuple[float, float], size: int) -> bool:
     """Tell whether both neighbours of all positions between two lie on the grid, after rounding."""
     return min(ends[0], ends[1]) >= 0.0 and max(ends[0], ends[1]) < size - 1.0 - ROUNDING
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _block(position: float, size: int) -> int:
     """Return the block that a position in (-1, size) is in."""
     return min(max(int(position), 0), size - 1) // BLOCK
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _neighbours(position: float, size: int) -> tuple[int, int, float, float]:
     """Return both whole neighbours of a position and their weights; none outside counts."""
     low = math.floor(position)
@@ -276,7 +276,7 @@ def _neighbours(position: float, size: int) -> tuple[int, int, float, float]:
     return min(max(low, 0), last), min(max(low + 1, 0), last), low_weight, high_weight
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _clip(
     low: float, high: float, bound_a: float, bound_b: float, slope: float, offset: float
 ) -> tuple[float, float]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsreg.compiled import compiled
 from wsreg.geometry.camera import Camera
 from wsreg.specimens.anatomy import Anatomy
 from wsreg.specimens.ct import LABELS
@@ -48,7 +48,7 @@ def label_map(pictures: Tensor) -> Tensor:
     return labels
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _cover(triangles: FloatArray, covered: NDArray[np.bool_]) -> None:
     """Set the pixels whose centres lie in triangles [T,3,2] of (column, row)."""
     rows, columns = covered.shape

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.compiled import compiled
 from wsreg.specimens.surface import Surface
 
 FloatArray = NDArray[np.float64]
@@ -99,7 +99,7 @@ OFF_THE_EDGES = (1.37e-5, 2.71e-5)
 """Columns are read this far (voxels) beside their centres, so that none meets an edge exactly."""
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _mark_crossings(triangles: FloatArray, crossings: NDArray[np.uint8]) -> None:
     """Toggle the first voxel above each place where a triangle [T,3,3] crosses a column."""
     depth, height, width = crossings.shape

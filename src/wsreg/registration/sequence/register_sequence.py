@@ -13,7 +13,7 @@ from wsreg.registration.asked import Rigs
 from wsreg.registration.bodies import whole_ct
 from wsreg.registration.config import RegistrationConfig
 from wsreg.registration.problem import Problem
-from wsreg.registration.register import asked_problem
+from wsreg.registration.register import asked_problem, load_solver
 from wsreg.registration.sequence.frames import Frame, FrameRois, Frames, FrameViews, blank_views
 from wsreg.registration.sequence.passes import tried
 from wsreg.registration.sequence.result import (
@@ -77,6 +77,7 @@ def register_sequence(  # noqa: PLR0913 - a front door: all but the first two ha
             found, volume, camera, init, rig=rig, view=view, bodies=bodies,
             joints_mm=joints_mm, prepared=prepared, config=config,
         )  # fmt: skip
+        load_solver(config)  # which is no sequence's time
         begin = time.perf_counter()
         tracker = Tracker(problem=problem, frames=found, any_camera=camera is not None)
         attempt = _counted(_remembered(tracker.attempt, steps, on_step), len(found), progress)
