@@ -11,19 +11,17 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 from numba.core import event
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 SENTENCE = "wsreg compiles its kernels, once after installing (up to half a minute)"
 
 _told = threading.Event()
 
 
-def compiled(**options: Any) -> Callable[[Function], Function]:
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a function when it is first called, or takes it from disk.
 
     The cache lies beside the source or in the user's folder of caches, as numba has it; where
@@ -35,7 +33,7 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
     """
     _listen()
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Callable[..., Any]) -> Any:
         found = _cached(function, options)
         cache = found._cache
         save = cache.save_overload
@@ -45,8 +43,7 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
                 save(*arguments)
 
         cache.save_overload = save_if_possible
-        ready: Function = found
-        return ready
+        return found
 
     return decorate
 

@@ -91,7 +91,7 @@ def test_the_specimens_left_out_and_the_settings_reach_the_training(
     assert (asked["data"], asked["task"]) == ("the data", "the task")
     assert asked["image"] == (config.size_px, config.size_px)
     assert asked["folder"] == tmp_path / "m"
-    assert asked["minutes"] == 5
+    assert 0 < asked["minutes"] <= 5
     assert "dice" in capsys.readouterr().out
 
 

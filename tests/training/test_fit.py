@@ -120,10 +120,19 @@ def test_a_killed_run_ends_with_the_same_weights_dropout_included(
     assert [row.split(",")[0] for row in log] == ["step", "2", "4", "6"]
 
 
-def test_a_run_that_is_out_of_time_stops_at_a_state_and_goes_on(tmp_path: Path) -> None:
-    assert fit(task(), tmp_path, minutes=0.0).step == 2
-    assert fit(task(), tmp_path, minutes=0.0).step == 4
-    assert fit(task(), tmp_path).step == 6
+def test_a_run_that_is_out_of_time_stops_saves_and_goes_on(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        card = fit(task(), tmp_path / "cut", minutes=0.0)
+        assert card == read_card(tmp_path / "cut")
+        assert card.step == step
+        assert ("error" in card.metrics) == (step == 2)  # measured every second step
+    assert fit(task(), tmp_path / "cut").step == 6
+    fit(task(), tmp_path / "whole")
+    whole, cut = (read_weights(tmp_path / name) for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    log = (tmp_path / "cut" / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in log] == ["step", "2", "4", "6"]
+    assert all(row.count(",") == log[0].count(",") for row in log)
 
 
 def test_the_gradient_of_a_step_is_clipped(tmp_path: Path) -> None:

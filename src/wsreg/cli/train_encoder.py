@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar, step
+from wsreg.cli.minutes import Deadline
 from wsreg.cli.options import CtDetails, OptionalFile, read_ct
 from wsreg.errors import InputError
 from wsreg.vocabulary import ViewName
@@ -71,7 +72,7 @@ class Encoder:
     steps: int | None = None
     """Optimisation steps instead of the preset's, of which --begin-with takes a third."""
     minutes: float = math.inf
-    """Stop after so long, at the next state; started again, the run goes on."""
+    """Stop and save after so long from the start of the command; started again, the run goes on."""
     batch: int | None = None
     """Images a step instead of the preset's."""
     size_px: int | None = None
@@ -98,6 +99,7 @@ class Encoder:
         from wsreg.training.encoder import check_begun, encoder_task
         from wsreg.training.fit import fit
 
+        deadline = Deadline(minutes=self.minutes)
         config, segmenter, workers = self._config(), self._segmenter(), self._workers()
         if self.begin_with is not None:
             check_begun(self.begin_with, config)
@@ -115,7 +117,7 @@ class Encoder:
         with progress_bar("Training", quiet=self.quiet) as progress:
             card = fit(
                 task, self.out, accelerator=self.accelerator, devices=self.devices,
-                precision=self.precision, minutes=self.minutes, workers=workers,
+                precision=self.precision, minutes=deadline.minutes_left, workers=workers,
                 progress=progress,
             )  # fmt: skip
         if not self.quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar, step
+from wsreg.cli.minutes import Deadline, TimeIsUp
 
 if TYPE_CHECKING:
     from wsreg.datasets.reader import DeepFluoroFile
     from wsreg.training.segmentation_config import SegmentationConfig
+    from wsreg.training.segmentation_data import SegmentationData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class Segmentation:
     steps: int | None = None
     """Optimisation steps instead of the preset's."""
     minutes: float = math.inf
-    """Stop after so long, at the next state; started again, the run goes on."""
+    """Stop and save after so long from the start of the command; started again, the run goes on."""
     size_px: int | None = None
     """Image side that the network works on, 96 by default; 192 takes four times as long."""
     seed: int = 0
@@ -63,11 +66,34 @@ class Segmentation:
 
     def run(self) -> int:
         """Train and return the exit status."""
+        from wsreg.training.fit import fit
+        from wsreg.training.segmentation import segmentation_task
+
+        deadline = Deadline(minutes=self.minutes)
+        try:
+            data, config = self._data(deadline)
+        except TimeIsUp:
+            print("wsreg: the time was over before the training began; the images of every "
+                  "specimen that was done are kept", file=sys.stderr)  # fmt: skip
+            return 0
+        with progress_bar("Training", quiet=self.quiet) as progress:
+            task = segmentation_task(
+                data, config, medsam_weights=self.medsam_weights, begin_with=self.begin_with
+            )
+            card = fit(
+                task, self.out, accelerator=self.accelerator, devices=self.devices,
+                precision=self.precision, minutes=deadline.minutes_left, progress=progress,
+            )  # fmt: skip
+        if not self.quiet:
+            print(f"{self.out}: {card.step} steps")
+            print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
+        return 0
+
+    def _data(self, deadline: Deadline) -> tuple[SegmentationData, SegmentationConfig]:
+        """Return what is learnt from, and how."""
         from wsreg.datasets.preparation import Preparation
         from wsreg.datasets.reader import DeepFluoroFile
         from wsreg.files.hashes import sha256_of
-        from wsreg.training.fit import fit
-        from wsreg.training.segmentation import segmentation_task
         from wsreg.training.segmentation_config import SegmentationConfig
         from wsreg.training.segmentation_data import load_segmentation_data
 
@@ -79,20 +105,9 @@ class Segmentation:
             with progress_bar("Data", quiet=self.quiet) as progress:
                 data = load_segmentation_data(
                     lambda name: list(file.samples(name)), file.specimens, self.hold_out, config,
-                    self.out / "layers", sha256, progress,
+                    self.out / "layers", sha256, deadline.watched(progress),
                 )  # fmt: skip
-        with progress_bar("Training", quiet=self.quiet) as progress:
-            task = segmentation_task(
-                data, config, medsam_weights=self.medsam_weights, begin_with=self.begin_with
-            )
-            card = fit(
-                task, self.out, accelerator=self.accelerator, devices=self.devices,
-                precision=self.precision, minutes=self.minutes, progress=progress,
-            )  # fmt: skip
-        if not self.quiet:
-            print(f"{self.out}: {card.step} steps")
-            print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
-        return 0
+        return data, config
 
     def _config(self, file: DeepFluoroFile) -> SegmentationConfig:
         from wsreg.training.segmentation_config import (

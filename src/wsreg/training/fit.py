@@ -7,6 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
-from wsreg.threads import keep_to_one_thread
+from wsreg.threads import keep_to_one_thread, one_openmp_thread
 from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
 from wsreg.training.state import restore_state, save_state, settings_of
@@ -94,7 +95,8 @@ def fit(
         accelerator: Lightning Fabric's: ``cpu``, ``cuda``, ``auto``.
         devices: how many; each works on batches of its own.
         precision: Lightning Fabric's: ``32-true``, ``bf16-mixed``.
-        minutes: after which to stop at the next state; started again, the run goes on.
+        minutes: after which to stop and save, though not to measure; started again, the run goes
+            on.
         workers: processes of one thread each that make batches ahead, beside which the network
             has one thread of its own: a busy machine slows a team of threads down a
             hundredfold.  0 makes them in this process.
@@ -123,21 +125,40 @@ def fit(
     batches = _batches(task, fabric, begin, workers)
     card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
-        with memory_told(config.batch), _threads(1 if workers else torch.get_num_threads()):
+        with memory_told(config.batch), one_openmp_thread() if workers else nullcontext():
             losses.append(_train_step(fabric, model, fabric_optimiser, task, step, next(batches)))
         progress("training", step + 1, config.steps)
-        if (step + 1) % config.save_every and step + 1 < config.steps:
+        due = (step + 1) % config.save_every == 0 or step + 1 == config.steps
+        # of one clock, lest some devices go on alone
+        late = math.isfinite(stop) and bool(fabric.broadcast(time.monotonic() > stop))
+        if not (due or late):
             continue
-        metrics = {"loss": float(np.mean(losses)), **_validated(task, model, step)}
+        metrics = {"loss": float(np.mean(losses)), **(_validated(task, model, step) if due else {})}
         losses.clear()
         card = task.card(step + 1, {k: v for k, v in metrics.items() if math.isfinite(v)})
-        if fabric.is_global_zero:  # the state last: what a kill cuts off is then done again
-            save_checkpoint(folder, card, network.state_dict())
-            append_log(folder, step + 1, metrics)
-            save_state(folder, network, optimiser, plan, step + 1)
-        if fabric.broadcast(time.monotonic() > stop):  # of one clock, lest some go on alone
+        if fabric.is_global_zero:
+            _save(folder, network, optimiser, plan, card, metrics if due else None)
+        if late:
             break
     return card
+
+
+def _save(
+    folder: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    plan: Mapping[str, Any],
+    card: ModelCard,
+    metrics: Mapping[str, float] | None,
+) -> None:
+    """Write a checkpoint, what is logged if anything, and the state.
+
+    The state is the last: what a kill cuts off is then done again.
+    """
+    save_checkpoint(folder, card, network.state_dict())
+    if metrics is not None:
+        append_log(folder, card.step, metrics)
+    save_state(folder, network, optimiser, plan, card.step)
 
 
 @contextlib.contextmanager
@@ -223,17 +244,6 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         if isinstance(batch, InputError):
             raise batch
         yield batch
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _begin_worker(number: int) -> None:
