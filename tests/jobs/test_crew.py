@@ -65,7 +65,7 @@ def test_items_come_out_in_their_order_though_a_worker_dies(tmp_path: Path, two:
 def test_without_dask_a_scheduler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     without_dask(monkeypatch)
     with (
-        pytest.raises(InputError, match=r"needs Dask: pip install wsreg\[cluster\]"),
+        pytest.raises(InputError, match=r'needs Dask: pip install "wsreg\[cluster\]"'),
         call_crew("tcp://127.0.0.1:1"),
     ):
         pass

@@ -19,7 +19,7 @@ from wsreg.threads import usable_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-INSTALL = "pip install wsreg[cluster]"
+INSTALL = 'pip install "wsreg[cluster]"'
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsreg.errors import InputError
+from wsreg.extras import check_extra
 from wsreg.files.json_files import read_json
 
 ABSENT_LOGIT = -20.0
@@ -51,6 +52,7 @@ class MedSam(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Make a network of transformers' ``SamConfig`` as plain values, its weights at random."""
+        check_extra("networks", "transformers")
         from transformers import SamConfig, SamModel
 
         super().__init__()
@@ -95,6 +97,7 @@ def load_medsam(folder: Path) -> MedSam:
     Raises:
         InputError: the folder lacks config.json or model.safetensors, or they are not of a SAM.
     """
+    check_extra("networks", "transformers")
     from safetensors import SafetensorError
     from transformers import SamModel
     from transformers.utils import logging

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.extras import check_extra
 from wsreg.networks.normalisation import READINGS
 
 Output = Literal["sigmoid", "softmax"]
@@ -57,6 +58,7 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
+        check_extra("networks", "monai")
         self.config = config
         widths = config.channels
         self.entry = _level(READINGS, widths[0])

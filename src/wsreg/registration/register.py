@@ -103,8 +103,8 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
     Raises:
         InputError: for geometry that is missing or does not fit, a start that cannot be right,
             bodies that are none of the CT, a rig that is not of these X-rays, regions that do not
-            fit the X-ray, the CT or the method, windows larger than a level's image, or a prepared
-            CT of another volume.
+            fit the X-ray, the CT or the method, windows larger than a level's image, a prepared CT
+            of another volume, or a CT for which memory is not enough.
     """
     with one_openmp_thread():
         load_solver(config)  # which is no registration's time
@@ -166,6 +166,7 @@ def asked_problem(  # noqa: PLR0913 - what the front doors are asked for
         method=settings.method,
         ties=settings.ties,
     )
+    ct.check_memory(several=len(parts) > 1)
     return Problem(
         views=views,
         bodies=parts,

@@ -19,6 +19,7 @@ import torch
 
 from wsreg.errors import InputError, check_is
 from wsreg.rendering.loading import load_kernels
+from wsreg.rendering.memory import check_memory
 from wsreg.rendering.plane_grid import PlaneGrid, Rois, attenuation_grid, label_grid
 from wsreg.rendering.rays import PlaneAxes
 from wsreg.volumes.bodies import Bodies, parts_of_bodies
@@ -167,6 +168,18 @@ class PreparedCt:
             for size in sizes
         )
 
+    def check_memory(self, several: bool) -> None:
+        """Refuse, when first asked, a CT whose levels and layouts do not fit into memory.
+
+        Args:
+            several: whether bones move by themselves.
+
+        Raises:
+            InputError: they do not.
+        """
+        averaged = min(self.volume.spacing_mm) < OWN_GRID_MM
+        self.keep(("memory", several), lambda: check_memory(self.volume, several, averaged))
+
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made of this CT under a key, once; it must not refer to the volume."""
         return self._made.get(key, make)
@@ -221,13 +234,15 @@ def prepare(
         bodies: as they will be given to ``register``.
 
     Raises:
-        InputError: for sizes, labels or bodies that cannot be.
+        InputError: for sizes, labels or bodies that cannot be, and for a CT that is too large.
     """
     check_is(volume, Volume, "volume", "wsreg.read_volume reads one")
     load_kernels()
     prepared = PreparedCt(volume=volume)
     alone = tuple(sorted(find_labels(volume, labels, "labels")))
-    for part in parts_of_bodies(volume, bodies, alone).values():
+    parts = parts_of_bodies(volume, bodies, alone)
+    prepared.check_memory(several=len(parts) > 1)
+    for part in parts.values():
         prepared.levels(voxel_sizes_mm, part)
     return prepared
 

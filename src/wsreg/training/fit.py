@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from wsreg.errors import InputError
+from wsreg.extras import check_extra
 from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
 from wsreg.threads import keep_to_one_thread, one_openmp_thread
 from wsreg.training.config import FitConfig, learning_rate
@@ -257,6 +258,7 @@ def _validated(task: Task, model: nn.Module, step: int) -> Mapping[str, float]:
 
 
 def _fabric(accelerator: str, devices: int, precision: str) -> Any:
+    check_extra("networks", "lightning_fabric", "tensorboard")
     from lightning_fabric import Fabric
 
     if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
