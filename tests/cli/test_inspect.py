@@ -98,7 +98,7 @@ def test_needs_something_to_inspect_and_one_x_ray_for_a_picture(
     case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert inspect() == 2
-    assert inspect("--ct", case.ct, "--out", tmp_path / "a.png") == 2
+    assert inspect(case.xray, case.xray, "--out", tmp_path / "a.png") == 2
     assert inspect(case.xray, "--out", tmp_path / "a.jpg") == 2
     assert capsys.readouterr().err.count("wsreg: error: ") == 3
     assert list(tmp_path.iterdir()) == []
@@ -128,3 +128,16 @@ def test_a_data_set_is_complete_lacks_something_or_cannot_be_read(
     said = capsys.readouterr().err
     assert said.count("wsreg: error: ") == 3
     assert "truncated" in said
+
+
+def test_a_ct_alone_is_described_and_drawn(
+    case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "look.png"
+    assert inspect("--ct", case.ct, "--out", out) == 0
+    assert "orientation" in capsys.readouterr().out
+    with Image.open(out) as picture:
+        across, down = picture.size
+    assert 2.5 < across / down < 3.0  # three square views side by side, under their titles
+    assert inspect("--out", out) == 2
+    assert "needs an X-ray or a CT (--ct), got neither" in capsys.readouterr().err

@@ -34,7 +34,8 @@ class Inspect:
     ct: Annotated[Path | None, arg(metavar="CT")] = None
     """NIfTI, NRRD or MetaImage file, or a folder with a DICOM series."""
     out: Annotated[Path | None, arg(metavar="PNG")] = None
-    """Picture to write of one X-ray, masked parts dimmed, beside AP, PA and LAT views of the CT."""
+    """Picture to write of at most one X-ray, masked parts dimmed, beside AP, PA and LAT views of
+    the CT."""
     quiet: bool = False
     """Print errors only."""
     ct_details: Annotated[CtDetails, arg(name="CT")] = field(default_factory=CtDetails)
@@ -47,9 +48,9 @@ class Inspect:
             return self._inspect_data_set()
         if not self.xrays and self.ct is None:
             raise InputError("inspect needs an X-ray or a CT (--ct), got neither")
-        if self.out is not None and (len(self.xrays) != 1 or self.out.suffix.lower() != ".png"):
+        if self.out is not None and (len(self.xrays) > 1 or self.out.suffix.lower() != ".png"):
             raise InputError(
-                "--out needs one X-ray and a .png file, "
+                "--out needs at most one X-ray and a .png file, "
                 f"got {len(self.xrays)} X-rays and {self.out}"
             )
         read = xray_reader(self.xray_details, self.geometry)
@@ -64,7 +65,7 @@ class Inspect:
                 lines += ct_lines(self.ct, volume)
             print("\n".join(lines))
         if self.out is not None:
-            self._write_picture(self.out, radiographs[0], volume)
+            self._write_picture(self.out, radiographs[0] if radiographs else None, volume)
         return 0
 
     def _inspect_data_set(self) -> int:
@@ -78,7 +79,9 @@ class Inspect:
             print("\n".join(data_set_lines(self.xrays[0], report)))
         return int(bool(report.problems))
 
-    def _write_picture(self, out: Path, radiograph: Radiograph, volume: Volume | None) -> None:
+    def _write_picture(
+        self, out: Path, radiograph: Radiograph | None, volume: Volume | None
+    ) -> None:
         from wsreg.outputs.pictures import inspect_picture, write_png
 
         views = {}
@@ -90,11 +93,11 @@ class Inspect:
             print(f"Picture: {out}")
 
 
-def _thumbnails(volume: Volume, radiograph: Radiograph) -> dict[str, Tensor]:
+def _thumbnails(volume: Volume, radiograph: Radiograph | None) -> dict[str, Tensor]:
     """Render views [H,W] by name, with the X-ray's geometry, or a usual one where it has none."""
     from wsreg import Camera, render, view_pose
 
-    camera = radiograph.camera or Camera(
+    camera = (radiograph and radiograph.camera) or Camera(
         source_to_detector_mm=USUAL_DISTANCE_MM,
         rows=THUMBNAIL_PX,
         columns=THUMBNAIL_PX,

@@ -96,13 +96,16 @@ def overlay_picture(result: RegistrationResult) -> Image:
     return picture
 
 
-def inspect_picture(radiograph: Radiograph, thumbnails: Mapping[str, Tensor]) -> Image:
-    """Draw the X-ray, dimmed where masked out, beside rendered views [H,W] under their names."""
-    spacing = radiograph.camera.pixel_spacing_mm if radiograph.camera else (1.0, 1.0)
-    tiles = [_grey_tile(radiograph.image, radiograph.mask, spacing)]
+def inspect_picture(radiograph: Radiograph | None, thumbnails: Mapping[str, Tensor]) -> Image:
+    """Draw the X-ray, if there is one, dimmed where masked out, beside views [H,W] by name."""
+    tiles, titles = [], [*thumbnails]
+    if radiograph is not None:
+        spacing = radiograph.camera.pixel_spacing_mm if radiograph.camera else (1.0, 1.0)
+        tiles.append(_grey_tile(radiograph.image, radiograph.mask, spacing))
+        titles.insert(0, radiograph.name)
     for image in thumbnails.values():
         tiles.append(_grey_tile(image, torch.ones_like(image, dtype=torch.bool), (1.0, 1.0)))
-    return _grid_of_tiles([tiles], titles=(radiograph.name, *thumbnails))
+    return _grid_of_tiles([tiles], titles=tuple(titles))
 
 
 def write_png(picture: Image, path: str | Path) -> None:
