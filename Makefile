@@ -42,6 +42,7 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/verdict.py --write
 	$(BIN)/python benchmarks/bias.py --write
 	$(BIN)/python benchmarks/command.py --write
+	$(BIN)/python benchmarks/busy_machine.py --write
 	$(BIN)/python benchmarks/simulator.py --write
 	$(BIN)/python benchmarks/fields.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/cohort.py --cohort benchmarks/output/cohort-small.h5 --write
