@@ -63,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["sample"]:
         print('wsreg: note: "wsreg sample" is now "wsreg example"', file=sys.stderr)
         words[0] = "example"
+    if "" in words:
+        before = words[: words.index("")][-1:]
+        print(f'wsreg: error: got an empty word, "", after {"".join(before) or "wsreg"}',
+              file=sys.stderr)  # fmt: skip
+        return BAD_INPUT
     command: Command = tyro.cli(
         Command,
         prog="wsreg",
@@ -83,8 +88,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WsregError as error:
         print(f"wsreg: error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except (OSError, MemoryError) as error:  # the machine's, where no other word was found for it
+        print(f"wsreg: error: {_of_the_machine(error)}", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _of_the_machine(error: OSError | MemoryError) -> str:
+    """Return a sentence on what the system refused."""
+    if isinstance(error, MemoryError):
+        return f"memory is not enough{f': {error}' if str(error) else ''}"
+    where = "" if error.filename is None else f" ({error.filename})"
+    return f"the system refused: {error.strerror or error}{where}"
 
 
 if __name__ == "__main__":

@@ -63,6 +63,13 @@ class Segmentation:
 
     def run(self) -> int:
         """Train and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._train()
+        return 0
+
+    def _train(self) -> None:
         from wsreg.datasets.preparation import Preparation
         from wsreg.datasets.reader import DeepFluoroFile
         from wsreg.files.hashes import sha256_of
@@ -92,7 +99,6 @@ class Segmentation:
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
-        return 0
 
     def _config(self, file: DeepFluoroFile) -> SegmentationConfig:
         from wsreg.training.segmentation_config import (

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from wsreg.children import end_with_parent
 from wsreg.errors import InputError
-from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
+from wsreg.files.damage import say_damaged
+from wsreg.networks.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
 from wsreg.threads import keep_to_one_thread
 from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
@@ -119,7 +121,7 @@ def fit(
     progress("training", begin, config.steps)
     losses: list[float] = []
     if begin >= config.steps:
-        return read_card(folder)
+        return _finished(task, folder, begin)
     batches = _batches(task, fabric, begin, workers)
     card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
@@ -138,6 +140,18 @@ def fit(
         if fabric.broadcast(time.monotonic() > stop):  # of one clock, lest some go on alone
             break
     return card
+
+
+def _finished(task: Task, folder: Path, step: int) -> ModelCard:
+    """Return the card of a training that is done; a damaged checkpoint is written anew."""
+    try:
+        read_weights(folder)
+        return read_card(folder)
+    except InputError as error:
+        say_damaged(f"{error}; it is written again, without its metrics")
+        card = task.card(step, {})
+        save_checkpoint(folder, card, task.network.state_dict())
+        return card
 
 
 @contextlib.contextmanager
@@ -237,6 +251,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _begin_worker(number: int) -> None:
+    end_with_parent()
     keep_to_one_thread()
 
 
