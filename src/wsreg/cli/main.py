@@ -19,6 +19,7 @@ from wsreg.cli.demo import Demo
 from wsreg.cli.evaluate import Evaluate
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
+from wsreg.cli.machine import check_memory_limit, refused_by_the_machine
 from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
@@ -84,23 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Python looks for garbage before it ends: half a second among torch's modules, for nothing.
     atexit.register(gc.freeze)
     try:
+        check_memory_limit()
         return command.run()
     except WsregError as error:
         print(f"wsreg: error: {error}", file=sys.stderr)
         return BAD_INPUT
-    except (OSError, MemoryError) as error:  # the machine's, where no other word was found for it
-        print(f"wsreg: error: {_of_the_machine(error)}", file=sys.stderr)
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        said = refused_by_the_machine(error)
+        if not said:
+            raise
+        print(f"wsreg: error: {said}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-
-
-def _of_the_machine(error: OSError | MemoryError) -> str:
-    """Return a sentence on what the system refused."""
-    if isinstance(error, MemoryError):
-        return f"memory is not enough{f': {error}' if str(error) else ''}"
-    where = "" if error.filename is None else f" ({error.filename})"
-    return f"the system refused: {error.strerror or error}{where}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.files.whole import staged_file
 
-
 NOTE = "note"
 
 

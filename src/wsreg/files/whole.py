@@ -167,10 +167,13 @@ def copy_file(source: Path, path: Path) -> None:
 def writing_to(path: str | Path) -> Iterator[None]:
     """Turn the system's refusal to write (disk full, no permission) into one sentence.
 
+    It names a file by the place in which it was to appear.
+
     Raises:
         InputError: the block raised an ``OSError``.
     """
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
+        seen = Path(*(part for part in Path(path).parts if not part.startswith(PREFIX)))
+        raise InputError(f"cannot write to {seen}: {error.strerror or error}") from error

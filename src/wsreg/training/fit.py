@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -207,15 +208,21 @@ def _number(fabric: Any, step: int) -> int:
     return number
 
 
-class _Batches(Dataset[Batch | InputError]):
+Sent = tuple[NDArray[Any], ...] | InputError
+"""A batch as processes send it through a pipe: tensors would lie in shared memory, of which
+containers have little, and a process that gets none is waited for without end."""
+
+
+class _Batches(Dataset[Sent]):
     """The batches of a task by their steps, or why there is none."""
 
     def __init__(self, task: Task, fabric: Any) -> None:
         self.task, self.world_size, self.rank = task, fabric.world_size, fabric.global_rank
 
-    def __getitem__(self, step: int) -> Batch | InputError:
+    def __getitem__(self, step: int) -> Sent:
         try:
-            return self.task.batch(step, step * self.world_size + self.rank)
+            batch = self.task.batch(step, step * self.world_size + self.rank)
+            return tuple(tensor.numpy() for tensor in batch)
         except InputError as error:  # torch would hand it on with the traceback as its sentence
             return error
 
@@ -232,11 +239,16 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_begin_worker,
+        collate_fn=_as_sent,
     )
     for batch in loader:
         if isinstance(batch, InputError):
             raise batch
-        yield batch
+        yield tuple(map(torch.from_numpy, batch))
+
+
+def _as_sent(batch: Any) -> Any:
+    return batch
 
 
 @contextlib.contextmanager
