@@ -107,7 +107,7 @@ def disturbed(name: str, number: int, seconds: float, options: Options) -> dict[
         moment = chance.uniform(0.0, seconds)
         process = begin(words)
         time.sleep(moment)
-        group = (number + len(kills)) % 2 == 0
+        group = (number // len(COMMANDS) + len(kills)) % 2 == 1
         found = kill(process, group=group)
         if found is not None:
             kills.append({"moment": moment, "group": group, **found})
@@ -124,7 +124,7 @@ def main(options: Options) -> int:
         return 0
     make_inputs(OUTPUT)
     names = options.only or tuple(COMMANDS)
-    setup = {"seed": options.seed, "names": list(names), "wsreg": "0.4.0"}
+    setup = {"seed": options.seed, "names": list(names)}
     journal = open_row_journal(OUTPUT / f"journal-{'-'.join(options.only) or 'all'}.jsonl", setup)
     rows = list(journal.rows)
     calm = {name: undisturbed(name) for name in names}

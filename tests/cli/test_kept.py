@@ -29,7 +29,7 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Stop:
     original = Register._register
 
     def stop_after(count: int) -> None:
-        done = []
+        done: list[Any] = []
 
         def register(self: Register, *words: Any) -> Any:
             if len(done) == count:
