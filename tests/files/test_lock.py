@@ -91,3 +91,15 @@ def test_who_waits_never_holds_a_lock_with_another(tmp_path: Path) -> None:
         thread.join()
     assert most == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_the_processes_of_one_training_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held_folder(tmp_path):
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with held_folder(tmp_path):
+            pass
+        monkeypatch.setenv("LOCAL_RANK", "0")
+        with pytest.raises(InputError, match="another run"):
+            held_folder(tmp_path).__enter__()

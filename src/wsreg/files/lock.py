@@ -18,6 +18,9 @@ LOCK_FILE = ".wsreg-lock"
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems say that have none: there a run is trusted to be alone."""
 
+RANKS = ("LOCAL_RANK", "RANK")
+"""Variables by which Lightning Fabric and torchrun number the processes that they begin."""
+
 
 @contextlib.contextmanager
 def locked(path: Path, *, what: str = "", wait: bool = False) -> Iterator[None]:
@@ -89,7 +92,8 @@ def _is_at(stream: IO[str], path: Path) -> bool:
 def held_folder(folder: Path) -> Iterator[None]:
     """Hold an output folder for one run, tidied of what killed runs left there.
 
-    It is made if need be, and goes again if it stays empty.
+    It is made if need be, and goes again if it stays empty.  Of the processes of one training on
+    several devices, the first holds it for all.
 
     Raises:
         InputError: it is a file, cannot be written, or another run writes to it.
@@ -98,6 +102,9 @@ def held_folder(folder: Path) -> Iterator[None]:
         raise InputError(f"output folder must be a folder, got the link {folder} to nothing")
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise InputError(f"output folder must be a folder, got the file {folder}")
+    if any(os.environ.get(name, "0") != "0" for name in RANKS):
+        yield
+        return
     with contextlib.ExitStack() as stack:
         try:
             new = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
