@@ -86,9 +86,9 @@ def test_an_out_below_a_file_is_one_sentence(
 
 def test_a_result_names_files_as_they_were_given(case: Any, tmp_path: Path) -> None:
     for name, source in (("ct.nii.gz", case.ct), ("xray.npy", case.xray)):
-        (tmp_path / "doe-john").mkdir(exist_ok=True)
-        shutil.copy(source, tmp_path / "doe-john" / f"doe-{name}")
-        (tmp_path / name).symlink_to(tmp_path / "doe-john" / f"doe-{name}")
+        (tmp_path / "johann-mustermann").mkdir(exist_ok=True)
+        shutil.copy(source, tmp_path / "johann-mustermann" / f"johann-{name}")
+        (tmp_path / name).symlink_to(tmp_path / "johann-mustermann" / f"johann-{name}")
     out = tmp_path / "out"
     words = [
         "register", tmp_path / "xray.npy", "--ct", tmp_path / "ct.nii.gz", "--camera", case.camera,
@@ -98,7 +98,7 @@ def test_a_result_names_files_as_they_were_given(case: Any, tmp_path: Path) -> N
     inputs = json.loads((out / "result.json").read_text())["inputs"]
     assert (inputs["ct"]["name"], inputs["xray"]["name"]) == ("ct.nii.gz", "xray.npy")
     for name, content in contents(out).items():
-        assert b"doe" not in content, name
+        assert b"johann" not in content, name
 
 
 def test_x_rays_without_a_name_stay_inside_out(case: Any, tmp_path: Path) -> None:
