@@ -165,7 +165,8 @@ def is_bad(row: Mapping[str, Any]) -> bool:
 
 
 def section(rows: Sequence[Mapping[str, Any]], options: Options) -> str:
-    """Return the table of all commands."""
+    """Return the table of all commands, of those restarts that come after a kill."""
+    rows = [row for row in rows if row["kills"]]
     lines = []
     for name in COMMANDS:
         own = [row for row in rows if row["name"] == name]
