@@ -23,7 +23,7 @@ from wsreg.cohort.presets import person_of
 from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.files.json_files import write_json
 from wsreg.files.names import different
-from wsreg.files.whole import staged_file
+from wsreg.files.whole import staged_file, staged_folder
 from wsreg.geometry.calibration_file import read_camera
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_record
@@ -32,6 +32,7 @@ from wsreg.geometry.rig import Rig, RigView, orbit_rig, relative
 from wsreg.geometry.rig_file import rig_record
 from wsreg.geometry.rigid import perturb
 from wsreg.geometry.views import ISOCENTRE_FRACTION
+from wsreg.outputs.earlier_runs import earlier_files
 from wsreg.outputs.image_files import save_image
 from wsreg.outputs.output_folder import prepare_output_folder
 from wsreg.outputs.result_files import write_result
@@ -70,6 +71,12 @@ BONE_HU = (300, 2000)
 BONE_REACH_MM = 80.0
 """Bone points are drawn this near to the CT's centre along each axis: what an X-ray shows."""
 BONE_POINTS = 200
+
+CASE_FILES = {
+    "ct.nii.gz", "labels.nii.gz", "label_names.json", "camera.json", "rig.json", "true_pose.json",
+    "xray.tiff", "view-1.tiff", "view-2.tiff",
+}  # fmt: skip
+"""That a demo may put into its folder beside the result."""
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -157,7 +164,25 @@ def run_demo(
         InputError: the folder cannot be written or holds results.
     """
     prepare_output_folder(folder, force=force)
-    generator, rig = np.random.default_rng(seed), _rig(angle_deg)
+    with staged_folder(folder, earlier_files(folder) | CASE_FILES) as staging:
+        report = _run_in(staging, source, _rig(angle_deg), seed, step, progress)
+    return dataclasses.replace(
+        report,
+        inputs={role: _moved(path, staging, folder) for role, path in report.inputs.items()},
+        true_pose=_moved(report.true_pose, staging, folder),
+    )
+
+
+def _moved(path: Path, staging: Path, folder: Path) -> Path:
+    """Return where a file lies when what was staged is in its place."""
+    return folder / path.relative_to(staging) if path.is_relative_to(staging) else path
+
+
+def _run_in(
+    folder: Path, source: DemoSource, rig: Rig, seed: int, step: Step, progress: Progress
+) -> DemoReport:
+    """Make the case and the result in an empty folder."""
+    generator = np.random.default_rng(seed)
     if source == "specimen":
         case = _specimen_case(folder, rig, generator, step)
     else:

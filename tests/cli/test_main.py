@@ -95,8 +95,10 @@ def test_mistakes_in_the_program_have_a_status_of_their_own_and_are_told_whole(
         (MemoryError(), "there is not enough memory for this"),
         (MemoryError("Unable to allocate 9. GiB"),
          "there is not enough memory for this (Unable to allocate 9. GiB)"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
-         "there is not enough memory for this"),
+        (RuntimeError("torch: can't allocate memory"),
+         "there is not enough memory for this (torch: can't allocate memory)"),
+        (ImportError("lib.so: failed to map segment from file"),
+         "there is not enough memory for this (lib.so: failed to map segment from file)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_input_or_machine_is_one_sentence(
@@ -119,3 +121,22 @@ def test_head_is_no_error() -> None:
     assert run.stdout.splitlines()[0].startswith("usage: wsreg register")
     assert run.stdout.splitlines()[1:] == ["0"]
     assert run.stderr == ""
+
+
+def test_an_empty_word_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["register", "x.png", "--ct", "ct.nii", "--out", ""]) == 2
+    assert 'got an empty word, "", after --out' in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ulimit is POSIX")
+def test_too_little_memory_is_said_before_anything_is_loaded() -> None:
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1_000_000_000, resource.RLIM_INFINITY))\n"
+        "from wsreg.cli.main import main\n"
+        "sys.exit(main(['demo', '--out', sys.argv[1]]))\n"
+    )
+    words = [sys.executable, "-c", code, "absent"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("wsreg: error: memory of this process must not be limited")

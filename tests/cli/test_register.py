@@ -74,7 +74,7 @@ def test_batch_goes_on_past_a_bad_x_ray(
     out = tmp_path / "out"
     status = case.register("--quiet", out=out, xrays=(constant, case.xray))
     assert status == 1
-    assert {path.name for path in out.iterdir()} == {"xray", "summary.csv"}
+    assert {path.name for path in out.iterdir()} == {"xray", "summary.csv", "register.journal"}
     assert {path.name for path in (out / "xray").iterdir()} == RESULT_FILES
     with (out / "summary.csv").open(newline="") as file:
         failed, good = csv.DictReader(file)

@@ -51,8 +51,8 @@ def test_landmarks_are_where_the_pose_puts_them(cohort: Path) -> None:
                 assert error.abs().max() < 1e-3  # poses are stored in single precision
 
 
-def test_a_stopped_run_goes_on_and_gives_the_same_file(
-    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stopped_run_goes_on_without_what_is_damaged_and_gives_the_same_file(
+    cohort: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "again.h5"
     done = []
@@ -66,9 +66,12 @@ def test_a_stopped_run_goes_on_and_gives_the_same_file(
         make(path, progress=stop)
     assert not path.exists()
     assert (tmp_path / "again.h5.parts" / "plan.json").exists()
+    pieces = sorted((tmp_path / "again.h5.parts").rglob("*.npz"))
+    pieces[0].write_bytes(pieces[0].read_bytes()[:-40])
     seen: list[int] = []
     make(path, progress=lambda stage, count, total: seen.append(count))
-    assert seen[0] >= 2  # what was there is not made again
+    assert seen[0] == len(pieces) - 1 >= 1  # what was there is not made again
+    assert f"{pieces[0]} is damaged and made again" in caplog.text
     with DeepFluoroFile(cohort) as first, DeepFluoroFile(path) as second:
         for a, b in zip(first.samples(), second.samples(), strict=True):
             assert a.radiograph.image.equal(b.radiograph.image)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.files.journal import open_row_journal
+from wsreg.files.journal import CHECK_SUM, open_row_journal
 
 SETUP = {"method": "ours", "sizes": (48, 96)}
 SMALL_DISK = """
@@ -30,13 +30,19 @@ journal.append({"row": 3})
 """
 
 
+def lines_of(path: Path) -> list[object]:
+    """Return what the lines say, without their check sums."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{key: value for key, value in r.items() if key != CHECK_SUM} for r in records]
+
+
 def test_rows_come_back(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "rows.jsonl"
     journal = open_row_journal(path, SETUP)
     assert journal.rows == ()
     journal.append({"x": 1.5})
     journal.append({"x": None})
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+    assert lines_of(path) == [
         {"setup": {"method": "ours", "sizes": [48, 96]}}, {"x": 1.5}, {"x": None},
     ]  # fmt: skip
     assert open_row_journal(path, SETUP).rows == ({"x": 1.5}, {"x": None})
@@ -60,6 +66,31 @@ def test_a_disk_that_fills_up_leaves_whole_rows(tmp_path: Path) -> None:
         [sys.executable, "-c", SMALL_DISK, str(path)], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"cannot write to {path}: File too large\n"
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+    assert lines_of(path) == [
         {"setup": {}}, {"row": 1}, {"row": 3},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", [b"\0", b'"', b"7"])
+def test_rows_from_a_damaged_one_on_are_made_again(
+    tmp_path: Path, harm: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    journal = open_row_journal(path, SETUP)
+    for number in range(3):
+        journal.append({"x": number + 0.5})
+    content = path.read_bytes()
+    harmed = content.replace(b"1.5", harm + b".5")  # 7.5 is a row like any other
+    path.write_bytes(harmed)
+    assert open_row_journal(path, SETUP).rows == ({"x": 0.5},)
+    assert "damaged in line 3" in caplog.text
+    assert (tmp_path / "rows.jsonl.damaged").read_bytes() == harmed
+    for number in (1, 2):
+        open_row_journal(path, SETUP).append({"x": number + 0.5})
+    assert path.read_bytes() == content
+
+
+def test_rows_of_before_there_were_check_sums_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"setup": {"method": "ours", "sizes": [48, 96]}}\n{"x": 1}\n')
+    assert open_row_journal(path, SETUP).rows == ({"x": 1},)

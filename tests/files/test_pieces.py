@@ -47,6 +47,31 @@ def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(p.name for p in parts.path.iterdir()) == ["plan.json"]
 
 
+def test_damaged_pieces_are_dropped_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = open_pieces(tmp_path, PLAN)
+    for name in ("a", "b/c"):
+        parts.save(name, {"image": np.arange(30.0)})
+    file = tmp_path / "b" / "c.npz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 4
+    file.write_bytes(content)
+    parts.drop_damaged(["a", "b/c", "d"])
+    assert (parts.has("a"), parts.has("b/c")) == (True, False)
+    assert "c.npz is damaged and made again" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"{", b"", None])
+def test_pieces_without_a_plan_are_made_again(tmp_path: Path, content: bytes | None) -> None:
+    open_pieces(tmp_path, PLAN).save("a/001", {"image": np.zeros(3)})
+    (tmp_path / "plan.json").unlink()
+    if content is not None:
+        (tmp_path / "plan.json").write_bytes(content)
+    assert not open_pieces(tmp_path, PLAN).has("a/001")
+    open_pieces(tmp_path, PLAN)
+
+
 def test_a_damaged_piece_is_named(tmp_path: Path) -> None:
     parts = open_pieces(tmp_path / "x.parts", PLAN)
     parts.save("a", {"image": np.zeros(3)})

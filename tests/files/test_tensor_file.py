@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from wsreg.errors import InputError
 from wsreg.files.tensor_file import read_tensors, write_tensors
@@ -15,6 +16,8 @@ SMALL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import torch
+from safetensors.torch import save_file
+
 from wsreg.errors import InputError
 from wsreg.files.tensor_file import write_tensors
 
@@ -58,3 +61,16 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> 
     assert "File too large" in done.stdout
     assert list(read_tensors(path)[0]) == ["old"]
     assert os.listdir(tmp_path) == ["a.safetensors"]
+
+
+def test_the_same_tensors_and_note_are_the_same_bytes(tmp_path: Path) -> None:
+    note = {name: name * 3 for name in "abcdefgh"}
+    for number in range(6):
+        write_tensors(tmp_path / str(number), {"x": torch.ones(2)}, note)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert read_tensors(tmp_path / "0")[1] == note
+
+
+def test_a_note_that_was_written_entry_by_entry_is_read(tmp_path: Path) -> None:
+    save_file({"x": torch.ones(2)}, tmp_path / "a", metadata={"step": "3", "signature": "{}"})
+    assert read_tensors(tmp_path / "a")[1] == {"step": "3", "signature": "{}"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.files.whole import staged_file, staged_folder, write_text
+from wsreg.files.whole import staged_file, staged_folder, tidy, write_text
 
 
 def fail_after_writing(path: Path) -> None:
@@ -91,3 +91,100 @@ def test_two_who_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
         second.write_text("second")
     assert path.read_text() == "first"  # whose block ended last
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_outdated_files_go_and_new_ones_come_also_below(tmp_path: Path) -> None:
+    (tmp_path / "scene").mkdir()
+    for name in ("pose-old.json", "scene/old.vtk", "scene/both.vtk", "mine.txt"):
+        (tmp_path / name).write_text("old")
+    outdated = ("pose-old.json", "scene/old.vtk", "scene/both.vtk", "gone")
+    with staged_folder(tmp_path, outdated) as staging:
+        (staging / "scene").mkdir()
+        (staging / "scene" / "both.vtk").write_text("new")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["both.vtk", "mine.txt", "scene"]
+    assert (tmp_path / "scene" / "both.vtk").read_text() == "new"
+    with staged_folder(tmp_path, ("scene/both.vtk",)):
+        pass
+    assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+def write_letters(folder: Path) -> None:
+    with staged_folder(folder) as staging:
+        (staging / "a").write_text("new")
+        (staging / "b").write_text("new")
+
+
+def test_a_folder_in_the_way_of_a_file_leaves_all_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(InputError, match="b is a folder"):
+        write_letters(tmp_path)
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from wsreg.files.whole import staged_folder
+folder, at = Path(sys.argv[1]), int(sys.argv[2])
+moves = 0
+def counted(move):
+    def moved(*words, **more):
+        global moves
+        moves += 1
+        if moves == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return move(*words, **more)
+    return moved
+Path.unlink, Path.replace, Path.rename = map(counted, (Path.unlink, Path.replace, Path.rename))
+with staged_folder(folder, ("old only",)) as staging:
+    for name in "abc":
+        (staging / name).write_text("new")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_kill_at_any_step_never_leaves_a_mixture(tmp_path: Path, at: int) -> None:
+    old, new = dict.fromkeys([*"abc", "old only"], "old"), dict.fromkeys("abc", "new")
+    for name, text in old.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(at)], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+    def seen() -> dict[str, str]:
+        return {p.name: p.read_text() for p in tmp_path.iterdir() if p.is_file()}
+
+    assert len(set(seen().values())) <= 1
+    tidy(tmp_path)
+    assert seen() == (old if at == 1 else new)
+    assert not [p for p in tmp_path.iterdir() if p.is_dir()]
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next_writer(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from wsreg.files.whole import staged_file, staged_folder\n"
+        "with staged_file(Path(sys.argv[1]) / 'a.npy') as a, staged_folder(sys.argv[1]) as b:\n"
+        "    (b / 'c').write_text('')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert len(os.listdir(tmp_path)) == 2
+    with staged_file(tmp_path / "mine") as living:
+        living.write_text("1")
+        write_text(tmp_path / "b.txt", "x")
+        assert sorted(os.listdir(tmp_path)) == sorted(["b.txt", living.name])
+
+
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "\udcff")
+    assert (tmp_path / "a").read_bytes() == b"\\udcff"
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 251 + ".txt")
+    write_text(path, "a")
+    assert path.read_text() == "a"

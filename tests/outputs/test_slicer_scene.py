@@ -17,7 +17,7 @@ import torch
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_file import read_pose
 from wsreg.geometry.rigid import exp_so3, inverse_rigid, rigid, transform_points
-from wsreg.outputs.slicer_scene import remove_slicer_scene, write_slicer_scene
+from wsreg.outputs.slicer_scene import scene_files, write_slicer_scene
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.result import RegistrationResult
 
@@ -142,9 +142,21 @@ def test_files_of_an_earlier_scene_go_and_those_of_the_user_stay(
     (tmp_path / "mine.nrrd").write_text("")
     files = write_slicer_scene(result, tmp_path, [XRAY])
     assert set(os.listdir(tmp_path)) == {*files, "mine.nrrd"}
-    remove_slicer_scene(tmp_path)
-    assert os.listdir(tmp_path) == ["mine.nrrd"]
-    remove_slicer_scene(tmp_path / "absent")
+    assert scene_files(tmp_path) == set(files)
+    assert scene_files(tmp_path / "absent") == set()
+
+
+def test_the_ct_is_named_as_it_was_given_seen_from_where_the_scene_will_lie(
+    result: RegistrationResult, tmp_path: Path
+) -> None:
+    (tmp_path / "doe-john").mkdir()
+    (tmp_path / "doe-john" / "ct.nii").write_text("")
+    (tmp_path / "ct.nii").symlink_to(tmp_path / "doe-john" / "ct.nii")
+    staging, lies_in = tmp_path / "a" / "b" / "staged", tmp_path / "out" / "slicer"
+    write_slicer_scene(result, staging, [XRAY], ct=tmp_path / "ct.nii", lies_in=lies_in)
+    scene = (staging / "scene.mrml").read_text()
+    assert 'fileName="../../ct.nii"' in scene
+    assert "doe" not in scene
 
 
 def test_every_view_has_files_of_its_own(two_of_each: RegistrationResult, tmp_path: Path) -> None:

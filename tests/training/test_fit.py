@@ -172,12 +172,37 @@ def test_a_setting_that_a_state_did_not_know_yet_had_its_default(tmp_path: Path)
     assert fit(task(), tmp_path).step == 6
 
 
-def test_a_damaged_state_is_said(tmp_path: Path) -> None:
+def test_a_damaged_state_is_said_and_the_training_begins_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fit(task(with_fit(steps=2)), tmp_path)
     state = tmp_path / STATE_FILE
-    state.write_bytes(state.read_bytes()[:-9])
-    with pytest.raises(InputError, match="is damaged"):
-        fit(task(with_fit(steps=2)), tmp_path)
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-9])
+    assert fit(task(with_fit(steps=2)), tmp_path).step == 2
+    assert "is damaged" in caplog.text
+    assert state.read_bytes() == whole
+    assert (tmp_path / f"{STATE_FILE}.damaged").read_bytes() == whole[:-9]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_a_damaged_checkpoint_of_a_finished_training_is_written_again(
+    tmp_path: Path, name: str
+) -> None:
+    fit(task(with_fit(steps=2)), tmp_path)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / name).write_bytes(b"{")
+    assert fit(task(with_fit(steps=2)), tmp_path).step == 2
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+    assert read_card(tmp_path).step == 2
+
+
+def test_a_damaged_log_goes_on(tmp_path: Path) -> None:
+    fit(task(), tmp_path, minutes=0.0)
+    log = tmp_path / "log.csv"
+    log.write_bytes(b"step,loss\n1,0.5\n\xff,x\n\0,2\n")
+    assert fit(task(), tmp_path).step == 6
+    assert [line.split(",")[0] for line in log.read_text().splitlines()][-1] == "6"
 
 
 def test_weights_that_are_frozen_stay(tmp_path: Path) -> None:

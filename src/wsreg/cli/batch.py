@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import uuid
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -26,12 +26,14 @@ class Outcome:
         text: what a person should read on standard output.
         warning: a sentence for standard error.
         bad: whether the exit status tells of it.
+        files: that it has written, by their names in its folder.
     """
 
     rows: tuple[Row, ...]
     text: str = ""
     warning: str = ""
     bad: bool = False
+    files: tuple[str, ...] = ()
 
     def show(self, *, quiet: bool) -> None:
         """Print what is to be printed."""
@@ -44,29 +46,43 @@ class Outcome:
 class Batch(Hashable, Protocol):
     """A command with several X-rays, which can be pickled."""
 
+    @property
+    def quiet(self) -> bool:
+        """Tell whether only errors are printed."""
+
     def begin(self) -> Callable[[int], Outcome]:
         """Read what all X-rays need, and return what does one of them."""
 
 
 def outcomes(
-    batch: Batch, count: int, *, scheduler: str | None, elsewhere: Batch
-) -> Iterator[Outcome]:
-    """Yield what becomes of each X-ray, in their order.
+    batch: Batch,
+    numbers: Sequence[int],
+    *,
+    scheduler: str | None,
+    elsewhere: Batch,
+    begun: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield the number of each X-ray and what becomes of it, in their order.
 
     Args:
         batch: the command, for this process.
-        count: of X-rays.
+        numbers: of the X-rays to be done.
         scheduler: whose workers share them; each reads what all need once.  None for here.
         elsewhere: the command as workers do it, who print nothing.
+        begun: called before the first of them is written, when all that they need is read here.
     """
     if scheduler is None:
-        yield from map(batch.begin(), range(count))
+        outcome = batch.begin()
+        begun()
+        yield from ((number, outcome(number)) for number in numbers)
         return
+    begun()
     from wsreg.jobs.crew import call_crew, done_by
 
     run = uuid.uuid4().hex
     with call_crew(scheduler) as crew:
-        yield from done_by(crew, _outcome, [(elsewhere, run, number) for number in range(count)])
+        done = done_by(crew, _outcome, [(elsewhere, run, number) for number in numbers])
+        yield from zip(numbers, done, strict=True)
 
 
 def _outcome(item: tuple[Batch, str, int]) -> Outcome:

@@ -46,10 +46,16 @@ class Demo:
 
     def run(self) -> int:
         """Run, print the table, and return the exit status."""
-        from wsreg.volumes.examples import DownloadError
+        from wsreg.files.lock import held_folder
 
         if not math.isfinite(self.angle_deg):
             raise InputError(f"--angle must be finite, got {self.angle_deg}")
+        with held_folder(self.out):
+            return self._demo()
+
+    def _demo(self) -> int:
+        from wsreg.volumes.examples import DownloadError
+
         try:
             report = self._run(self.source)
         except DownloadError as error:

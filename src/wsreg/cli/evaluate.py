@@ -54,6 +54,13 @@ class Evaluate:
 
     def run(self) -> int:
         """Train what is missing, register, write, and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._evaluate()
+        return 0
+
+    def _evaluate(self) -> None:
         from wsreg.datasets.reader import DeepFluoroFile
         from wsreg.methods.preset import PRESETS
         from wsreg.methods.run import artefacts_of, check_specimens, xrays_of
@@ -71,7 +78,6 @@ class Evaluate:
         folders = self._prepared(artefacts_of(method, specimens), preset)
         trials = self._registered(method, preset, keys, folders)
         self._write(method, trials, virtual)
-        return 0
 
     def _prepared(self, artefacts: Sequence[Artefact], preset: Preset) -> Mapping[str, Path]:
         """Return the folders of artefacts, all of which are made then."""
@@ -145,12 +151,10 @@ class Evaluate:
             verdict_table,
         )
         from wsreg.evaluation.verdicts import summarise_verdicts
-        from wsreg.files.whole import write_text
+        from wsreg.files.whole import staged_folder, write_text
         from wsreg.outputs.csv_file import write_csv
 
         groups = summarise(trials, frozenset() if virtual else QUESTIONABLE)
-        for name, rows in (("xrays.csv", trial_rows(trials)), ("summary.csv", csv_rows(groups))):
-            write_csv(rows, list(rows[0]), self.out / name)
         head = [
             f"# {method.title} on {self.data.name}",
             f"{len(trials)} X-rays, preset {self.preset}. A trial without an answer is a failure: "
@@ -162,7 +166,12 @@ class Evaluate:
             verdict_table(summarise_verdicts(trials)),
         ]
         whole = "\n\n".join([*head, distance_table(groups), *verdicts])
-        write_text(self.out / "summary.md", whole + "\n")
+        with staged_folder(self.out) as staging:
+            for name, rows in {
+                "xrays.csv": trial_rows(trials), "summary.csv": csv_rows(groups),
+            }.items():  # fmt: skip
+                write_csv(rows, list(rows[0]), staging / name)
+            write_text(staging / "summary.md", whole + "\n")
         if not self.quiet:
             print("\n\n".join([*head, distance_table(groups, PRINTED), *verdicts]))
             print(f"\n{self.out}/: summary.md (all distances), summary.csv, xrays.csv")

@@ -22,7 +22,7 @@ from wsreg.cli.demo import Demo
 from wsreg.cli.evaluate import Evaluate
 from wsreg.cli.example import Example
 from wsreg.cli.inspect import Inspect
-from wsreg.cli.machine_errors import machine_error
+from wsreg.cli.machine import check_memory_limit, machine_error
 from wsreg.cli.pose import Pose
 from wsreg.cli.register import Register
 from wsreg.cli.render import Render
@@ -73,6 +73,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     if words[:1] == ["sample"]:
         print('wsreg: note: "wsreg sample" is now "wsreg example"', file=sys.stderr)
         words[0] = "example"
+    if "" in words:
+        before = words[: words.index("")][-1:]
+        print(f'wsreg: error: got an empty word, "", after {"".join(before) or "wsreg"}',
+              file=sys.stderr)  # fmt: skip
+        return BAD_INPUT
     command: Command = tyro.cli(
         Command,
         prog="wsreg",
@@ -91,6 +96,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     if getattr(command, "quiet", False):
         logging.getLogger("wsreg").setLevel(logging.ERROR)
     try:
+        check_memory_limit()
         return command.run()
     except KeyboardInterrupt:
         return INTERRUPTED

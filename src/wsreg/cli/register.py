@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from wsreg.cli.batch import Outcome, Scheduler, outcomes
+from wsreg.cli.batch import Outcome, Scheduler
 from wsreg.cli.bodies import AskedBodies, bodies_file, parse_bodies
 from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
+from wsreg.cli.kept import Kept, check_resume, run_batch
 from wsreg.cli.options import (
     CtDetails,
     Files,
@@ -26,10 +27,11 @@ from wsreg.cli.regions import Regions, roi_finder
 from wsreg.cli.report import notes_of, result_lines
 from wsreg.cli.rigs import rig_notes, rig_of_xrays, xrays_reader
 from wsreg.cli.run_report import deliver_report
+from wsreg.cli.setups import run_setup
 from wsreg.cli.solver import Solver, load_solver, method_of, registration_config
 from wsreg.cli.starts import file_of_start, read_start
 from wsreg.errors import InputError
-from wsreg.files.names import different, stem
+from wsreg.files.names import different, folder_name, stem
 from wsreg.vocabulary import CalibrationUnits
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 Solved = tuple["RegistrationResult", Sequence["Radiograph"], Sequence[str]]
 """A result, the X-rays that it was made of, and the notes on these."""
 Solve = Callable[["_Job"], Solved]
+TAKEN_NAMES = ("summary.csv", "rois.csv", "report.html", "register.journal", "segment.journal")
+"""Of files in the folder of a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,9 @@ class Register:
     """For a sequence, write poses-smoothed.csv besides: a Gaussian of this standard deviation."""
     force: bool = False
     """Replace results that are already there."""
+    resume: bool = False
+    """Go on with a batch that was stopped: what it finished of these X-rays stays, if files and
+    settings are still the same."""
     slicer: bool = False
     """Write a folder slicer, too: the X-ray and the C-arm in the CT's coordinates, and a scene of
     them for 3D Slicer."""
@@ -100,27 +107,34 @@ class Register:
 
     def run(self) -> int:
         """Register every X-ray and return the exit status."""
-        if self.sequence:
-            from wsreg.cli.sequence import register_frames
+        from wsreg.files.lock import held_folder
 
-            status = register_frames(self)
-        else:
-            status = self._register_xrays()
-        deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
+        with held_folder(self.out):
+            if self.sequence:
+                from wsreg.cli.sequence import register_frames
+
+                status = register_frames(self)
+            else:
+                status = self._register_xrays()
+            deliver_report(self.out, wanted=self.report, force=self.force, quiet=self.quiet)
         return status
 
     def _register_xrays(self) -> int:
         """Register X-rays one by one, or the views of a rig, and return the exit status."""
         if self.smooth is not None:
             raise InputError(f"--smooth is for --sequence, got {self.smooth:g} without it")
-        from wsreg.outputs.output_folder import prepare_output_folder
+        from wsreg.files.whole import tidy
+        from wsreg.outputs.output_folder import BATCH_JOURNAL, prepare_output_folder
 
         jobs = self._jobs()
+        check_resume(self.resume, self.force, len(jobs))
+        goes_on = self.resume and (self.out / BATCH_JOURNAL).exists()
         for folder in dict.fromkeys((self.out, *(job.folder for job in jobs))):
-            prepare_output_folder(folder, force=self.force)
+            tidy(folder)
+            prepare_output_folder(folder, force=self.force or goes_on)
         if len(jobs) > 1:
-            return self._register_several(len(jobs))
-        result, text = self._register(jobs[0], self._prepare(jobs))
+            return self._register_several(jobs)
+        result, text, _ = self._register(jobs[0], self._prepare(jobs))
         if not self.quiet:
             print(text)
         return int(result.verdict.status == "fail")
@@ -128,7 +142,7 @@ class Register:
     def _jobs(self) -> list[_Job]:
         """Return the X-rays as they are registered: one by one, or the views of a rig together."""
         folders = result_folders(self.xrays, self.out)
-        names = different(map(stem, self.xrays))
+        names = xray_names(self.xrays)
         if self.rig:
             return [_Job(xrays=self.xrays, names=names, folder=self.out)]
         return [
@@ -191,24 +205,35 @@ class Register:
         bodies = bodies_for(method_of(self.solver, self.regions), asked.bodies)
         return prepare(volume, labels=labels, bodies=bodies), labels
 
-    def _register_several(self, count: int) -> int:
+    def _register_several(self, jobs: Sequence[_Job]) -> int:
         """Register X-rays one by one; one that fails is reported, and the rest go on."""
-        from wsreg.outputs.csv_file import Row
+        from wsreg.outputs.earlier_runs import remove_earlier_files
+        from wsreg.outputs.output_folder import BATCH_JOURNAL, SUMMARY_FILE
         from wsreg.outputs.summary import write_summary
 
-        rows: list[Row] = []
-        bad = False
-        elsewhere = dataclasses.replace(self, scheduler=None, quiet=True)
-        for found in outcomes(self, count, scheduler=self.scheduler, elsewhere=elsewhere):
-            found.show(quiet=self.quiet)
-            rows += found.rows
-            bad = bad or found.bad
-            # After each, so that an interrupted run leaves the table of what it finished.
-            write_summary(rows, self.out / "summary.csv")
-        return int(bad)
+        kept = Kept(
+            path=self.out / BATCH_JOURNAL, setup=self._setup(), resume=self.resume,
+            xrays=[job.xrays[0] for job in jobs], folders=[job.folder for job in jobs],
+        )  # fmt: skip
+        return run_batch(
+            self, kept, scheduler=self.scheduler,
+            elsewhere=dataclasses.replace(self, scheduler=None, quiet=True),
+            begun=lambda: remove_earlier_files(self.out, kept=BATCH_JOURNAL),
+            write=lambda rows: write_summary(rows, self.out / SUMMARY_FILE),
+        )  # fmt: skip
+
+    def _setup(self) -> dict[str, Any]:
+        """Return what tells a batch from others, but for its X-rays."""
+        unsaid = (
+            "xrays", "ct", "out", "rig", "force", "resume", "report", "quiet", "scheduler",
+            "sequence", "smooth",
+        )  # fmt: skip
+        config = registration_config(self.solver, self.regions).record()
+        return run_setup(self, unsaid, self.inputs(()), config)
 
     def begin(self) -> Callable[[int], Outcome]:
         """Read what all X-rays need, and return what registers one of them."""
+        from wsreg.outputs.earlier_runs import remove_earlier_files
         from wsreg.outputs.summary import failed_row, result_row
 
         jobs = self._jobs()
@@ -217,29 +242,37 @@ class Register:
         def outcome(number: int) -> Outcome:
             name = jobs[number].names[0]
             try:
-                result, text = self._register(jobs[number], solve)
+                result, text, files = self._register(jobs[number], solve)
             except InputError as error:
+                remove_earlier_files(jobs[number].folder)  # which would be taken for this run's
                 row = failed_row(name, str(error))
                 return Outcome(rows=(row,), warning=f"error: {error}", bad=True)
             bad = result.verdict.status == "fail"
-            return Outcome(rows=(result_row(name, result),), text=text, bad=bad)
+            rows = (result_row(name, result),)
+            return Outcome(rows=rows, text=text, bad=bad, files=tuple(files))
 
         return outcome
 
-    def _register(self, job: _Job, solve: Solve) -> tuple[RegistrationResult, str]:
-        """Register, write, and return the result with what a person should read of it."""
+    def _register(self, job: _Job, solve: Solve) -> tuple[RegistrationResult, str, Sequence[str]]:
+        """Register, write, and return the result, what a person should read of it, and the files.
+
+        What an earlier run put into the folder is replaced as a whole.
+        """
+        from wsreg.files.whole import staged_folder
+        from wsreg.outputs.earlier_runs import earlier_files
         from wsreg.outputs.result_files import write_result
-        from wsreg.outputs.slicer_scene import SCENE, remove_slicer_scene, write_slicer_scene
+        from wsreg.outputs.slicer_scene import SCENE, SCENE_FOLDER, write_slicer_scene
 
         result, radiographs, notes = solve(job)
-        files = write_result(result, job.folder, inputs=self.inputs(job.xrays), notes=notes)
-        scene_folder = job.folder / "slicer"
-        if self.slicer:
-            write_slicer_scene(result, scene_folder, radiographs, ct=self.ct)
-            files.append(f"slicer/{SCENE}")
-        else:
-            remove_slicer_scene(scene_folder)
-        return result, "\n".join(result_lines(result, job.folder, files, notes))
+        with staged_folder(job.folder, earlier_files(job.folder)) as staging:
+            files = write_result(result, staging, inputs=self.inputs(job.xrays), notes=notes)
+            if self.slicer:
+                write_slicer_scene(
+                    result, staging / SCENE_FOLDER, radiographs, ct=self.ct,
+                    lies_in=job.folder / SCENE_FOLDER,
+                )  # fmt: skip
+                files.append(f"{SCENE_FOLDER}/{SCENE}")
+        return result, "\n".join(result_lines(result, job.folder, files, notes)), files
 
     def inputs(self, xrays: Sequence[Path]) -> dict[str, Path]:
         """Return the files behind a result."""
@@ -266,4 +299,10 @@ def result_folders(xrays: Sequence[Path], out: Path) -> list[Path]:
         raise InputError("register needs at least one X-ray, got none")
     if len(xrays) == 1:
         return [out]
-    return [out / name for name in different(map(stem, xrays))]
+    return [out / name for name in xray_names(xrays)]
+
+
+def xray_names(xrays: Sequence[Path]) -> list[str]:
+    """Return a name for each X-ray, all different, that folders beside the tables may have."""
+    names = [folder_name(stem(path)) for path in xrays]
+    return different((*TAKEN_NAMES, *names))[len(TAKEN_NAMES) :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +54,13 @@ class Reproduce:
 
     def run(self) -> int:
         """Make what is missing and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._reproduce()
+        return 0
+
+    def _reproduce(self) -> None:
         from wsreg.jobs.crew import call_crew
         from wsreg.jobs.run import run
 
@@ -63,7 +69,6 @@ class Reproduce:
         call = functools.partial(call_crew, self.scheduler, self.workers)
         made = run(tasks, self.out / "cache", call, tell=self._teller(), say=self._say)
         self._write(tasks, made)
-        return 0
 
     def _tasks(self) -> list[Task]:
         from wsreg.datasets.reader import DeepFluoroFile
@@ -94,12 +99,14 @@ class Reproduce:
 
     def _write(self, tasks: Sequence[Task], made: Made) -> None:
         """Put tables where people look for them."""
+        from wsreg.files.whole import copy_file
+
         needed = {name for task in tasks for name in task.needs}
         for name in (task.name for task in tasks if task.name not in needed):
             for path in sorted(made.folders[name].glob(f"{name}*")):
                 target = self.out / path.name
-                if name in made.new or not target.exists():
-                    shutil.copyfile(path, target)
+                if not target.exists() or path.read_bytes() != target.read_bytes():
+                    copy_file(path, target)
             if not self.quiet:
                 print((self.out / f"{name}.md").read_text(encoding="utf-8"))
 

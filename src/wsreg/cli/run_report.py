@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -29,9 +30,12 @@ class Report:
 
     def run(self) -> int:
         """Write the report and return the exit status."""
+        from wsreg.files.lock import held_folder
         from wsreg.outputs.run_report import REPORT_FILE
 
-        _write(self.folder, self.out or self.folder / REPORT_FILE, self.force, self.quiet)
+        inside = self.out is None and self.folder.is_dir()
+        with held_folder(self.folder) if inside else nullcontext():
+            _write(self.folder, self.out or self.folder / REPORT_FILE, self.force, self.quiet)
         return 0
 
 

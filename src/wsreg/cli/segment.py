@@ -6,20 +6,20 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from wsreg.cli.batch import Outcome, Scheduler, outcomes
+from wsreg.cli.batch import Outcome, Scheduler
+from wsreg.cli.kept import Kept, check_resume, run_batch
 from wsreg.cli.options import Geometry, OptionalFile, XrayDetails, Xrays, xray_reader
-from wsreg.cli.register import result_folders
+from wsreg.cli.register import result_folders, xray_names
+from wsreg.cli.setups import run_setup
 from wsreg.errors import InputError
-from wsreg.files.names import stem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from wsreg.outputs.csv_file import Row
     from wsreg.radiographs.radiograph import Radiograph
     from wsreg.segmentation.segmenter import Segmenter
 
@@ -45,6 +45,9 @@ class Segment:
     """For a MedSAM model, a U-Net that finds the boxes instead."""
     force: bool = False
     """Replace results that are already there."""
+    resume: bool = False
+    """Go on with a batch that was stopped: what it finished of these X-rays stays, if files and
+    settings are still the same."""
     scheduler: Scheduler = None
     """Share several X-rays out among the workers of this Dask scheduler, which must see the same
     files, or among processes here (local)."""
@@ -55,33 +58,68 @@ class Segment:
 
     def run(self) -> int:
         """Segment every X-ray and return the exit status."""
-        from wsreg.outputs.segmentation_files import TABLE_FILE, write_region_table
+        from wsreg.files.lock import held_folder
 
         if not self.xrays:
             raise InputError("segment needs at least one X-ray, got none")
-        if (self.out / TABLE_FILE).exists() and not self.force:
+        check_resume(self.resume, self.force, len(self.xrays))
+        with held_folder(self.out):
+            return self._segment_all()
+
+    def _segment_all(self) -> int:
+        from wsreg.files.whole import staged_folder, tidy
+        from wsreg.outputs.segmentation_files import JOURNAL_FILE, TABLE_FILE, write_region_table
+
+        goes_on = self.resume and (self.out / JOURNAL_FILE).exists()
+        if (self.out / TABLE_FILE).exists() and not self.force and not goes_on:
             raise InputError(
                 f"output folder {self.out} already holds results ({TABLE_FILE}); "
                 "name another or pass --force to replace them"
             )
-        rows: list[Row] = []
-        bad = False
-        count = len(self.xrays)
-        elsewhere = dataclasses.replace(self, scheduler=None)
-        scheduler = self.scheduler if count > 1 else None
-        for found in outcomes(self, count, scheduler=scheduler, elsewhere=elsewhere):
-            found.show(quiet=self.quiet)
-            rows += found.rows
-            bad = bad or found.bad
-            write_region_table(rows, self.out / TABLE_FILE)
-        return int(bad)
+        several, folders = len(self.xrays) > 1, result_folders(self.xrays, self.out)
+        for folder in folders:
+            tidy(folder)
+
+        def begun() -> None:
+            if not goes_on and (self.out / TABLE_FILE).exists():
+                with staged_folder(self.out, (TABLE_FILE, JOURNAL_FILE)):
+                    pass
+
+        kept = Kept(
+            path=self.out / JOURNAL_FILE, setup=self._setup() if several else None,
+            xrays=self.xrays, folders=folders, resume=self.resume,
+        )  # fmt: skip
+        return run_batch(
+            self, kept, scheduler=self.scheduler if several else None,
+            elsewhere=dataclasses.replace(self, scheduler=None), begun=begun,
+            write=lambda rows: write_region_table(rows, self.out / TABLE_FILE),
+        )  # fmt: skip
+
+    def _setup(self) -> dict[str, Any]:
+        """Return what tells a batch from others, but for its X-rays."""
+        from wsreg.networks.checkpoint import CARD_FILE, WEIGHTS_FILE
+
+        models = {"model": self.model, "boxes_from": self.boxes_from}
+        files = {
+            f"{role} {name}": folder / name
+            for role, folder in models.items()
+            if folder is not None
+            for name in (WEIGHTS_FILE, CARD_FILE)
+        }
+        more = {
+            "boxes": self.boxes, "camera": self.geometry.camera, "mask": self.xray_details.mask,
+        }  # fmt: skip
+        files |= {role: path for role, path in more.items() if path is not None}
+        unsaid = ("xrays", "model", "boxes_from", "out", "force", "resume", "quiet", "scheduler")
+        return run_setup(self, unsaid, files)
 
     def begin(self) -> Callable[[int], Outcome]:
         """Read the models, and return what segments one X-ray."""
+        from wsreg.outputs.segmentation_files import remove_segmentation
         from wsreg.segmentation.segmenter import load_segmenter
 
         folders = result_folders(self.xrays, self.out)
-        names = [f.name for f in folders] if len(folders) > 1 else [stem(self.xrays[0])]
+        names = xray_names(self.xrays)
         segmenter = load_segmenter(self.model)
         prompt = self._prompt(segmenter, names)
         read = xray_reader(self.xray_details, self.geometry)
@@ -93,6 +131,7 @@ class Segment:
             except InputError as error:
                 if len(folders) == 1:
                     raise
+                remove_segmentation(folder)  # of an earlier run
                 return Outcome(rows=(), warning=f"error: {error}", bad=True)
 
         return outcome
@@ -141,4 +180,5 @@ class Segment:
             rows=tuple(rows),
             text="\n".join((f"{name}: {seen or 'nothing'}", f"{folder}/: {', '.join(files)}")),
             warning="" if seen else f"warning: {name}: no region found, all is background",
+            files=tuple(files),
         )

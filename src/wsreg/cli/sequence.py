@@ -13,6 +13,7 @@ from wsreg.cli.console import begun, no_garbage_collected, progress_bar, step
 from wsreg.cli.options import parse_view, xray_reader
 from wsreg.cli.rigs import rig_of_xrays
 from wsreg.cli.sequence_rois import check_folder, frame_rois
+from wsreg.cli.setups import run_setup
 from wsreg.cli.starts import read_start
 from wsreg.errors import InputError
 from wsreg.files.journal import RowJournal, open_row_journal
@@ -27,22 +28,19 @@ if TYPE_CHECKING:
     from wsreg.registration.sequence.step import Step
     from wsreg.rendering.prepared import PreparedCt
 
-JOURNAL_FILE = "sequence.journal"
-"""What a run has finished, in its folder."""
-
 
 def register_frames(asked: Register) -> int:
     """Register a sequence as asked, and return the exit status."""
     _refuse_what_is_for_single_xrays(asked)
 
-    from wsreg.outputs.output_folder import prepare_output_folder
+    from wsreg.outputs.output_folder import SEQUENCE_JOURNAL, prepare_output_folder
 
     setup = _setup(asked)
     if asked.force:
-        (asked.out / JOURNAL_FILE).unlink(missing_ok=True)
-    begun_before = (asked.out / JOURNAL_FILE).exists()
+        (asked.out / SEQUENCE_JOURNAL).unlink(missing_ok=True)
+    begun_before = (asked.out / SEQUENCE_JOURNAL).exists()
     prepare_output_folder(asked.out, force=asked.force or begun_before)
-    journal = open_row_journal(asked.out / JOURNAL_FILE, setup) if begun_before else None
+    journal = open_row_journal(asked.out / SEQUENCE_JOURNAL, setup) if begun_before else None
     finished = None if journal is None else _finished(asked)
     if finished is not None:
         if not asked.quiet:
@@ -77,40 +75,13 @@ def _refuse_what_is_for_single_xrays(asked: Register) -> None:
 
 def _setup(asked: Register) -> dict[str, Any]:
     """Return what tells this run from others: its settings, and the hashes of its files."""
-    from wsreg import __version__
     from wsreg.cli.solver import registration_config
-    from wsreg.registration.result_record import as_plain
 
-    record = dataclasses.asdict(asked)
-    unsaid = ("xrays", "ct", "out", "rig", "force", "quiet", "slicer", "sequence", "smooth")
-    options = {name: value for name, value in record.items() if name not in unsaid}
-    setup = {
-        "wsreg": __version__,
-        "options": _words(options),
-        "config": as_plain(registration_config(asked.solver, asked.regions).record()),
-        "inputs": _identities(asked),
-    }
-    return setup
-
-
-def _words(value: Any) -> Any:
-    """Return options as JSON has them; of a path its name, for the hash tells what is in it."""
-    if isinstance(value, Mapping):
-        return {str(name): _words(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_words(item) for item in value]
-    return value.name if isinstance(value, Path) else value
-
-
-def _identities(asked: Register) -> dict[str, dict[str, str]]:
-    """Return name and hash of every file or folder that is read."""
-    from wsreg.files.hashes import sha256_of
-
-    files = asked.inputs(asked.xrays)
-    return {
-        role: {"name": path.resolve().name, "sha256": sha256_of(path)}
-        for role, path in files.items()
-    }
+    unsaid = (
+        "xrays", "ct", "out", "rig", "force", "resume", "quiet", "slicer", "sequence", "smooth",
+    )  # fmt: skip
+    config = registration_config(asked.solver, asked.regions).record()
+    return run_setup(asked, unsaid, asked.inputs(asked.xrays), config)
 
 
 def _finished(asked: Register) -> dict[str, Any] | None:
@@ -125,6 +96,9 @@ def _finished(asked: Register) -> dict[str, Any] | None:
 
 
 def _registered(asked: Register, setup: Mapping[str, Any], journal: RowJournal | None) -> int:
+    from wsreg.files.whole import staged_folder
+    from wsreg.outputs.earlier_runs import earlier_files
+    from wsreg.outputs.output_folder import SEQUENCE_JOURNAL
     from wsreg.outputs.sequence_files import write_sequence
 
     with (
@@ -137,13 +111,14 @@ def _registered(asked: Register, setup: Mapping[str, Any], journal: RowJournal |
         options = _options(asked)
         ct, _ = ready.result()
     rois, roi_notes = frame_rois(asked.regions, _first_views(frames), ct.volume, several=bool(rig))
-    journal = journal or open_row_journal(asked.out / JOURNAL_FILE, setup)
+    journal = journal or open_row_journal(asked.out / SEQUENCE_JOURNAL, setup)
     result = _solved(asked, frames, ct, journal, {**options(ct), "rig": rig, "rois": rois})
     notes = [*ct.volume.notes, *_first_notes(frames), *roi_notes]
-    files = write_sequence(
-        result, asked.out, frames=frames, ct=ct, inputs=setup["inputs"], notes=notes,
-        smooth_frames=asked.smooth,
-    )  # fmt: skip
+    with staged_folder(asked.out, earlier_files(asked.out) - {SEQUENCE_JOURNAL}) as staging:
+        files = write_sequence(
+            result, staging, frames=frames, ct=ct, inputs=setup["inputs"], notes=notes,
+            smooth_frames=asked.smooth,
+        )  # fmt: skip
     if not asked.quiet:
         print("\n".join(_lines(result, asked.out, files, notes)))
     return int(result.count("fail") > 0)

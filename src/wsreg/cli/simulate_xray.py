@@ -61,6 +61,13 @@ class Xray:
 
     def run(self) -> int:
         """Simulate, save, and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._simulate()
+        return 0
+
+    def _simulate(self) -> None:
         from wsreg.outputs.output_folder import prepare_output_folder
         from wsreg.simulation.record_file import read_xray_record
         from wsreg.simulation.silhouettes import label_silhouettes
@@ -85,7 +92,6 @@ class Xray:
         names = _save(self.out, xray, camera, pose, labels)
         if not self.quiet:
             print(f"{self.out}/: {', '.join(names)}")
-        return 0
 
     def _check(self) -> None:
         if (self.camera is None) == (self.rig is None):
@@ -179,6 +185,7 @@ def _save(
     from wsreg.files.whole import staged_folder
     from wsreg.geometry.camera_file import camera_record
     from wsreg.geometry.pose_file import pose_record
+    from wsreg.outputs.earlier_runs import earlier_files
     from wsreg.simulation.detector import digitise
     from wsreg.simulation.record_file import xray_record
 
@@ -190,7 +197,7 @@ def _save(
         "pose.json": pose_record(pose),
         "parameters.json": xray_record(xray.parameters, xray.seed),
     }
-    with staged_folder(folder) as staging:
+    with staged_folder(folder, earlier_files(folder) | {"labels.png"}) as staging:
         for name, pixels in pictures.items():
             Image.fromarray(pixels).save(staging / name)
         for name, content in records.items():

@@ -96,6 +96,13 @@ class Encoder:
 
     def run(self) -> int:
         """Train and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._train()
+        return 0
+
+    def _train(self) -> None:
         from wsreg.training.encoder import check_begun, encoder_task
         from wsreg.training.fit import fit
 
@@ -123,7 +130,6 @@ class Encoder:
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
-        return 0
 
     def _segmenter(self) -> Segmenter | None:
         """Return the U-Net that finds regions, if one is named."""

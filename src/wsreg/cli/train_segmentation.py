@@ -66,6 +66,13 @@ class Segmentation:
 
     def run(self) -> int:
         """Train and return the exit status."""
+        from wsreg.files.lock import held_folder
+
+        with held_folder(self.out):
+            self._train()
+        return 0
+
+    def _train(self) -> None:
         from wsreg.training.fit import fit
         from wsreg.training.segmentation import segmentation_task
 
@@ -75,7 +82,7 @@ class Segmentation:
         except TimeIsUp:
             print("wsreg: the time was over before the training began; the images of every "
                   "specimen that was done are kept", file=sys.stderr)  # fmt: skip
-            return 0
+            return
         with progress_bar("Training", quiet=self.quiet) as progress:
             task = segmentation_task(
                 data, config, medsam_weights=self.medsam_weights, begin_with=self.begin_with
@@ -87,7 +94,6 @@ class Segmentation:
         if not self.quiet:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
-        return 0
 
     def _data(self, deadline: Deadline) -> tuple[SegmentationData, SegmentationConfig]:
         """Return what is learnt from, and how."""

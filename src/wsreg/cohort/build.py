@@ -26,6 +26,8 @@ from wsreg.cohort.exposure import (
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
 from wsreg.errors import InputError
+from wsreg.files.lock import locked
+from wsreg.files.names import LONGEST_BYTES
 from wsreg.files.pieces import Pieces, open_pieces
 from wsreg.jobs.crew import Crew, call_crew
 from wsreg.simulation.detector import digitise
@@ -93,19 +95,27 @@ def build_cohort(
     plan = {
         "wsreg": version("wsreg"), "preset": preset.name, "seed": seed, "xrays": counts,
     }  # fmt: skip
-    parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
-    tasks = list(_tasks(parts, preset, seed, counts))
-    total = sum(counts.values()) + len(counts)
-    missing = sum(len(task.projections) + task.with_ct for task in tasks)
-    progress("simulating", total - missing, total)
-    if not tasks or (workers == 1 and scheduler is None):
-        _run_here(tasks, progress, total - missing, total)
-    else:
-        with call_crew(scheduler, workers) as crew:
-            _run(tasks, crew, progress, total - missing, total)
-    progress("writing", 0, len(counts))
-    _assemble(path, preset, plan, parts, counts, progress)
-    shutil.rmtree(parts.path)
+    with locked(path.with_name(f".wsreg-lock-{path.name[-LONGEST_BYTES:]}"), what=str(path)):
+        parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
+        parts.drop_damaged(_part_names(counts))
+        tasks = list(_tasks(parts, preset, seed, counts))
+        total = sum(counts.values()) + len(counts)
+        missing = sum(len(task.projections) + task.with_ct for task in tasks)
+        progress("simulating", total - missing, total)
+        if not tasks or (workers == 1 and scheduler is None):
+            _run_here(tasks, progress, total - missing, total)
+        else:
+            with call_crew(scheduler, workers) as crew:
+                _run(tasks, crew, progress, total - missing, total)
+        progress("writing", 0, len(counts))
+        _assemble(path, preset, plan, parts, counts, progress)
+        shutil.rmtree(parts.path, ignore_errors=True)
+
+
+def _part_names(counts: Mapping[str, int]) -> Iterator[str]:
+    for name, count in counts.items():
+        yield _ct_part(name)
+        yield from (_xray_part(name, number) for number in range(count))
 
 
 def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) -> Iterator[_Task]:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
+from wsreg.files.damage import say_damaged
 from wsreg.files.plans import differing_keys, plain_plan
 from wsreg.files.whole import writing_to
+
+CHECK_SUM, DAMAGED = "crc32", ".damaged"
+"""Field of each line, and ending of the copy of a journal that was not whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,8 @@ class RowJournal:
 def open_row_journal(path: Path, setup: Mapping[str, Any]) -> RowJournal:
     """Begin a journal, or go on with the one that is there.
 
-    A last line that was only half written is cut off.
+    A last line that was only half written is cut off.  What follows a damaged line is cut off, too,
+    and a copy kept: rows may build on those before them.
 
     Args:
         path: of the file; its folder is made if need be.
@@ -51,11 +57,10 @@ def open_row_journal(path: Path, setup: Mapping[str, Any]) -> RowJournal:
     Raises:
         InputError: the file is of another setup, holds something else, or cannot be written.
     """
-    lines = _whole_lines(path)
-    if not lines:
+    records = _whole_records(path)
+    if not records:
         _append(path, {"setup": plain_plan(setup)})
         return RowJournal(path=path, rows=())
-    records = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
     differing = differing_keys(records[0].get("setup"), setup)
     if differing:
         raise InputError(
@@ -65,25 +70,37 @@ def open_row_journal(path: Path, setup: Mapping[str, Any]) -> RowJournal:
     return RowJournal(path=path, rows=tuple(records[1:]))
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """Return the lines of a file, which is shortened to those that end."""
+def _whole_records(path: Path) -> list[dict[str, Any]]:
+    """Return the records up to the first damaged line, where the file is cut."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             return []
         content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(path, len(whole))
-        return whole.decode("utf-8").splitlines()
+        records, length = [], 0
+        for line in content.splitlines(keepends=True):
+            record = _parsed(line)
+            if record is None:
+                break
+            records.append(record)
+            length += len(line)
+        if b"\n" in content[length:]:  # else it is what a kill leaves of a line
+            copy = path.with_name(path.name + DAMAGED)
+            copy.write_bytes(content)
+            say_damaged(
+                f"{path} is damaged in line {len(records) + 1}; what it held from there on is made "
+                f"again (a copy is {copy.name})"
+            )
+        if length < len(content):
+            os.truncate(path, length)
     except OSError as error:
         raise InputError(f"cannot use journal {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise InputError(f"journal {path} must be a text file of JSON lines") from None
+    return records
 
 
 def _append(path: Path, record: Mapping[str, Any]) -> None:
-    rest = memoryview(json.dumps(record, allow_nan=False).encode("utf-8") + b"\n")
+    text = json.dumps({**record, CHECK_SUM: _check_sum(record)}, allow_nan=False)
+    rest = memoryview(text.encode() + b"\n")
     with writing_to(path), path.open("ab", buffering=0) as stream:
         begin = stream.seek(0, os.SEEK_END)
         try:
@@ -94,11 +111,17 @@ def _append(path: Path, record: Mapping[str, Any]) -> None:
             raise
 
 
-def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line, None for a damaged one; older ones have no check sum."""
     try:
-        record = json.loads(line)
-    except ValueError:
-        record = None
+        record = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
     if not isinstance(record, dict):
-        raise InputError(f"journal {path} line {number} must be a JSON object, got {line[:40]!r}")
-    return record
+        return None
+    found = record.pop(CHECK_SUM, None)
+    return record if found is None or found == _check_sum(record) else None
+
+
+def _check_sum(record: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record).encode())

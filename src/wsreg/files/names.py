@@ -9,6 +9,9 @@ from pathlib import Path
 
 from wsreg.errors import InputError
 
+LONGEST_BYTES = 180
+"""Of a name from elsewhere: disks take 255, of which prefixes and endings need some."""
+
 
 def stem(path: Path) -> str:
     """Return the name of a file without its ending, which may be a double one, ``.nii.gz``."""
@@ -43,5 +46,29 @@ def different(names: Iterable[str]) -> list[str]:
 
 
 def file_name(name: str) -> str:
-    """Return a name with _ in the place of what is no letter, digit, dot, - or _."""
-    return re.sub(r"[^\w.-]+", "_", name)
+    """Return a name with _ in the place of what is no letter, digit, dot, - or _, cut if long."""
+    return _cut(re.sub(r"[^\w.-]+", "_", name))
+
+
+def folder_name(name: str) -> str:
+    """Return a name as a folder may have it that stays where it is made, and is seen there.
+
+    In the place of control characters, of what divides folders, of bytes that are no text, and of
+    dots and spaces before and after is a _; a long name is cut, for files are named after it.
+    """
+    visible = _cut(re.sub(r"[\x00-\x1f\x7f/\\\ud800-\udfff]", "_", name))
+    bare = visible.strip(". ")
+    before, _, after = visible.partition(bare) if bare else (visible, "", "")
+    return ("_" * len(before) + bare + "_" * len(after)) or "_"
+
+
+def given_name(path: Path) -> str:
+    """Return the name of a file or folder as it was given, not of what a link leads to.
+
+    Patients' names are in such places.
+    """
+    return os.path.basename(os.path.abspath(path))
+
+
+def _cut(name: str) -> str:
+    return name.encode("utf-8", "surrogatepass")[:LONGEST_BYTES].decode("utf-8", "ignore")

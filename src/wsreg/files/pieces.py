@@ -9,7 +9,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.files.damage import say_damaged
 from wsreg.files.json_files import read_json, write_json
 from wsreg.files.plans import differing_keys
-from wsreg.files.whole import staged_file
+from wsreg.files.whole import staged_file, writing_to
 
 PLAN_FILE = "plan.json"
 
@@ -47,6 +48,16 @@ class Pieces:
     def has(self, name: str) -> bool:
         """Tell whether a piece is finished."""
         return self._file(name).exists()
+
+    def drop_damaged(self, names: Iterable[str]) -> None:
+        """Delete pieces that cannot be read, and say so: they are made again."""
+        for name in filter(self.has, names):
+            try:
+                self.load(name)
+            except InputError:
+                say_damaged(f"{self._file(name)} is damaged and made again")
+                with writing_to(self._file(name)):
+                    self._file(name).unlink()
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Write a piece, whole or not at all.
@@ -88,13 +99,28 @@ def open_pieces(path: Path, plan: Mapping[str, Any], *, of: str = "run") -> Piec
         InputError: the folder holds pieces of another plan, or cannot be written.
     """
     file = path / PLAN_FILE
-    if not file.exists():
+    found = _plan_in(file)
+    if found is None:
+        for piece in sorted(path.rglob("*.npz")):  # nobody knows of what
+            with writing_to(piece):
+                piece.unlink()
         write_json(file, plan)
         return Pieces(path=path)
-    differing = differing_keys(read_json(file), plan)
+    differing = differing_keys(found, plan)
     if differing:
         raise InputError(
             f"{path} holds pieces of another {of} ({', '.join(differing)} differ); "
             "delete that folder or name another --out"
         )
     return Pieces(path=path)
+
+
+def _plan_in(file: Path) -> object:
+    """Return the plan of a folder, None if none can be read there."""
+    if not file.exists():
+        return None
+    try:
+        return read_json(file)
+    except InputError as error:
+        say_damaged(f"{error}; all pieces in that folder are made again")
+        return None

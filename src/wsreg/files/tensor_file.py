@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.whole import staged_file
+
+NOTE = "note"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, str]) -> None:
@@ -29,9 +32,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with staged_file(path) as temporary:
         try:
-            save_file(copies, temporary, metadata=dict(note) or None)
+            save_file(copies, temporary, metadata=_header(note) or None)
         except SafetensorError as error:  # its way to say that the disk is full
             raise InputError(f"cannot write to {path}: {error}") from error
+
+
+def _header(note: Mapping[str, str]) -> dict[str, str]:
+    """Return a note as one entry: safetensors writes several in an order of chance."""
+    return {NOTE: json.dumps(note, sort_keys=True)} if len(note) > 1 else dict(note)
+
+
+def _note_in(header: Mapping[str, str]) -> dict[str, str]:
+    """Return the note of a header, also of one that was written with several entries."""
+    found: dict[str, str] = json.loads(header[NOTE]) if NOTE in header else dict(header)
+    return found
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -45,6 +59,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except (OSError, SafetensorError) as error:
+            return tensors, _note_in(file.metadata() or {})
+    except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
+from wsreg.files.lock import locked
 from wsreg.files.whole import writing_to
 from wsreg.jobs.task import WSREG, Place, Task, key_of
 
@@ -97,7 +97,7 @@ def make(task: Task, entry: Entry, made: Mapping[str, Path]) -> bool:
         InputError: the cache cannot be written (the disk is full, say), or what the task raises.
     """
     out = entry.work.with_name(entry.work.name + ".out")
-    with _locked(entry.work.with_name(entry.work.name + ".lock")):
+    with locked(entry.work.with_name(entry.work.name + ".lock"), wait=True):
         damage = entry.damage()
         if damage == "":
             entry.tidy()
@@ -166,18 +166,3 @@ def other_versions(cache: Path, names: Collection[str], current: Collection[Path
         with contextlib.suppress(InputError, KeyError, TypeError):
             found.add(str(read_json(record_file)["recipe"]["wsreg"]))
     return sorted(found - {WSREG})
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the system takes back from a process that dies."""
-    with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w")
-    with stream:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-        path.unlink(missing_ok=True)

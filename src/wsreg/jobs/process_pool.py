@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Any
 
+from wsreg.children import end_with_parent
 from wsreg.errors import WsregError
 from wsreg.threads import keep_to_one_thread
 
@@ -48,7 +48,7 @@ class ProcessPool(Executor):
 
     def _begin(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._count, context, _begin_worker)
+        return ProcessPoolExecutor(self._count, context, begin_worker)
 
     def _send(self, outer: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
         with self._lock:
@@ -91,16 +91,9 @@ def _copy(inner: Future[Any], outer: Future[Any]) -> None:
         outer.set_exception(error)
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """Keep to one thread, and end with the process that began this one, even if it is killed."""
+    end_with_parent()
     os.environ.update(ONE_THREAD)
     if "torch" in sys.modules:  # else it reads the above when it is loaded
         keep_to_one_thread()
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

@@ -13,11 +13,13 @@ from typing import Any, Literal
 from wsreg.datasets.preparation import Preparation
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.errors import InputError
+from wsreg.files.damage import say_damaged
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
+from wsreg.files.lock import LOCK_FILE, locked
 from wsreg.files.plans import differing_keys
 from wsreg.methods.preset import Preset
-from wsreg.networks.checkpoint import WEIGHTS_FILE
+from wsreg.networks.checkpoint import WEIGHTS_FILE, read_card, read_weights
 from wsreg.rendering.prepared import PreparedCt
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
 from wsreg.training.encoder import encoder_task
@@ -96,6 +98,8 @@ def make_artefact(
 ) -> None:
     """Train an artefact, going on where a stopped run was; a finished one is left alone.
 
+    Whoever else trains it is waited for.
+
     Args:
         artefact: what.
         data: DeepFluoro's file or a cohort.
@@ -109,7 +113,20 @@ def make_artefact(
         InputError: the data lack the specimen or a part of it, nothing is left to train on, or the
             folder holds an artefact of other data or settings.
     """
-    if is_made(artefact, data, folder, made, preset):
+    with locked(folder / LOCK_FILE, wait=True):
+        _make_artefact(artefact, data, folder, made, preset, progress, workers)
+
+
+def _make_artefact(
+    artefact: Artefact,
+    data: Path,
+    folder: Path,
+    made: Mapping[str, Path],
+    preset: Preset,
+    progress: Progress,
+    workers: int,
+) -> None:
+    if is_made(artefact, data, folder, made, preset):  # by another run that was waited for
         return
     if artefact.kind == "encoder":
         _train_encoder(artefact, data, folder, made, preset, progress, workers)
@@ -131,7 +148,14 @@ def is_made(
     if any(not (made[one.name] / WEIGHTS_FILE).exists() for one in needs(artefact)):
         return False
     sources = _sources(artefact, data, made, preset)
-    differing = differing_keys(read_json(folder / ARTEFACT_FILE), sources)
+    try:
+        found = read_json(folder / ARTEFACT_FILE)
+        read_card(folder), read_weights(folder)
+    except InputError as error:
+        say_damaged(f"{error}; the artefact is made again")
+        (folder / ARTEFACT_FILE).unlink(missing_ok=True)
+        return False
+    differing = differing_keys(found, sources)
     if differing:
         raise InputError(
             f"artefact {folder} must be of this data set and preset, got one that differs in "

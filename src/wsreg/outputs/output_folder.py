@@ -7,8 +7,12 @@ from pathlib import Path
 
 from wsreg.errors import InputError
 
+SUMMARY_FILE = "summary.csv"
+BATCH_JOURNAL, SEQUENCE_JOURNAL = "register.journal", "sequence.journal"
+"""What a run has finished of a batch and of a sequence."""
+
 RESULT_FILES = (
-    "result.json", "pose.json", "pose.tfm", "overlay.png", "summary.csv", "poses.csv",
+    "result.json", "pose.json", "pose.tfm", "overlay.png", SUMMARY_FILE, "poses.csv",
     "sequence.json",
 )  # fmt: skip
 """Names that mark a folder as already holding results."""

@@ -15,8 +15,8 @@ from wsreg import __version__
 from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.files.json_files import read_json, write_json
-from wsreg.files.names import as_path, different, file_name
-from wsreg.files.whole import staged_folder, writing_to
+from wsreg.files.names import as_path, different, file_name, given_name
+from wsreg.files.whole import staged_folder
 from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.pose_file import pose_record
 from wsreg.outputs.pictures import overlay_picture, write_png
@@ -24,6 +24,9 @@ from wsreg.outputs.result_record import in_todays_form
 from wsreg.outputs.trace_files import TRACE_FILES, write_trace
 from wsreg.registration.result import RegistrationResult
 from wsreg.volumes.bodies import VIEW_PREFIX
+
+RESULT_NAMES = ("result.json", "pose.json", "pose.tfm", "overlay.png")
+"""Files that every result has."""
 
 _POSE_FILE = re.compile(r"pose-[\w.-]+\.(json|tfm)")
 """Of a body or a view; which of these there are, and whether a trace, depends on the result."""
@@ -69,8 +72,7 @@ def write_result(
         "notes": list(notes),
         "files": files,
     }
-    outdated = _changing_files(folder) - set(files)
-    with staged_folder(folder) as staging:
+    with staged_folder(folder, outdated_files(folder)) as staging:
         write_json(staging / "result.json", content)
         for name, pose in poses.items():
             if name.endswith(".tfm"):
@@ -80,9 +82,6 @@ def write_result(
         write_png(overlay_picture(result), staging / "overlay.png")
         if result.trace:
             write_trace(result, staging)
-    with writing_to(folder):
-        for name in outdated:
-            (folder / name).unlink(missing_ok=True)
     return files
 
 
@@ -114,7 +113,7 @@ def _poses(result: RegistrationResult) -> dict[str, Tensor]:
     return poses
 
 
-def _changing_files(folder: Path) -> set[str]:
+def outdated_files(folder: Path) -> set[str]:
     """Return the names of poses of bodies and views, and of a trace, that a result came with."""
     try:
         files = read_result(folder).get("files", [])
@@ -125,4 +124,4 @@ def _changing_files(folder: Path) -> set[str]:
 
 
 def _identity(path: Path) -> dict[str, str]:
-    return {"name": path.resolve().name, "sha256": sha256_of(path)}
+    return {"name": given_name(path), "sha256": sha256_of(path)}

@@ -10,6 +10,7 @@ from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.names import given_name
 from wsreg.outputs.report import (
     Badge,
     Block,
@@ -61,7 +62,7 @@ def write_run_report(folder: str | Path, path: str | Path | None = None) -> Path
     folder = Path(folder)
     target = folder / REPORT_FILE if path is None else Path(path)
     sections = run_sections(folder)
-    write_report(f"Registration: {folder.resolve().name}", sections, target)
+    write_report(f"Registration: {given_name(folder)}", sections, target)
     return target
 
 

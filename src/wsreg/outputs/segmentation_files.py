@@ -21,7 +21,10 @@ from wsreg.segmentation.segmenter import HARD_MASK
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TABLE_FILE = "rois.csv"
+TABLE_FILE, JOURNAL_FILE = "rois.csv", "segment.journal"
+SEGMENTATION_FILES = (
+    "labels.png", "labels.nii.gz", "label_names.json", "probabilities.npz", "overlay.png",
+)  # fmt: skip
 COLUMNS = (
     "xray", "roi", "area_px", "area_mm2", "centroid_column_px", "centroid_row_px", "note",
 )  # fmt: skip
@@ -64,6 +67,17 @@ def write_segmentation(
         )
         segmentation_picture(radiograph, probabilities, names).save(staging / "overlay.png")
         return sorted(path.name for path in staging.iterdir())
+
+
+def remove_segmentation(folder: Path) -> None:
+    """Take away what an earlier run found in an X-ray; other files stay.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    if any((folder / name).is_file() for name in SEGMENTATION_FILES):
+        with staged_folder(folder, SEGMENTATION_FILES):
+            pass
 
 
 def region_rows(

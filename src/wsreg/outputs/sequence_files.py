@@ -11,7 +11,7 @@ import torch
 
 from wsreg import __version__
 from wsreg.files.json_files import write_json
-from wsreg.files.whole import staged_folder, writing_to
+from wsreg.files.whole import staged_folder
 from wsreg.geometry.camera_file import camera_record
 from wsreg.outputs.motion_figure import write_motion_figure
 from wsreg.outputs.pictures import write_png
@@ -25,6 +25,7 @@ from wsreg.rendering.prepared import PreparedCt
 SCHEMA_VERSION = "1"
 POSES_FILE, SMOOTHED_FILE, RECORD_FILE = "poses.csv", "poses-smoothed.csv", "sequence.json"
 PICTURE_FILE, MOTION_FILE = "sequence.png", "motion.png"
+SEQUENCE_FILES = (POSES_FILE, SMOOTHED_FILE, RECORD_FILE, PICTURE_FILE, MOTION_FILE)
 
 
 def write_sequence(
@@ -58,7 +59,8 @@ def write_sequence(
     folder = Path(folder)
     smoothed = [] if smooth_frames is None else [SMOOTHED_FILE]
     files = [POSES_FILE, *smoothed, RECORD_FILE, PICTURE_FILE, MOTION_FILE]
-    with staged_folder(folder) as staging:
+    outdated = (SMOOTHED_FILE,) if smooth_frames is None else ()
+    with staged_folder(folder, outdated) as staging:
         write_poses(result, staging / POSES_FILE)
         if smooth_frames is not None:
             write_smoothed_poses(result, smooth_frames, staging / SMOOTHED_FILE)
@@ -67,9 +69,6 @@ def write_sequence(
         content = _record(result, smooth_frames)
         content |= {"inputs": dict(inputs), "notes": list(notes), "files": files}
         write_json(staging / RECORD_FILE, content)
-    if not smoothed:
-        with writing_to(folder):
-            (folder / SMOOTHED_FILE).unlink(missing_ok=True)
     return files
 
 

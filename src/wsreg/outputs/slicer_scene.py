@@ -20,14 +20,14 @@ from torch import Tensor
 
 from wsreg.files.json_files import write_json
 from wsreg.files.names import different, file_name
-from wsreg.files.whole import staged_folder, write_text, writing_to
+from wsreg.files.whole import staged_folder, write_text
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.itk_transform import write_itk_transform
 from wsreg.geometry.rigid import inverse_rigid, transform_points
 from wsreg.radiographs.radiograph import Radiograph
 from wsreg.registration.result import RegistrationResult
 
-SCENE = "scene.mrml"
+SCENE_FOLDER, SCENE = "slicer", "scene.mrml"
 THICKNESS_MM = 1.0
 """Of the X-ray as a volume of one slice, which has none."""
 
@@ -57,6 +57,7 @@ def write_slicer_scene(
     radiographs: Sequence[Radiograph],
     *,
     ct: str | Path | None = None,
+    lies_in: str | Path | None = None,
 ) -> list[str]:
     """Write what 3D Slicer needs to show a result, all of it or nothing.
 
@@ -70,6 +71,7 @@ def write_slicer_scene(
         folder: made if absent; files of these names there are replaced.
         radiographs: the X-rays of the result, in its order.
         ct: the file that the CT came from.
+        lies_in: the folder in which the scene will lie, if not the one that it is written to.
 
     Returns:
         The names of the files.
@@ -82,7 +84,7 @@ def write_slicer_scene(
     endings = [f"-{name}" for name in names] if len(names) > 1 else [""]
     nodes: list[_Node] = []
     files: list[str] = []
-    with staged_folder(target) as staging:
+    with staged_folder(target, scene_files(target)) as staging:
         for number, (ending, radiograph) in enumerate(zip(endings, radiographs, strict=True)):
             pose = result.pose_in_view(number)
             found = _write_view(staging, ending, radiograph, result.views[number].camera, pose)
@@ -93,24 +95,19 @@ def write_slicer_scene(
                 files.append(f"{direction.replace('_', '-')}{ending}.tfm")
                 write_itk_transform(motion, staging / files[-1], direction)
         if ct is not None and Path(ct).is_file():
-            path = os.path.relpath(Path(ct).resolve(), target.resolve())
+            # The CT as it was given: what a link leads to may bear a patient's name.
+            path = os.path.relpath(os.path.abspath(ct), os.path.realpath(lies_in or target))
             nodes.insert(0, _Node(file=path.replace(os.sep, "/"), name="CT", kind="volume"))
         write_text(staging / SCENE, _scene(nodes))
-    _remove_others(target, {*files, SCENE})
     return [*files, SCENE]
 
 
-def remove_slicer_scene(folder: str | Path) -> None:
-    """Remove the files of an earlier scene, which would show another result; others stay."""
-    if (Path(folder) / SCENE).is_file():
-        _remove_others(Path(folder), set())
-
-
-def _remove_others(folder: Path, kept: set[str]) -> None:
-    with writing_to(folder):
-        for file in list(folder.iterdir()):
-            if _SCENE_FILE.fullmatch(file.name) and file.name not in kept:
-                file.unlink()
+def scene_files(folder: str | Path) -> set[str]:
+    """Return the names of the files of a scene in a folder; none if no scene is there."""
+    folder = Path(folder)
+    if not (folder / SCENE).is_file():
+        return set()
+    return {file.name for file in folder.iterdir() if _SCENE_FILE.fullmatch(file.name)}
 
 
 def _write_view(

@@ -13,12 +13,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from wsreg.children import end_with_parent
 from wsreg.errors import InputError
 from wsreg.extras import check_extra
-from wsreg.networks.checkpoint import ModelCard, read_card, save_checkpoint
+from wsreg.files.damage import say_damaged
+from wsreg.networks.checkpoint import ModelCard, read_card, read_weights, save_checkpoint
 from wsreg.threads import keep_to_one_thread, one_openmp_thread
 from wsreg.training.config import FitConfig, learning_rate
 from wsreg.training.log import append_log
@@ -122,7 +125,7 @@ def fit(
     progress("training", begin, config.steps)
     losses: list[float] = []
     if begin >= config.steps:
-        return read_card(folder)
+        return _finished(task, folder, begin)
     batches = _batches(task, fabric, begin, workers)
     card, stop = task.card(begin, {}), time.monotonic() + 60.0 * minutes
     for step in range(begin, config.steps):
@@ -160,6 +163,18 @@ def _save(
     if metrics is not None:
         append_log(folder, card.step, metrics)
     save_state(folder, network, optimiser, plan, card.step)
+
+
+def _finished(task: Task, folder: Path, step: int) -> ModelCard:
+    """Return the card of a training that is done; a damaged checkpoint is written anew."""
+    try:
+        read_weights(folder)
+        return read_card(folder)
+    except InputError as error:
+        say_damaged(f"{error}; it is written again, without its metrics")
+        card = task.card(step, {})
+        save_checkpoint(folder, card, task.network.state_dict())
+        return card
 
 
 @contextlib.contextmanager
@@ -215,15 +230,21 @@ def _number(fabric: Any, step: int) -> int:
     return number
 
 
-class _Batches(Dataset[Batch | InputError]):
+Sent = tuple[NDArray[Any], ...] | InputError
+"""A batch as processes send it through a pipe: tensors would lie in shared memory, of which
+containers have little, and a process that gets none is waited for without end."""
+
+
+class _Batches(Dataset[Sent]):
     """The batches of a task by their steps, or why there is none."""
 
     def __init__(self, task: Task, fabric: Any) -> None:
         self.task, self.world_size, self.rank = task, fabric.world_size, fabric.global_rank
 
-    def __getitem__(self, step: int) -> Batch | InputError:
+    def __getitem__(self, step: int) -> Sent:
         try:
-            return self.task.batch(step, step * self.world_size + self.rank)
+            batch = self.task.batch(step, step * self.world_size + self.rank)
+            return tuple(tensor.numpy() for tensor in batch)
         except InputError as error:  # torch would hand it on with the traceback as its sentence
             return error
 
@@ -240,14 +261,20 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_begin_worker,
+        collate_fn=_as_sent,
     )
     for batch in loader:
         if isinstance(batch, InputError):
             raise batch
-        yield batch
+        yield tuple(map(torch.from_numpy, batch))
+
+
+def _as_sent(batch: Any) -> Any:
+    return batch
 
 
 def _begin_worker(number: int) -> None:
+    end_with_parent()
     keep_to_one_thread()
 
 

@@ -7,7 +7,6 @@ in a file, and every step of the training makes new images from them.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
+from wsreg.files.damage import say_damaged
 from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
@@ -146,10 +146,12 @@ def cached_layers(path: Path, source: str, make: Callable[[], Layers]) -> Layers
     They are made and written first if the file is not there or is of another ``source``.
     """
     if path.exists():
-        with contextlib.suppress(InputError):  # damaged: made again
+        try:
             tensors, note = read_tensors(path)
             if note.get("source") == source:
                 return Layers(attenuation=tensors["attenuation"], masks=tensors["masks"])
+        except (InputError, LookupError):
+            say_damaged(f"{path} is damaged and made again")
     layers = make()
     tensors = {"attenuation": layers.attenuation, "masks": layers.masks}
     write_tensors(path, tensors, {"source": source})

@@ -10,10 +10,11 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from wsreg.errors import InputError
+from wsreg.jobs.process_pool import begin_worker
 from wsreg.specimens.ct import scan
 from wsreg.specimens.person import sample_person
 from wsreg.specimens.specimen import Detail, build_specimen
-from wsreg.threads import keep_to_one_thread, usable_cores
+from wsreg.threads import usable_cores
 from wsreg.volumes.volume import Volume
 
 DETAIL, CT_MM = Detail(bone_mm=1.5, body_mm=4.0), 3.0
@@ -38,7 +39,7 @@ def people_cts(count: int, seed: int, workers: int | None = None) -> Iterator[Vo
     if count < FEWEST:
         raise InputError(f"people must be at least {FEWEST}, got {count}")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or usable_cores(), context, keep_to_one_thread) as executor:
+    with ProcessPoolExecutor(workers or usable_cores(), context, begin_worker) as executor:
         yield from executor.map(functools.partial(_ct_of, seed), range(count))
 
 

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
+from wsreg.files.damage import say_damaged
+from wsreg.files.journal import DAMAGED
 from wsreg.files.plans import differing_keys
 from wsreg.files.tensor_file import read_tensors, write_tensors
+from wsreg.files.whole import writing_to
 from wsreg.networks.checkpoint import load_weights
 
 STATE_FILE = "state.safetensors"
@@ -68,6 +71,8 @@ def restore_state(
 ) -> int:
     """Put the last state back, if there is one, and return the step to go on from.
 
+    A damaged one is laid aside, and the training begins again.
+
     Args:
         folder: of the training.
         network, optimiser: made as for a new run.
@@ -75,18 +80,23 @@ def restore_state(
         defaults: what a setting was that did not exist yet when the state was written.
 
     Raises:
-        InputError: it is of another plan, or damaged.
+        InputError: it is of another plan, or cannot be written.
     """
     path = folder / STATE_FILE
     if not path.exists():
         return 0
     try:
         tensors, note = read_tensors(path)
-    except InputError as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete it to begin the training again"
-        ) from None
-    found = {RENAMED.get(key, key): value for key, value in json.loads(note["signature"]).items()}
+        signature, step = json.loads(note["signature"]), int(note["step"])
+        found = {RENAMED.get(key, key): value for key, value in signature.items()}
+    except (InputError, LookupError, ValueError, AttributeError) as error:
+        damaged = path.with_name(path.name + DAMAGED)
+        with writing_to(damaged):
+            path.replace(damaged)
+        say_damaged(
+            f"{path} is damaged ({error}); the training begins again (it is kept as {damaged.name})"
+        )
+        return 0
     _check_same({**defaults, **found}, {**defaults, **plan}, folder)
     load_weights(network, _below(tensors, "weights."), folder)
     moments: dict[int, dict[str, Tensor]] = {}
@@ -94,7 +104,7 @@ def restore_state(
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    return int(note["step"])
+    return step
 
 
 def _check_same(found: Mapping[str, Any], plan: Mapping[str, Any], folder: Path) -> None:

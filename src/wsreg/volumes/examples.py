@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsreg.errors import InputError, WsregError
+from wsreg.files.lock import LOCK_FILE, locked
+from wsreg.files.whole import staged_folder
 from wsreg.vocabulary import ExampleName
 
 
@@ -103,15 +104,20 @@ def fetch_example(
     paths = _paths(folder, source)
     if not all(path.is_file() for path in vars(paths).values()):
         _make_folder(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
-            archive = _download(source, Path(scratch), progress)
-            _check_sha256(archive, source)
-            staged = Path(scratch) / name
-            staged.mkdir()
-            _extract(archive, source, _paths(staged, source))
-            shutil.rmtree(folder, ignore_errors=True)  # what a user's clean-up left of it
-            staged.rename(folder)
+        with locked(folder.parent / f"{LOCK_FILE}-{name}", wait=True):
+            _fetch(source, folder, progress)
     return paths
+
+
+def _fetch(source: _Source, folder: Path, progress: bool) -> None:
+    """Put an example's files into a folder, all of them or none."""
+    with staged_folder(folder) as staging:
+        scratch = staging / "download"
+        scratch.mkdir()
+        archive = _download(source, scratch, progress)
+        _check_sha256(archive, source)
+        _extract(archive, source, _paths(staging, source))
+        shutil.rmtree(scratch)
 
 
 def _cache_folder() -> Path:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+SCRIPTS = {
+    "pool": """
+import sys, time
+from wsreg.jobs.process_pool import ProcessPool
+if __name__ == "__main__":
+    pool = ProcessPool(2)
+    for _ in range(2):
+        pool.submit(time.sleep, 600)
+    while len(pool._pool._processes) < 2:
+        time.sleep(0.01)
+    print("begun", flush=True)
+    time.sleep(600)
+""",
+    "fork": """
+import multiprocessing, time
+from wsreg.children import end_with_parent
+def work(begun):
+    end_with_parent()
+    begun.set()
+    time.sleep(600)
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    context.Process(target=work, args=(begun,)).start()
+    begun.wait()
+    print("begun", flush=True)
+    time.sleep(600)
+""",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("how", SCRIPTS)
+def test_processes_end_with_a_parent_that_is_killed(how: str, tmp_path: object) -> None:
+    script = f"{tmp_path}/parent.py"
+    with open(script, "w") as file:
+        file.write(SCRIPTS[how])
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    with parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "begun\n"
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert children
+        parent.kill()
+    _, alive = psutil.wait_procs(children, timeout=60.0)
+    for child in alive:
+        child.kill()
+    assert not alive
