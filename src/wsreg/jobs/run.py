@@ -27,10 +27,12 @@ class Made:
     Args:
         folders: of all results, by name of the task.
         new: names of those that were not there before.
+        seconds: that each took to make, by name of the task.
     """
 
     folders: Mapping[str, Path]
     new: tuple[str, ...]
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,12 @@ def run(
     missing = [task.name for task in ordered if task.name not in state.taken]
     if not missing:
         say(f"nothing to do: all {len(ordered)} results are in {cache}")
-        return Made(folders=folders, new=())
+        return Made(folders=folders, new=(), seconds=state.taken)
     with call() as crew:
         _work(state, crew, tell, say)
     if state.failed:
         raise WsregError(_failures_in_words(state))
-    return Made(folders=folders, new=tuple(missing))
+    return Made(folders=folders, new=tuple(missing), seconds=state.taken)
 
 
 def _taken_before(cache: Path, entries: Mapping[str, Entry], say: Say) -> dict[str, float]:
