@@ -14,7 +14,7 @@ from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.errors import InputError
 from wsreg.experiments import figure_tasks as draw
 from wsreg.experiments import table_tasks as tabulate
-from wsreg.experiments.estimates import DRAWING_SECONDS, seconds_of
+from wsreg.experiments.estimates import seconds_of
 from wsreg.experiments.graph_parts import Asked, by_name, dice, trials
 from wsreg.experiments.published import CASE_STUDY
 from wsreg.experiments.tasks import register
@@ -197,5 +197,5 @@ def _end(
     """Return what tabulates or draws in the end."""
     return Task(
         name=name, function=function, arguments=arguments or {}, files={"data": asked.data},
-        needs=tuple(needs), seconds=DRAWING_SECONDS,
+        needs=tuple(needs), seconds=asked.seconds.drawing,
     )  # fmt: skip
