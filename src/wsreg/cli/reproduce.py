@@ -88,6 +88,8 @@ class Reproduce:
             raise InputError(f"--xrays must be at least 1, got {self.xrays}")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"--workers must be at least 1, got {self.workers}")
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"--out must be a folder, got the file {self.out}")
         with DeepFluoroFile(self.data) as file:
             return check_specimens(file, self.specimen, learnt=True)
 

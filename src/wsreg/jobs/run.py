@@ -15,6 +15,8 @@ from wsreg.jobs.progress import Progress, seconds_left
 from wsreg.jobs.task import Task, in_order, recipes_of
 
 SECONDS_BETWEEN_NEWS = 5.0
+MOST_REASONS = 3
+"""That the last sentence has: each was said when it came."""
 
 Tell = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -164,7 +166,9 @@ def _estimate(state: _State, crew: Crew) -> float:
 
 
 def _failures_in_words(state: _State) -> str:
-    reasons = "; ".join(f"{name}: {error}" for name, error in state.failed.items())
+    told = [f"{name}: {error}" for name, error in state.failed.items()]
+    more = [f"{len(told) - MOST_REASONS} more"] if len(told) > MOST_REASONS else []
+    reasons = "; ".join([*told[:MOST_REASONS], *more])
     waiting = len(state.tasks) - len(state.taken) - len(state.failed)
     return (
         f"{len(state.failed)} of {len(state.tasks)} tasks failed, {waiting} wait for them "
