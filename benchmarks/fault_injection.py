@@ -2,14 +2,17 @@
 
 python benchmarks/fault_injection.py                       # a small graph, a minute
 python benchmarks/fault_injection.py --kills 20 --seed 1
+python benchmarks/fault_injection.py --reproduce --write   # wsreg reproduce all, preset tiny
 python benchmarks/fault_injection.py --command wsreg reproduce table1 --data FILE.h5 --out OUT
 
 Every second kill is of the whole run, the others are of one of its workers; before each, some
-results are deleted and a byte of one is changed.  One more run finds the disk full.
+results are deleted and a byte of one is changed.  One more run finds the disk full.  What a run
+leaves is compared byte by byte, but for what says how long things took.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 import resource
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,14 +33,30 @@ import numpy as np
 import psutil
 import tyro
 
+from hardware import describe_hardware
+from results_file import write_section
+from wsreg.cohort.build import build_cohort
+from wsreg.cohort.presets import Preset
 from wsreg.files.pieces import Pieces
 from wsreg.jobs.cache import RECORD_FILE
 from wsreg.jobs.crew import call_crew
 from wsreg.jobs.run import run
 from wsreg.jobs.task import Place, Task
+from wsreg.specimens.specimen import Detail
 
 STEPS, SIZE = 20, 60
 FULL_DISK_BYTES = 2000
+MOST_LETTERS = 300
+"""Of what a run said last."""
+SPECIMENS = ("17-1882", "18-2799")
+COARSE = Preset(
+    name="coarse",
+    xrays=dict.fromkeys(SPECIMENS, 1),
+    ct_mm=6.0,
+    image_px=48,
+    detail=Detail(bone_mm=3.0, body_mm=6.0),
+)
+"""A cohort that is made in seconds; a preset of ``tiny`` measures nothing on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +68,8 @@ class Options:
         seed: of the moments.
         processes: that work at a time.
         command: to be disturbed; OUT in it is the folder of its results.
+        reproduce: disturb ``wsreg reproduce all --preset tiny`` on a small cohort.
+        write: put the report into docs/results.md.
         graph_in: work at the small graph in this folder and do nothing else.
     """
 
@@ -55,6 +77,8 @@ class Options:
     seed: int = 0
     processes: int = 2
     command: tuple[str, ...] = ()
+    reproduce: bool = False
+    write: bool = False
     graph_in: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
 
 
@@ -130,8 +154,14 @@ def content(out: Path) -> dict[str, str]:
     return {
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name != RECORD_FILE
+        if path.is_file() and not _tells_time(path.relative_to(out))
     }
+
+
+def _tells_time(path: Path) -> bool:
+    """Tell whether a file holds seconds, as records, trials and reports do."""
+    timed = path.name == RECORD_FILE or "-seconds." in path.name or path.suffix == ".html"
+    return timed or path.parts[0] == "cache"
 
 
 def harm(out: Path, chance: random.Random, share: float = 0.5) -> None:
@@ -139,7 +169,8 @@ def harm(out: Path, chance: random.Random, share: float = 0.5) -> None:
     folders = sorted(record.parent for record in out.rglob(RECORD_FILE))
     for folder in chance.sample(folders, round(share * len(folders))):
         shutil.rmtree(folder)
-    files = sorted(p for p in out.glob("*/*") if p.is_file() and p.stat().st_size)
+    rest = (folder for folder in folders if folder.exists())
+    files = sorted(p for f in rest for p in f.iterdir() if p.is_file() and p.stat().st_size)
     if files:
         path = chance.choice(files)
         data = bytearray(path.read_bytes())
@@ -163,8 +194,8 @@ def kill(process: subprocess.Popen[str], *, worker: bool, chance: random.Random)
     return "nothing, there was no worker"
 
 
-def disturb(options: Options, out: Path, seconds: float) -> None:
-    """Kill and harm, each time at another moment, and fill the disk once."""
+def disturb(options: Options, out: Path, seconds: float) -> Iterator[str]:
+    """Kill and harm, each time at another moment, and fill the disk once; say what happened."""
     chance = random.Random(options.seed)
     for number in range(options.kills):
         harm(out, chance)
@@ -173,30 +204,63 @@ def disturb(options: Options, out: Path, seconds: float) -> None:
         time.sleep(moment)
         killed = kill(process, worker=number % 2 == 1, chance=chance)
         said = process.communicate()[1].strip().splitlines()[-1:]
-        print(f"{moment:.1f} s: killed {killed}; status {process.returncode}", *said)
+        yield _told(f"after {moment:.1f} s: killed {killed}", process, said)
     harm(out, chance, share=1.0)
     process = begin(options, out, full_disk=True)
     said = process.communicate()[1].strip().splitlines()[-1:]
-    print(f"disk full: status {process.returncode}", *said)
+    yield _told("disk full", process, said)
+
+
+def _told(what: str, process: subprocess.Popen[str], said: list[str]) -> str:
+    words = ("ended well" if process.returncode == 0 else f"status {process.returncode}", *said)
+    return f"{what}; " + ": ".join(words)[:MOST_LETTERS]
+
+
+def reproduction(options: Options, folder: Path) -> Options:
+    """Return options that disturb ``wsreg reproduce`` on a cohort made for it."""
+    data = folder / "cohort.h5"
+    build_cohort(data, COARSE, 0, SPECIMENS, workers=1)
+    wsreg = str(Path(sys.executable).with_name("wsreg"))
+    words = (wsreg, "reproduce", "all", "--data", str(data), "--preset", "tiny", "--out", "OUT")
+    processes = ("--workers", str(options.processes), "--specimen", SPECIMENS[1])
+    return dataclasses.replace(options, command=(*words, *processes))
+
+
+def injected(options: Options, folder: Path) -> tuple[bool, list[str]]:
+    """Run once undisturbed and often disturbed; return whether all is the same, and what was."""
+    calm, disturbed = folder / "calm", folder / "disturbed"
+    start = time.perf_counter()
+    assert finished(begin(options, calm)) == 0
+    seconds = time.perf_counter() - start
+    lines = [f"undisturbed: {seconds:.1f} s, {len(content(calm))} files"]
+    print(*lines, flush=True)
+    for line in disturb(options, disturbed, seconds):
+        print(line, flush=True)
+        lines.append(line)
+    lines.append(f"at last: status {finished(begin(options, disturbed))}")
+    different = {name for name, _ in content(calm).items() ^ content(disturbed).items()}
+    lines.append("all files are the same" if not different else f"different: {sorted(different)}")
+    print(*lines[-2:], sep="\n")
+    return not different, lines
 
 
 def main(options: Options) -> int:
-    """Run once undisturbed and often disturbed, compare, and return the exit status."""
+    """Disturb, compare, report, and return the exit status."""
     if options.graph_in is not None:
         run(graph(), options.graph_in, partial(call_crew, processes=options.processes))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        calm, disturbed = Path(folder) / "calm", Path(folder) / "disturbed"
-        start = time.perf_counter()
-        assert finished(begin(options, calm)) == 0
-        seconds = time.perf_counter() - start
-        print(f"undisturbed: {seconds:.1f} s, {len(content(calm))} files")
-        disturb(options, disturbed, seconds)
-        print(f"at last: status {finished(begin(options, disturbed))}")
-        expected, found = content(calm), content(disturbed)
-        different = sorted(set(expected.items()) ^ set(found.items()))
-        print("all files are the same" if not different else f"different: {different}")
-    return int(bool(different))
+        asked = reproduction(options, Path(folder)) if options.reproduce else options
+        same, lines = injected(asked, Path(folder))
+    if options.write:
+        text = [line.replace(folder, "DIR") for line in lines]
+        hardware = f"{describe_hardware(1, ('wsreg',))}, {options.processes} processes."
+        what = "`wsreg reproduce all --preset tiny`" if options.reproduce else "A graph of tasks"
+        head = f"### {what}, killed {options.kills} times"
+        write_section(
+            "fault injection", "\n".join([head, "", hardware, "", *(f"- {t}" for t in text)])
+        )
+    return int(not same)
 
 
 if __name__ == "__main__":

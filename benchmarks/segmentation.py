@@ -29,20 +29,22 @@ from results_file import write_section
 from wsreg.datasets.preparation import Preparation
 from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.datasets.sample import Sample
+from wsreg.experiments.dice_scores import (
+    BOX_JITTER,
+    MaskedImage,
+    dice_of,
+    labels_of,
+    rendering_of,
+    xray_of,
+)
 from wsreg.files.hashes import sha256_of
 from wsreg.geometry.camera import Camera
 from wsreg.networks.checkpoint import WEIGHTS_FILE, ModelCard
-from wsreg.rendering.render import render
-from wsreg.segmentation.boxes import boxes_from_masks, jittered_boxes
 from wsreg.segmentation.segmenter import Segmenter, load_segmenter
-from wsreg.similarity.soft_dice import soft_dice
 from wsreg.simulation.collimator import Collimator, exposed_field
 from wsreg.simulation.tools import metal_density, sample_tool
-from wsreg.training.layers import COVERED_MM, true_masks
 
 OUTPUT = Path(__file__).parent / "output"
-BOX_JITTER = 10 / 1024
-"""Of the image side: the paper moves boxes by up to 10 pixels, MedSAM's images have 1024."""
 STEEL_CM2_PER_G = 1.2
 """Mass attenuation near 60 keV."""
 DARKEST = 6.0
@@ -72,15 +74,6 @@ class Options:
     models: tuple[Path, ...]
     limit: int | None = None
     write: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class View:
-    """An image [H,W] of attenuation, its true masks [R,H,W], and where they count [R,H,W]."""
-
-    image: Tensor
-    masks: Tensor
-    valid: Tensor
 
 
 def main(options: Options) -> None:
@@ -137,16 +130,10 @@ def method_name(card: ModelCard) -> str:
 def measure(segmenter: Segmenter, sample: Sample) -> dict[str, dict[str, float]]:
     """Condition -> region -> Dice inside the exposed field, where the truth shows the region."""
     result = {}
-    for condition, view in zip(CONDITIONS, views(sample, segmenter.roi_names), strict=True):
-        boxes = None
-        if segmenter.needs_boxes:
-            seed = torch.Generator().manual_seed(int(sample.projection))
-            boxes = boxes_from_masks(view.masks & view.valid)
-            boxes = jittered_boxes(boxes, BOX_JITTER * max(view.image.shape), seed)
-        found = segmenter.hard_masks(view.image[None, None], boxes)[0]
-        dice = soft_dice(view.masks.double(), found.double(), view.valid)
-        fractions = (view.masks & view.valid).double().mean(dim=(1, 2)).tolist()
-        measured = list(zip(segmenter.roi_names, dice.tolist(), fractions, strict=True))
+    labels = labels_of(segmenter, sample)
+    for condition, view in zip(CONDITIONS, views(sample, labels), strict=True):
+        dice = dice_of(segmenter, view, int(sample.projection))
+        measured = list(zip(segmenter.roi_names, dice, view.fractions, strict=True))
         result[condition] = {name: value for name, value, fraction in measured if fraction > 0.0}
         result[condition + LARGE] = {
             n: value for n, value, fraction in measured if fraction > LARGE_FRACTION
@@ -154,32 +141,22 @@ def measure(segmenter: Segmenter, sample: Sample) -> dict[str, dict[str, float]]
     return result
 
 
-def views(sample: Sample, roi_names: Sequence[str]) -> Iterator[View]:
+def views(sample: Sample, labels: Sequence[int]) -> Iterator[MaskedImage]:
     """The sample under each of ``CONDITIONS``, the X-ray always the same."""
-    values = {name: value for value, name in sample.volume.label_names.items()}
-    labels = [values[name] for name in roi_names]
-    masks, known = true_masks(sample, labels)
-    image, field = sample.radiograph.image, sample.radiograph.mask
-    valid = field & known[:, None, None]
-    yield View(image=image, masks=masks, valid=valid)
-    yield rendered_view(sample, labels)
+    plain = xray_of(sample, labels)
+    image, masks, valid = plain.image, plain.masks, plain.valid
+    field = sample.radiograph.mask
+    yield plain
+    yield rendering_of(sample, labels)
     camera = sample.camera
     generator = np.random.default_rng(int(sample.projection))
-    yield View(image=with_tool(image, camera, generator), masks=masks, valid=valid)
+    yield MaskedImage(image=with_tool(image, camera, generator), masks=masks, valid=valid)
     narrow = torch.from_numpy(exposed_field(FIELD, camera.rows, camera.columns))
     dimmed = (image - narrow.log()).clamp(max=DARKEST)
-    yield View(image=dimmed, masks=masks, valid=valid & (narrow > 0.5))
+    yield MaskedImage(image=dimmed, masks=masks, valid=valid & (narrow > 0.5))
     turned = (image.flip(0, 1), masks.flip(1, 2), valid.flip(1, 2))
-    yield View(image=turned[0], masks=turned[1], valid=turned[2])
-    yield View(image=image[field].max() - image, masks=masks, valid=valid)
-
-
-def rendered_view(sample: Sample, labels: Sequence[int]) -> View:
-    """The CT at the pelvis's true pose, all of its bones in their places in the CT."""
-    rois = [(label,) for label in labels]
-    channels = render(sample.volume, sample.camera, sample.camera_from_ct, rois=rois)[0]
-    masks = channels[1:] > COVERED_MM
-    return View(image=channels[0], masks=masks, valid=torch.ones_like(masks))
+    yield MaskedImage(image=turned[0], masks=turned[1], valid=turned[2])
+    yield MaskedImage(image=image[field].max() - image, masks=masks, valid=valid)
 
 
 def with_tool(image: Tensor, camera: Camera, generator: np.random.Generator) -> Tensor:

@@ -36,7 +36,7 @@ interest."""
 Method = Literal["gauss-newton", "adam", "paper"]
 """Solver of a registration: Levenberg-Marquardt, or the paper's loop of Adam, by either name."""
 
-ExperimentName = Literal["table1", "case-study", "all"]
+ExperimentName = Literal["table1", "table2", "table3", "case-study", "figures", "all"]
 """Experiments of the paper that ``wsreg reproduce`` makes."""
 
 MethodName = Literal[

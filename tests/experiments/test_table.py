@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ from wsreg.experiments.table import (
     csv_rows,
     latex,
     markdown,
+    table_from_record,
+    table_to_record,
     write_table,
 )
+from wsreg.files.json_files import read_json, write_json
 
 TABLE = ResultTable(
     name="two_rows",
@@ -115,3 +119,22 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
         write_table(TABLE, tmp_path / "file")
+
+
+def test_a_table_is_the_same_after_a_file(tmp_path: Path) -> None:
+    cell = Cell(text="∞", values={"mean": math.inf, "sd": math.nan, "low": -math.inf, "n": 3.0})
+    table = ResultTable(
+        name="t",
+        title="A table",
+        columns=[Column(key="a", title="A")],
+        blocks=[Block(source="measured", title="", rows=[[cell], [Cell(text="b", best=True)]])],
+        notes=["A note."],
+    )
+    write_json(tmp_path / "t.json", table_to_record(table))
+    again = table_from_record(read_json(tmp_path / "t.json"))
+    assert markdown(again) == markdown(table)
+    assert latex(again) == latex(table)
+    found = again.blocks[0].rows[0][0].values
+    assert (found["mean"], found["low"], found["n"]) == (math.inf, -math.inf, 3.0)
+    assert math.isnan(found["sd"])
+    assert again.blocks[0].rows[1][0].best

@@ -102,5 +102,18 @@ def test_it_is_told_what_lacks_and_what_can_be_run(broken: Path) -> None:
         )
         with pytest.raises(InputError, match=message):
             check_specimens(file, (), learnt=False)
-        with pytest.raises(InputError, match="--specimen 17-1882 can still be run by other method"):
+        with pytest.raises(
+            InputError, match="--specimen 17-1882 can still be run by methods that "
+        ):
             check_specimens(file, (SPECIMEN,), learnt=True)
+
+
+def test_nobody_is_left_to_learn_from(cohort: Path, tmp_path: Path) -> None:
+    path = tmp_path / "alone.h5"
+    shutil.copyfile(cohort, path)
+    with h5py.File(path, "a") as file:
+        del file["18-1109"]
+    with DeepFluoroFile(path) as file:
+        assert check_specimens(file, (), learnt=False) == (SPECIMEN,)
+        with pytest.raises(InputError, match=r"at least 2 specimens.*got 17-1882 alone; methods"):
+            check_specimens(file, (), learnt=True)

@@ -18,7 +18,6 @@ from wsreg.vocabulary import ExperimentName, PresetName
 
 if TYPE_CHECKING:
     from wsreg.jobs.progress import Progress
-    from wsreg.jobs.run import Made
     from wsreg.jobs.task import Task
 
 SECONDS_OF_SILENCE = 600.0
@@ -26,17 +25,18 @@ SECONDS_OF_SILENCE = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce:
-    """Make the paper's tables on a data set: train, register, tabulate, leaving one specimen out.
+    """Make the paper's tables and figures on a data set, leaving one specimen out.
 
     What is there already is not made again, so that a run may be stopped at any moment.
     """
 
     what: Positional[ExperimentName]
-    """Which experiment."""
+    """Which experiment; all of them share what they train and register."""
     data: Annotated[Path, arg(metavar="FILE.h5")]
     """DeepFluoro's file or a cohort."""
     out: Annotated[Path, arg(metavar="DIR")]
-    """Folder to write tables to; what they are made of is kept in its folder cache."""
+    """Folder to write tables, figures and a report to; what they are made of is kept in its folder
+    cache."""
     preset: PresetName = "small"
     """small: for two cores; paper: for a GPU; tiny: a trial of everything."""
     specimen: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
@@ -61,54 +61,76 @@ class Reproduce:
         return 0
 
     def _reproduce(self) -> None:
+        from wsreg.experiments.graph import left_out
+        from wsreg.experiments.results import ends_of, printed, write_results
         from wsreg.jobs.crew import call_crew
         from wsreg.jobs.run import run
+        from wsreg.methods.preset import PRESETS
 
-        tasks = self._tasks()
+        specimens = self._specimens()
+        tasks = self._tasks(specimens)
+        notes = left_out(self.what, specimens)
+        for note in notes:
+            self._say(note)
         self._ask(tasks)
         call = functools.partial(call_crew, self.scheduler, self.workers)
         made = run(tasks, self.out / "cache", call, tell=self._teller(), say=self._say)
-        self._write(tasks, made)
+        report = write_results(
+            self.what, tasks, made, self.out, data=self.data, preset=PRESETS[self.preset],
+            notes=notes,
+        )  # fmt: skip
+        if not self.quiet:
+            for name in ends_of(tasks):
+                for text in printed(name, made.folders[name]):
+                    print(text)
+            print(f"Everything is in {self.out}; begin with {report}.")
 
-    def _tasks(self) -> list[Task]:
+    def _specimens(self) -> tuple[str, ...]:
+        """Return those to register, when all that is asked for makes sense."""
         from wsreg.datasets.reader import DeepFluoroFile
-        from wsreg.experiments.graph import graph
         from wsreg.methods.run import check_specimens
 
         if self.xrays is not None and self.xrays < 1:
             raise InputError(f"--xrays must be at least 1, got {self.xrays}")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"--workers must be at least 1, got {self.workers}")
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"--out must be a folder, got the file {self.out}")
         with DeepFluoroFile(self.data) as file:
-            specimens = check_specimens(file, self.specimen, learnt=True)
-        return graph(self.what, self.data, specimens, self.preset, self.xrays)
+            return check_specimens(file, self.specimen, learnt=True)
+
+    def _tasks(self, specimens: tuple[str, ...]) -> list[Task]:
+        from wsreg.experiments.graph import graph
+
+        return graph(
+            self.what, self.data, specimens, self.preset, self.xrays,
+            accelerated=self._accelerated(),
+        )  # fmt: skip
+
+    def _accelerated(self) -> bool:
+        """Tell whether trainings may have a GPU; workers elsewhere are thought to have one."""
+        import torch
+
+        return self.scheduler not in (None, "local") or torch.cuda.is_available()
 
     def _ask(self, tasks: Sequence[Task]) -> None:
         """Ask whether to train at the paper's size without a GPU."""
-        import torch
-
+        from wsreg.experiments.estimates import disk_bytes
         from wsreg.jobs.progress import duration, seconds_left
+        from wsreg.threads import usable_cores
 
-        elsewhere = self.scheduler not in (None, "local")
-        if self.preset != "paper" or self.yes or elsewhere or torch.cuda.is_available():
+        if self.preset != "paper" or self.yes or self._accelerated():
             return
-        least = duration(seconds_left(tasks, {}, (), 1))
-        text = f"--preset paper without a GPU takes far more than the {least} of --preset small"
+        workers = self.workers or usable_cores()
+        time_needed = duration(seconds_left(tasks, {}, (), workers))
+        text = (
+            f"--preset paper without a GPU takes about {time_needed} with {workers} processes, "
+            f"and {disk_bytes(tasks) / 1e9:.1f} GB in {self.out}"
+        )
         if not sys.stdin.isatty():
             raise InputError(f"{text}; pass --yes to begin all the same")
         if input(f"{text}. Begin? [y/N] ").strip().lower() not in ("y", "yes"):
             raise InputError("nothing was begun")
-
-    def _write(self, tasks: Sequence[Task], made: Made) -> None:
-        """Put tables where people look for them."""
-        from wsreg.files.whole import copy_file
-
-        needed = {name for task in tasks for name in task.needs}
-        for name in (task.name for task in tasks if task.name not in needed):
-            for path in sorted(made.folders[name].glob(f"{name}*")):
-                target = self.out / path.name
-                if not target.exists() or path.read_bytes() != target.read_bytes():
-                    copy_file(path, target)
-            if not self.quiet:
-                print((self.out / f"{name}.md").read_text(encoding="utf-8"))
 
     def _teller(self) -> Callable[[Progress], None]:
         """Return what says how far a run is, whenever a task is done and every ten minutes."""

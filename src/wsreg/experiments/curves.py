@@ -111,6 +111,7 @@ def descent_figure(curves: Mapping[str, Sequence[Sequence[float]]], error: str) 
         InputError: a method has no X-rays, or an X-ray no errors.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     with style():
         figure = Figure(figsize=(5.6, 3.6), dpi=DPI, layout="constrained")
@@ -132,6 +133,8 @@ def descent_figure(curves: Mapping[str, Sequence[Sequence[float]]], error: str) 
         axes.set(xlabel="Step (marker: the last one)", ylabel=f"{error}\nmedian and quartiles")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, _: f"{value:g}")
+        # Names between powers of ten where the axis has hardly one of these.
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
         axes.set_xlim(left=0)
         _legend_below(figure, axes)
     return figure

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,7 +33,7 @@ class DiceScore:
         network: as tables print it, such as ``U-Net``.
         images: which of the two kinds the image is of.
         specimen, projection: of the image; the network has not seen the specimen.
-        dice: by region, NaN where neither truth nor network has it.
+        dice: by region, NaN where the truth does not show it.
     """
 
     network: str
@@ -157,3 +159,15 @@ def _quoted_row(networks: Sequence[str], images: Images) -> list[Cell]:
 def _keys(networks: Sequence[str]) -> list[tuple[str, str]]:
     """Return (name in the CSV file, name in print) of each network."""
     return [(name.lower().replace("-", "").replace(" ", "_"), name) for name in networks]
+
+
+def score_to_record(score: DiceScore) -> dict[str, Any]:
+    """Return plain values; NaN becomes None, which strict JSON can hold."""
+    dice = {name: None if math.isnan(value) else value for name, value in score.dice.items()}
+    return {**dataclasses.asdict(score), "dice": dice}
+
+
+def score_from_record(record: Mapping[str, Any]) -> DiceScore:
+    """Return the score of a record, the inverse of :func:`score_to_record`."""
+    dice = {name: math.nan if value is None else value for name, value in record["dice"].items()}
+    return DiceScore(**{**record, "dice": dice})

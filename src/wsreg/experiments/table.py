@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wsreg.files.whole import write_text
 from wsreg.outputs.csv_file import Row, write_csv
@@ -164,6 +167,33 @@ def write_table(table: ResultTable, folder: str | Path) -> list[Path]:
     write_csv(*csv_rows(table), comma)
     write_text(tex, latex(table))
     return [text, comma, tex]
+
+
+def table_to_record(table: ResultTable) -> dict[str, Any]:
+    """Return a table in the types of strict JSON, which knows neither NaN nor infinity."""
+    record = dataclasses.asdict(table)
+    for cell in (cell for block in record["blocks"] for row in block["rows"] for cell in row):
+        values = cell["values"].items()
+        cell["values"] = {k: v if math.isfinite(v) else str(v) for k, v in values}
+    return record
+
+
+def table_from_record(record: Mapping[str, Any]) -> ResultTable:
+    """Return the table of a record, the inverse of :func:`table_to_record`.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is not one of a table.
+    """
+    blocks = [
+        Block(**{**block, "rows": [[_cell(cell) for cell in row] for row in block["rows"]]})
+        for block in record["blocks"]
+    ]
+    columns = [Column(**column) for column in record["columns"]]
+    return ResultTable(**{**record, "columns": columns, "blocks": blocks})
+
+
+def _cell(record: Mapping[str, Any]) -> Cell:
+    return Cell(**{**record, "values": {k: float(v) for k, v in record["values"].items()}})
 
 
 def _place(name: str, order: Sequence[str]) -> int:

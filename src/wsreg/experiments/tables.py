@@ -1,12 +1,11 @@
-"""The paper's Tables 1 and 3 and its case study, from trials.
+"""The paper's Table 1 and its case study, from trials.
 
 Each is a few tables: the paper's columns beside honest ones, medians with intervals, paired tests,
-and every specimen by itself.  The same trials give the same tables.
+every specimen by itself, and seconds.  The same trials give the same tables.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,29 +18,23 @@ from wsreg.experiments.columns import (
     NOTES,
     PAPER,
     SECONDS,
+    SECONDS_NOTE,
     Measure,
     Rows,
     measured_block,
     summary_of,
 )
-from wsreg.experiments.comparisons import TESTED, tests_against_best, tests_table
+from wsreg.experiments.comparisons import tests_against_best
 from wsreg.experiments.dice_tables import dice_cell
 from wsreg.experiments.entries import Entry, of_specimen
-from wsreg.experiments.published import CASE_STUDY, QUOTED, TABLE_1, TABLE_3, Published
+from wsreg.experiments.published import CASE_STUDY, QUOTED, TABLE_1, Published
 from wsreg.experiments.table import Block, Cell, Column, ResultTable
 
-ALL = (*COUNTS, *PAPER, *HONEST, SECONDS)
-WITHOUT, WITH = "−", "+"
-"""The overlap of regions in the loss, as the paper marks it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimilarityPair:
-    """A similarity without and with the overlap of regions in the loss."""
-
-    title: str
-    without: Entry
-    with_rois: Entry
+ALL = (*COUNTS, *PAPER, *HONEST)
+DICE_NOTE = (
+    "Dice of the network that finds regions in X-rays, and of the one that does in rendered images "
+    "(here at their true poses), against the true masks."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +54,7 @@ class Scheme:
 def table_1(
     entries: Sequence[Entry], excluded: frozenset[tuple[str, str]] = frozenset()
 ) -> list[ResultTable]:
-    """Return Table 1: methods, medians with intervals, paired tests, and every specimen.
+    """Return Table 1: methods, medians with intervals, paired tests, every specimen, seconds.
 
     Args:
         entries: at least one.
@@ -71,7 +64,7 @@ def table_1(
     rows = [(entry.title, entry.trials) for entry in entries]
     none = [cells.text("")]
     quoted = [
-        [cells.text(title), *none * len(COUNTS), *_quoted(row), *none * (len(HONEST) + 1)]
+        [cells.text(title), *none * len(COUNTS), *quoted_cells(row), *none * len(HONEST)]
         for title, row in TABLE_1.items()
     ]
     main = ResultTable(
@@ -87,42 +80,7 @@ def table_1(
         _medians("table1", "The paper's Table 1", rows),
         tests,
         _by_specimen(entries, excluded),
-    ]
-
-
-def table_3(pairs: Sequence[SimilarityPair]) -> list[ResultTable]:
-    """Return Table 3: similarities without and with regions, by both kinds of columns."""
-    none = [cells.text("")] * 2 * len(COUNTS)
-    quoted = [
-        [cells.text(title), *none, *_interleaved(*map(_quoted, both))]
-        for title, both in TABLE_3.items()
-    ]
-    title = f"similarities without ({WITHOUT}) and with ({WITH}) the overlap of regions"
-    main = ResultTable(
-        name="table3",
-        title=f"The paper's Table 3: {title}",
-        columns=_columns_of_pairs((*COUNTS, *PAPER)),
-        blocks=[
-            _block_of_pairs(pairs, (*COUNTS, *PAPER)),
-            Block(source="quoted", title=QUOTED, rows=quoted),
-        ],
-        notes=[NOTES[0], NOTES[2]],
-    )
-    honest = ResultTable(
-        name="table3-distances",
-        title=f"The paper's Table 3: distances and failures, {title}",
-        columns=_columns_of_pairs((*COUNTS, *HONEST)),
-        blocks=[_block_of_pairs(pairs, (*COUNTS, *HONEST))],
-        notes=NOTES[1:],
-    )
-    tested = [
-        (_titled(pair.with_rois, pair.title, WITH), _titled(pair.without, pair.title, WITHOUT), d)
-        for pair in pairs for d in TESTED
-    ]  # fmt: skip
-    return [
-        main,
-        honest,
-        tests_table("table3-tests", "The paper's Table 3: paired tests of regions", tested),
+        _seconds("table1", "The paper's Table 1", rows),
     ]
 
 
@@ -153,10 +111,15 @@ def case_study(schemes: Sequence[Scheme], specimen: str = CASE_STUDY) -> list[Re
         title=f"Case study: schemes of segmentation, {specimen}",
         columns=[first, *dice, *others],
         blocks=[Block(source="measured", title="", rows=cells.best_marked(rows, signs))],
-        notes=[*NOTES, "The paper shows this case in its Figure 5 and prints no numbers of it."],
+        notes=[
+            *NOTES,
+            DICE_NOTE,
+            "The paper shows this case in its Figure 5 and prints no numbers of it.",
+        ],
     )
     medians = [(entry.title, entry.trials) for entry in own]
-    return [main, _medians("case-study", f"Case study, {specimen}", medians)]
+    title = f"Case study, {specimen}"
+    return [main, _medians("case-study", title, medians), _seconds("case-study", title, medians)]
 
 
 def _medians(name: str, title: str, rows: Rows) -> ResultTable:
@@ -167,6 +130,16 @@ def _medians(name: str, title: str, rows: Rows) -> ResultTable:
         columns=_columns("method", "Method", measures),
         blocks=[measured_block(rows, measures)],
         notes=[INTERVAL_NOTE, *NOTES[:2]],
+    )
+
+
+def _seconds(name: str, title: str, rows: Rows) -> ResultTable:
+    return ResultTable(
+        name=f"{name}-seconds",
+        title=f"{title}: seconds",
+        columns=_columns("method", "Method", (COUNTS[0], SECONDS)),
+        blocks=[measured_block(rows, (COUNTS[0], SECONDS))],
+        notes=[SECONDS_NOTE],
     )
 
 
@@ -196,43 +169,14 @@ def _columns(key: str, title: str, measures: Sequence[Measure]) -> list[Column]:
     return [Column(key=key, title=title), *(measure.column for measure in measures)]
 
 
-def _columns_of_pairs(measures: Sequence[Measure]) -> list[Column]:
-    """Return each column twice, without and with regions."""
-    sides = ((WITHOUT, "without"), (WITH, "with"))
-    return [
-        Column(key="similarity", title="Similarity"),
-        *(
-            Column(key=f"{m.column.key}_{side}", title=f"{m.column.title} {sign}")
-            for m in measures for sign, side in sides
-        ),
-    ]  # fmt: skip
-
-
-def _block_of_pairs(pairs: Sequence[SimilarityPair], measures: Sequence[Measure]) -> Block:
-    rows = []
-    for pair in pairs:
-        sides = [summary_of(entry.trials) for entry in (pair.without, pair.with_rois)]
-        made = [measure.cell(found) for measure in measures for found in sides]
-        rows.append([cells.text(pair.title), *made])
-    signs = [0, *(measure.better for measure in measures for _ in range(2))]
-    return Block(source="measured", title="", rows=cells.best_marked(rows, signs))
-
-
-def _titled(entry: Entry, title: str, sign: str) -> Entry:
-    return dataclasses.replace(entry, title=f"{title} {sign}")
-
-
-def _quoted(row: Published) -> list[Cell]:
+def quoted_cells(row: Published) -> list[Cell]:
+    """Return the four columns of the paper, as it prints them."""
     return [
         cells.quoted(row.mtre_mm),
         cells.share(row.srr),
         cells.quoted(row.re_deg),
         cells.quoted(row.te_mm),
     ]
-
-
-def _interleaved(first: Sequence[Cell], second: Sequence[Cell]) -> list[Cell]:
-    return [cell for pair in zip(first, second, strict=True) for cell in pair]
 
 
 def _different_xrays(entries: Sequence[Entry]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the tasks of an experiment do, each in a process of its own."""
+"""What the tasks of all experiments share: trainings, registrations, and what is read of them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wsreg.datasets.layout import QUESTIONABLE
-from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.evaluation.trial import Trial, trial_from_record, trial_to_record
-from wsreg.experiments.entries import Entry, Role
-from wsreg.experiments.table import ResultTable, write_table
-from wsreg.experiments.tables import Scheme, case_study, table_1
+from wsreg.experiments.entries import Entry, role_of
+from wsreg.experiments.table import ResultTable, table_from_record, table_to_record, write_table
 from wsreg.files.json_files import read_json, write_json
 from wsreg.jobs.task import Place
 from wsreg.methods.artefact import Artefact, make_artefact
+from wsreg.methods.method import Method
 from wsreg.methods.preset import PRESETS
 from wsreg.methods.run import run_specimen
 from wsreg.methods.table import METHODS
-from wsreg.vocabulary import MethodName, PresetName
+from wsreg.methods.variants import CAPTURE_VARIANTS, SIMILARITY_VARIANTS
+from wsreg.vocabulary import PresetName
 
 TRIALS_FILE = "trials.json"
+TABLES_FILE = "tables.json"
+
+ALL_METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (*METHODS.values(), *SIMILARITY_VARIANTS.values(), *CAPTURE_VARIANTS.values())
+}
+"""Methods, and those in which one thing is changed, in the order of tables."""
 
 
 def train(
@@ -43,7 +49,7 @@ def train(
 def register(
     place: Place,
     *,
-    method: MethodName,
+    method: str,
     specimen: str,
     preset: PresetName,
     xrays: int | None,
@@ -53,56 +59,48 @@ def register(
 
     Args:
         place: with the data, and the artefacts of the method.
-        method: how.
+        method: how, by a name in ``ALL_METHODS``.
         specimen: whose.
         preset: how finely.
         xrays: at most so many; all if None.
         settings: the preset's in full, for the key of the task.
     """
     trials = run_specimen(
-        METHODS[method], place.files["data"], specimen, place.made, PRESETS[preset],
+        ALL_METHODS[method], place.files["data"], specimen, place.made, PRESETS[preset],
         place.work / "trials.jsonl", xrays=xrays,
     )  # fmt: skip
     record = {"method": method, "trials": [trial_to_record(trial) for trial in trials]}
     write_json(place.out / TRIALS_FILE, record)
 
 
-def table_1_tables(place: Place) -> None:
-    """Write Table 1 from all trials."""
-    with DeepFluoroFile(place.files["data"]) as file:
-        doubtful = frozenset() if file.virtual else QUESTIONABLE
-    _write(table_1(entries_in(place.made), doubtful), place.out)
-
-
-def case_study_tables(place: Place) -> None:
-    """Write the tables of the case study."""
-    _write(case_study([Scheme(entry=entry) for entry in entries_in(place.made)]), place.out)
-
-
-def entries_in(folders: Mapping[str, Path]) -> list[Entry]:
-    """Return methods with their trials, in the order of tables.
+def entries_in(folders: Mapping[str, Path]) -> dict[str, Entry]:
+    """Return methods with their trials by name, in the order of tables.
 
     Args:
-        folders: of the results of :func:`register`, by name of the task.
+        folders: of results by name of the task; those that hold no trials are passed over.
     """
     trials: dict[str, list[Trial]] = {}
     for folder in folders.values():
+        if not (folder / TRIALS_FILE).exists():
+            continue
         record = read_json(folder / TRIALS_FILE)
         own = trials.setdefault(record["method"], [])
         own += [trial_from_record(one) for one in record["trials"]]
-    return [
-        Entry(name=name, title=method.title, role=role_of(name), trials=trials[name])
-        for name, method in METHODS.items() if name in trials
-    ]  # fmt: skip
+    return {
+        name: Entry(name=name, title=method.title, role=role_of(name), trials=trials[name])
+        for name, method in ALL_METHODS.items() if name in trials
+    }  # fmt: skip
 
 
-def role_of(method: str) -> Role:
-    """Return whose a method is."""
-    if method.startswith("ours"):
-        return "ours"
-    return "paper" if method.startswith("wsreg") else "baseline"
-
-
-def _write(tables: Sequence[ResultTable], folder: Path) -> None:
+def write_tables(tables: Sequence[ResultTable], folder: Path) -> None:
+    """Write tables for people, and all of them as a report reads them."""
     for table in tables:
         write_table(table, folder)
+    write_json(folder / TABLES_FILE, [table_to_record(table) for table in tables])
+
+
+def tables_in(folder: Path) -> list[ResultTable]:
+    """Return the tables that a task wrote; none if it wrote no tables."""
+    if not (folder / TABLES_FILE).exists():
+        return []
+    return [table_from_record(record) for record in read_json(folder / TABLES_FILE)]

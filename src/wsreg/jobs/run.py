@@ -15,6 +15,8 @@ from wsreg.jobs.progress import Progress, seconds_left
 from wsreg.jobs.task import Task, in_order, recipes_of
 
 SECONDS_BETWEEN_NEWS = 5.0
+MOST_REASONS = 3
+"""That the last sentence has: each was said when it came."""
 
 Tell = Callable[[Progress], None]
 Say = Callable[[str], None]
@@ -27,10 +29,12 @@ class Made:
     Args:
         folders: of all results, by name of the task.
         new: names of those that were not there before.
+        seconds: that each took to make, by name of the task.
     """
 
     folders: Mapping[str, Path]
     new: tuple[str, ...]
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +93,12 @@ def run(
     missing = [task.name for task in ordered if task.name not in state.taken]
     if not missing:
         say(f"nothing to do: all {len(ordered)} results are in {cache}")
-        return Made(folders=folders, new=())
+        return Made(folders=folders, new=(), seconds=state.taken)
     with call() as crew:
         _work(state, crew, tell, say)
     if state.failed:
         raise WsregError(_failures_in_words(state))
-    return Made(folders=folders, new=tuple(missing))
+    return Made(folders=folders, new=tuple(missing), seconds=state.taken)
 
 
 def _taken_before(cache: Path, entries: Mapping[str, Entry], say: Say) -> dict[str, float]:
@@ -162,7 +166,9 @@ def _estimate(state: _State, crew: Crew) -> float:
 
 
 def _failures_in_words(state: _State) -> str:
-    reasons = "; ".join(f"{name}: {error}" for name, error in state.failed.items())
+    told = [f"{name}: {error}" for name, error in state.failed.items()]
+    more = [f"{len(told) - MOST_REASONS} more"] if len(told) > MOST_REASONS else []
+    reasons = "; ".join([*told[:MOST_REASONS], *more])
     waiting = len(state.tasks) - len(state.taken) - len(state.failed)
     return (
         f"{len(state.failed)} of {len(state.tasks)} tasks failed, {waiting} wait for them "

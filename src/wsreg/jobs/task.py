@@ -50,6 +50,8 @@ class Task:
         needs: names of the tasks whose results it reads.
         version: to be raised when the function comes to give another result.
         seconds: about how long it takes on one core; estimates begin with it.
+        group: of tasks that are as much longer or shorter than they say as each other; by default
+            those of the same function.
 
     Raises:
         InputError: for a name that no folder can have, a function that no other process can
@@ -63,6 +65,7 @@ class Task:
     needs: tuple[str, ...] = ()
     version: int = 1
     seconds: float = 1.0
+    group: str = ""
 
     def __post_init__(self) -> None:
         """Check what can be checked of a task alone."""
@@ -85,8 +88,13 @@ class Task:
 
     @property
     def kind(self) -> str:
-        """Return the full name of the function: tasks of a kind take similar times."""
+        """Return the full name of the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
+    def alike(self) -> str:
+        """Return the name of the group whose tasks tell how long this one takes."""
+        return self.group or self.kind
 
 
 def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:

@@ -30,6 +30,8 @@ class Preset:
         window_px: side of the windows of mNCC.
         adam_steps: of those loops (the paper's 250).
         xrays: how many of each specimen are registered, the first ones; None for all.
+        similarity_xrays: the same for Table 3, which registers each of them 30 times.
+        capture_xrays: the same, of one specimen, for capture range and convergence.
         encoder: how encoders are trained; the weights of its loss are the methods'.
         begin_with: an encoder that all others begin with.  A published method has none; it saves
             most of the training, and is given to every method that has an encoder.
@@ -43,6 +45,8 @@ class Preset:
     window_px: int
     adam_steps: int
     xrays: int | None
+    similarity_xrays: int | None
+    capture_xrays: int
     encoder: EncoderConfig
     begin_with: Path | None
     segmentation: Callable[[Architecture, int], SegmentationConfig]
@@ -119,6 +123,8 @@ PRESETS: Mapping[PresetName, Preset] = {
         window_px=9,
         adam_steps=250,
         xrays=None,
+        similarity_xrays=2,
+        capture_xrays=6,
         encoder=_small_encoder(),
         begin_with=Path(GENERIC),
         segmentation=small_segmentation,
@@ -130,6 +136,8 @@ PRESETS: Mapping[PresetName, Preset] = {
         window_px=13,
         adam_steps=250,
         xrays=None,
+        similarity_xrays=None,
+        capture_xrays=12,
         encoder=_paper_encoder(),
         begin_with=None,
         segmentation=paper_segmentation,
@@ -142,6 +150,8 @@ PRESETS: Mapping[PresetName, Preset] = {
         window_px=5,
         adam_steps=3,
         xrays=1,
+        similarity_xrays=1,
+        capture_xrays=1,
         encoder=_TINY_ENCODER,
         begin_with=None,
         segmentation=tiny_segmentation,

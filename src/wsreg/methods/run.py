@@ -18,6 +18,8 @@ from wsreg.methods.preset import Preset
 from wsreg.networks.checkpoint import WEIGHTS_FILE
 from wsreg.rendering.loading import load_kernels
 
+_NOT_LEARNT = "methods that learn from no others (wsreg evaluate --method ours, diffpose ...)"
+
 
 def artefacts_of(method: Method, specimens: Sequence[str]) -> tuple[Artefact, ...]:
     """Return all that a method needs for some specimens, in an order in which it can be made."""
@@ -137,12 +139,18 @@ def check_specimens(
     wanted = tuple(specimens) or file.specimens
     if not wanted:
         raise InputError(f"data set {file.path.name} must have specimens, it has none")
+    if learnt and len(file.specimens) < 2:
+        raise InputError(
+            f"data set {file.path.name} must have at least 2 specimens, one left out and others "
+            f"to learn from, got {wanted[0]} alone; {_NOT_LEARNT} can still be run"
+        )
     for name in file.specimens if learnt else wanted:
         if name in broken:
             whole = [one for one in file.specimens if one not in broken]
             rest = f"--specimen {' '.join(whole)} can still be run" if whole else "none is whole"
             if learnt:
-                rest = f"a method that learns from all others needs it; {rest} by other methods"
+                by = f" by {_NOT_LEARNT}" if whole else ""
+                rest = f"a method that learns from all others needs it; {rest}{by}"
             raise InputError(f"specimen {name} cannot be used: {broken[name]}; {rest}")
     return wanted
 
