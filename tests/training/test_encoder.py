@@ -126,7 +126,7 @@ def test_regions_are_compared_in_the_first_images_only_where_asked(
     found = Fixed(batch[2] + 0.3)
     some = float(task.loss(found, batch).detach())
     every = encoder_task(data, dataclasses.replace(config, roi_images=None), tmp_path)
-    first = [part[:2] for part in batch]
+    first = tuple(part[:2] for part in batch)
     assert some == pytest.approx(
         float(every.loss(Fixed(batch[2][:2] + 0.3), first).detach()), rel=1e-5
     )

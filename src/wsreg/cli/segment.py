@@ -12,6 +12,7 @@ from tyro.conf import arg
 
 from wsreg.cli.batch import Outcome, Scheduler, outcomes
 from wsreg.cli.options import Geometry, OptionalFile, XrayDetails, Xrays, xray_reader
+from wsreg.cli.regions import model_named
 from wsreg.cli.register import result_folders
 from wsreg.errors import InputError
 from wsreg.files.names import stem
@@ -35,7 +36,7 @@ class Segment:
     xrays: Xrays
     """PNG, TIFF, NPY, NIfTI or DICOM."""
     model: Annotated[Path, arg(metavar="DIR")]
-    """Folder written by wsreg train segmentation."""
+    """Folder written by wsreg train segmentation; unet:generic comes with wsreg."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to write to."""
     boxes: OptionalFile = None
@@ -82,7 +83,8 @@ class Segment:
 
         folders = result_folders(self.xrays, self.out)
         names = [f.name for f in folders] if len(folders) > 1 else [stem(self.xrays[0])]
-        segmenter = load_segmenter(self.model)
+        kind, model = model_named(str(self.model))
+        segmenter = load_segmenter(model, kind=kind)
         prompt = self._prompt(segmenter, names)
         read = xray_reader(self.xray_details, self.geometry)
 
@@ -118,7 +120,7 @@ class Segment:
             raise InputError(
                 "a medsam model needs boxes: --boxes FILE, or --boxes-from DIR with a U-Net"
             )
-        finder = load_segmenter(self.boxes_from, kind="unet")
+        finder = load_segmenter(model_named(str(self.boxes_from))[1], kind="unet")
         return lambda name, radiograph: boxes_found_by(finder, radiograph, segmenter.roi_names)
 
     def _segment(
