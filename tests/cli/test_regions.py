@@ -16,6 +16,7 @@ from PIL import Image
 from wsreg import Camera, InputError, Radiograph
 from wsreg.cli.regions import Regions, roi_finder
 from wsreg.networks.checkpoint import ModelCard, save_checkpoint
+from wsreg.networks.generic import segmenter_folder
 from wsreg.networks.unet import UNet, UNetConfig
 from wsreg.segmentation.rendered import rendered_rois
 from wsreg.volumes.phantom import analytic_phantom
@@ -123,6 +124,17 @@ def test_a_model_finds_the_regions(scheme: Literal["ours", "unet"], tmp_path: Pa
     assert options.files()["roi"] == tmp_path / "unet"
     with pytest.raises(InputError, match="a unet model takes no boxes"):
         roi_finder(dataclasses.replace(options, roi_boxes=tmp_path), analytic_phantom(), ["xray"])
+
+
+def test_the_network_of_the_package_by_its_name() -> None:
+    options = Regions(roi="unet:generic")
+    assert options.files()["roi"] == segmenter_folder(Path("generic"))
+    image = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    radiograph = Radiograph(image=image, mask=torch.ones_like(image, dtype=torch.bool))
+    named = dataclasses.replace(analytic_phantom(), label_names={1: "left-hemipelvis"})
+    rois = roi_finder(options, named, ["xray"])("xray", radiograph)
+    assert rois is not None
+    assert rois.names == ("left-hemipelvis",)
 
 
 def test_a_mask_of_nothing_is_said_in_the_verdict(case: Any, tmp_path: Path) -> None:

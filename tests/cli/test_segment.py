@@ -135,3 +135,17 @@ def test_a_pickle_is_refused(
     torch.save({}, tmp_path / "model.pt")
     assert segment(xray, "--model", tmp_path / "model.pt", "--out", tmp_path / "out") == 2
     assert "pickled checkpoints" in capsys.readouterr().err
+
+
+def test_the_network_of_the_package_needs_no_training(tmp_path: Path, xray: Path) -> None:
+    assert segment(xray, "--model", "unet:generic", "--out", tmp_path / "out") == 0
+    rois = {row["roi"] for row in table(tmp_path / "out" / "rois.csv")}
+    assert {"left-femur", "upper-sacrum", "vertebrae"} <= rois
+
+
+def test_a_model_of_another_kind_than_its_name_says(
+    tmp_path: Path, xray: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = unet_folder(tmp_path / "unet")
+    assert segment(xray, "--model", f"medsam:{model}", "--out", tmp_path / "out") == 2
+    assert "must be of the kind medsam, got 'unet'" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import wsreg.training.fit
+import wsreg.training.people_layers
 import wsreg.training.segmentation
 import wsreg.training.segmentation_data
 from wsreg import Camera
@@ -14,6 +15,7 @@ from wsreg.cli.main import main
 from wsreg.datasets.writer import CohortWriter, Projection
 from wsreg.files.hashes import sha256_of
 from wsreg.networks.checkpoint import ModelCard
+from wsreg.training.segmentation_config import begun_config
 from wsreg.volumes.volume import Volume
 
 
@@ -116,3 +118,47 @@ def test_bad_input_is_one_sentence(
     assert "17-1882, 18-1109, got '99-0000'" in capsys.readouterr().err
     assert train(*words, "--hold-out", "17-1882", "18-1109") == 2
     assert "leaves no specimen to train on" in capsys.readouterr().err
+
+
+def test_people_instead_of_a_file(
+    tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def people(count: int, config: Any, camera: Camera, cache: Path, progress: Any) -> str:
+        asked.update(count=count, config=config, camera=camera, cache=cache)
+        return "people"
+
+    monkeypatch.setattr(wsreg.training.people_layers, "people_data", people)
+    words = ["--people", 20, "--out", tmp_path / "m", "--steps", 9, "--seed", 4, "--quiet"]
+    assert train(*words) == 0
+    assert (asked["count"], asked["data"], asked["cache"]) == (20, "people", tmp_path / "m/layers")
+    config = asked["config"]
+    assert asked["trained_with"] == config
+    assert (config.size_px, config.xray_fraction) == (96, 0.0)
+    assert (config.fit.steps, config.fit.seed) == (9, 4)
+
+
+def test_what_begins_with_the_network_of_the_package(
+    cohort: Path, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    words = ["--data", cohort, "--out", tmp_path, "--begin-with", "generic", "--quiet"]
+    assert train(*words) == 0
+    assert asked["begin_with"] == Path("generic")
+    assert asked["config"] == begun_config()
+    assert asked["image"] == (96, 96)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "needs --data, or --people"),
+        (("--people", 20, "--hold-out", "a"), "--people stands instead of --data and --hold-out"),
+        (("--people", 20, "--preset", "paper"), "--people has settings of its own"),
+        (("--people", 3), "people must be at least 16, got 3"),
+        (("--begin-with", "none", "--people", 20), "model none must hold"),
+    ],
+)
+def test_people_and_files_do_not_go_together(
+    words: tuple[object, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(*words, "--out", tmp_path / "m", "--quiet") == 2
+    assert told in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import wsreg.methods.artefact as artefacts
 from wsreg.datasets.sample import Sample
@@ -13,7 +14,7 @@ from wsreg.errors import InputError
 from wsreg.files.hashes import sha256_of
 from wsreg.methods.artefact import Artefact, encoder_config, is_made, make_artefact, with_needs
 from wsreg.methods.preset import PRESETS, Preset
-from wsreg.networks.checkpoint import read_card
+from wsreg.networks.checkpoint import read_card, read_weights
 from wsreg.volumes.identity import ct_sha256
 
 UNET = Artefact(kind="unet", specimen="17-1882")
@@ -90,6 +91,27 @@ def test_other_settings_are_refused(
     assert is_made(UNET, cohort, folders[UNET.name], folders, other)  # the encoder's, not its own
     with pytest.raises(InputError, match="differs in settings; name another folder or delete it"):
         is_made(ENCODER, cohort, folders[ENCODER.name], folders, other)
+
+
+def test_networks_of_regions_begin_where_the_preset_says(
+    folders: Mapping[str, Path],
+    cohort: Path,
+    tiny: Preset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(artefacts, "fit", lambda task, folder, **options: begun.append(task))
+    preset = dataclasses.replace(tiny, begin_segmentation_with=folders[UNET.name])
+    make_artefact(UNET, cohort, tmp_path, {}, preset)
+    weights = begun[0].network.state_dict()
+    assert all(
+        torch.equal(weights[name], tensor)
+        for name, tensor in read_weights(folders[UNET.name]).items()
+    )
+    assert is_made(UNET, cohort, folders[UNET.name], folders, tiny)
+    with pytest.raises(InputError, match="differs in settings"):  # that one began with nothing
+        is_made(UNET, cohort, folders[UNET.name], folders, preset)
 
 
 def test_nothing_left_to_train_on(cohort: Path, tiny: Preset, tmp_path: Path) -> None:

@@ -24,3 +24,11 @@ def test_records_are_plain(preset: Preset) -> None:
     assert json.loads(json.dumps(unet)) == unet
     assert unet["architecture"] == "unet"
     assert encoder["steps"] == preset.encoder.fit.steps
+    begun = preset.begin_segmentation_with
+    assert unet["begin_with"] == (None if begun is None else str(begun))
+
+
+def test_what_begins_with_networks_of_the_package() -> None:
+    small, paper = PRESETS["small"], PRESETS["paper"]
+    assert str(small.begin_segmentation_with) == str(small.begin_with) == "generic"
+    assert paper.begin_segmentation_with is None

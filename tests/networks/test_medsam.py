@@ -10,7 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wsreg.errors import InputError
-from wsreg.networks.medsam import ABSENT_LOGIT, MedSam, load_medsam, scaled_boxes, windowed
+from wsreg.networks.medsam import (
+    ABSENT_LOGIT,
+    FROM_SCRATCH,
+    MedSam,
+    load_medsam,
+    scaled_boxes,
+    windowed,
+)
 
 
 def test_one_mask_for_each_box_none_without_a_box(sam_config: dict[str, Any]) -> None:
@@ -22,6 +29,18 @@ def test_one_mask_for_each_box_none_without_a_box(sam_config: dict[str, Any]) ->
     assert bool((logits[0, 1] == ABSENT_LOGIT).all())
     assert bool(torch.isfinite(logits).all())
     assert float(logits[0, 0].detach().std()) > 0
+
+
+def test_positions_are_told_by_waves_as_long_as_the_image() -> None:
+    torch.manual_seed(0)
+    sam = MedSam(FROM_SCRATCH).sam
+    corners = torch.tensor([[[[10.0, 10.0], [11.0, 10.0], [80.0, 80.0]]]])
+    encoded = sam.prompt_encoder.shared_embedding(corners, (96, 96))[0, 0].detach()
+    near, far = torch.nn.functional.cosine_similarity(encoded[:1], encoded[1:])
+    assert float(near) > 0.95
+    assert abs(float(far)) < 0.6
+    for tokens in (sam.mask_decoder.mask_tokens.weight, sam.prompt_encoder.point_embed[0].weight):
+        assert float(tokens.detach().std()) > 0.5
 
 
 def test_the_image_gets_a_gradient(sam_config: dict[str, Any]) -> None:

@@ -64,6 +64,20 @@ def test_the_same_generator_draws_the_same() -> None:
     assert all(0.1 <= factor <= 4.0 for factor in first.attenuation)
 
 
+def test_as_many_are_turned_and_inverted_as_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [
+        sample_randomisation(generator, 2, 0.5, turned_fraction=0.3, inverted_fraction=1.0)
+        for _ in range(400)
+    ]
+    turned = sum(abs(r.turn_rad) > 1.0 for r in drawn) / 400
+    inverted = sum(r.inverted for r in drawn) / 400
+    assert turned == pytest.approx(0.3, abs=0.07)
+    assert inverted == pytest.approx(0.5, abs=0.08)  # of the half with other intensities
+    never = [sample_randomisation(generator, 2, turned_fraction=0.0) for _ in range(50)]
+    assert not any(abs(r.turn_rad) > 1.0 for r in never)
+
+
 def test_noise_follows_its_seed(ramp: torch.Tensor) -> None:
     noisy = dataclasses.replace(PLAIN, noise=0.1, seed=3)
     assert torch.equal(augment_intensity(ramp, noisy), augment_intensity(ramp, noisy))

@@ -156,6 +156,20 @@ def test_the_loss_is_small_for_the_truth_and_ignores_the_unknown(output: str) ->
         assert training.roi_loss(wrong, target, half, "sigmoid") < 1e-3
 
 
+def test_a_sliver_that_is_missed_costs_as_much_as_a_bone() -> None:
+    target = torch.zeros(2, 1, 20, 20)
+    target[0, 0, :, :10] = 1.0  # 200 pixels
+    target[1, 0, 0, :2] = 1.0  # 2 pixels
+    known = torch.ones(2, 1, 20, 20, dtype=torch.bool)
+    right = 30.0 * (2.0 * target - 1.0)
+    missed = right.clone()
+    missed[1] = -30.0
+    entropy = 30.0 * 2 / 800
+    dice = (1.0 + (2.0 * 0 + 1.0) / (2.0 + 1.0)) / 2  # of the two images
+    loss = training.roi_loss(missed, target, known, "sigmoid")
+    assert float(loss) == pytest.approx(entropy + 1.0 - dice, abs=1e-4)
+
+
 def test_a_state_written_under_an_older_name_goes_on(
     data: SegmentationData, tmp_path: Path
 ) -> None:

@@ -34,7 +34,8 @@ class Regions:
     roi: Annotated[str | None, arg(metavar="FILE|DIR|unet:DIR|medsam:DIR")] = None
     """Where the regions in the X-ray come from: a label image or probabilities.npz on the pixels
     of the X-ray as read (after --mirror), a folder written by wsreg segment, or a model.  They are
-    compared with the CT's labels (--labels), rendered."""
+    compared with the CT's labels (--labels), rendered.  unet:generic comes with wsreg: it knows
+    pelvises and no patient."""
     roi_names: OptionalFile = None
     """Names of the numbers in a label image: .json or .csv; DeepFluoro's 1-6, or the CT's labels,
     if left out."""
@@ -61,7 +62,9 @@ class Regions:
     def files(self) -> dict[str, Path | None]:
         """Return the files behind the regions, by role."""
         models = {"roi": self.roi, "roi_moving": self.roi_moving, "boxes_from": self.roi_boxes_from}
-        paths = {role: None if text is None else _model(text)[1] for role, text in models.items()}
+        paths = {
+            role: None if text is None else model_named(text)[1] for role, text in models.items()
+        }
         return {**paths, "roi_names": self.roi_names, "roi_boxes": self.roi_boxes}
 
 
@@ -74,7 +77,7 @@ def roi_finder(options: Regions, volume: Volume, xrays: Sequence[str]) -> FindRo
     if options.roi is None:
         _refuse_options_without_roi(options)
         return lambda name, radiograph: None
-    kind, path = _model(options.roi)
+    kind, path = model_named(options.roi)
     if options.roi == "rendered" and not path.exists():
         raise InputError(
             "--roi must say where the X-ray's regions come from (mask.png, unet:DIR, medsam:DIR), "
@@ -118,16 +121,24 @@ def _moving_model(options: Regions) -> Segmenter | None:
 
 
 def _unet_folder(text: str, option: str) -> Path:
-    kind, path = _model(text)
+    kind, path = model_named(text)
     if kind != "unet":
         raise InputError(f"{option} must be a U-Net, unet:DIR, got {text}")
     return path
 
 
-def _model(roi: str) -> tuple[str | None, Path]:
-    """Return kind and folder of a model, or no kind and a path."""
+def model_named(roi: str) -> tuple[str | None, Path]:
+    """Return kind and folder of a model, or no kind and a path.
+
+    Raises:
+        InputError: ``generic`` is a model and a folder here.
+    """
+    from wsreg.networks.generic import segmenter_folder
+
     kind, colon, folder = roi.partition(":")
-    return (kind, Path(folder)) if colon and kind in MODEL_KINDS else (None, Path(roi))
+    if not colon or kind not in MODEL_KINDS:
+        return None, Path(roi)
+    return kind, segmenter_folder(Path(folder), "unet" if kind == "unet" else "medsam")
 
 
 def _by_file(

@@ -13,6 +13,7 @@ from tyro.conf import arg
 from wsreg.cli.batch import Outcome, Scheduler
 from wsreg.cli.kept import Kept, check_resume, run_batch
 from wsreg.cli.options import Geometry, OptionalFile, XrayDetails, Xrays, xray_reader
+from wsreg.cli.regions import model_named
 from wsreg.cli.register import result_folders, xray_names
 from wsreg.cli.setups import run_setup
 from wsreg.errors import InputError
@@ -35,7 +36,7 @@ class Segment:
     xrays: Xrays
     """PNG, TIFF, NPY, NIfTI or DICOM."""
     model: Annotated[Path, arg(metavar="DIR")]
-    """Folder written by wsreg train segmentation."""
+    """Folder written by wsreg train segmentation; unet:generic comes with wsreg."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to write to."""
     boxes: OptionalFile = None
@@ -120,7 +121,8 @@ class Segment:
 
         folders = result_folders(self.xrays, self.out)
         names = xray_names(self.xrays)
-        segmenter = load_segmenter(self.model)
+        kind, model = model_named(str(self.model))
+        segmenter = load_segmenter(model, kind=kind)
         prompt = self._prompt(segmenter, names)
         read = xray_reader(self.xray_details, self.geometry)
 
@@ -157,7 +159,7 @@ class Segment:
             raise InputError(
                 "a medsam model needs boxes: --boxes FILE, or --boxes-from DIR with a U-Net"
             )
-        finder = load_segmenter(self.boxes_from, kind="unet")
+        finder = load_segmenter(model_named(str(self.boxes_from))[1], kind="unet")
         return lambda name, radiograph: boxes_found_by(finder, radiograph, segmenter.roi_names)
 
     def _segment(

@@ -7,12 +7,13 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
 from wsreg.cli.console import progress_bar, step
 from wsreg.cli.minutes import Deadline, TimeIsUp
+from wsreg.errors import InputError
 
 if TYPE_CHECKING:
     from wsreg.datasets.reader import DeepFluoroFile
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 class Segmentation:
     """Train a network that finds bones in X-rays, on a DeepFluoro file or a virtual cohort.
 
+    With --people it learns virtual people instead, for others to begin with.
+
     A run that was stopped goes on from its last state when started again.
     """
 
-    data: Annotated[Path, arg(metavar="FILE.h5")]
-    """DeepFluoro's file or a cohort."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder for model.safetensors, model.json, log.csv and the state."""
+    data: Annotated[Path | None, arg(metavar="FILE.h5")] = None
+    """DeepFluoro's file or a cohort."""
+    people: int | None = None
+    """Learn so many virtual people instead, none of whom is in a cohort."""
     hold_out: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
     """Specimens that the network must not see; it is measured on their X-rays."""
     model: Literal["unet", "medsam"] = "unet"
@@ -40,11 +45,12 @@ class Segmentation:
     trained; without it, --model medsam trains a small SAM from scratch."""
     begin_with: Annotated[Path | None, arg(metavar="DIR")] = None
     """A model trained before, whose weights are the first: to go on with more steps, or with X-rays
-    of one's own."""
+    of one's own; generic comes with wsreg."""
     learning_rate: float | None = None
     """Peak of the rate instead of the preset's; lower for a model that has learnt before."""
     preset: Literal["small", "paper"] = "small"
-    """small: hours on two cores; paper: the paper's optimiser and epochs."""
+    """small: hours on two cores, minutes with --begin-with; paper: the paper's optimiser and
+    epochs.  --people has settings of its own."""
     output: Literal["sigmoid", "softmax"] = "sigmoid"
     """sigmoid lets bones lie over each other."""
     steps: int | None = None
@@ -52,7 +58,8 @@ class Segmentation:
     minutes: float = math.inf
     """Stop and save after so long from the start of the command; started again, the run goes on."""
     size_px: int | None = None
-    """Image side that the network works on, 96 by default; 192 takes four times as long."""
+    """Image side that the network works on, by default 96 or that of the model to begin with; 192
+    takes four times as long as 96."""
     seed: int = 0
     """Seed of weights, poses and randomisation."""
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
@@ -78,7 +85,10 @@ class Segmentation:
 
         deadline = Deadline(minutes=self.minutes)
         try:
-            data, config = self._data(deadline)
+            if self.people is None:
+                data, config = self._of_file(deadline)
+            else:
+                data, config = self._of_people(self.people, deadline)
         except TimeIsUp:
             print("wsreg: the time was over before the training began; the images of every "
                   "specimen that was done are kept", file=sys.stderr)  # fmt: skip
@@ -95,16 +105,16 @@ class Segmentation:
             print(f"{self.out}: {card.step} steps")
             print("\n".join(f"  {name:<24}{value:.3f}" for name, value in card.metrics.items()))
 
-    def _data(self, deadline: Deadline) -> tuple[SegmentationData, SegmentationConfig]:
-        """Return what is learnt from, and how."""
+    def _of_file(self, deadline: Deadline) -> tuple[SegmentationData, SegmentationConfig]:
+        """Return what a data set has to learn from, and the settings."""
         from wsreg.datasets.preparation import Preparation
         from wsreg.datasets.reader import DeepFluoroFile
         from wsreg.files.hashes import sha256_of
-        from wsreg.training.segmentation_config import SegmentationConfig
         from wsreg.training.segmentation_data import load_segmentation_data
 
-        size_px = SegmentationConfig.size_px if self.size_px is None else self.size_px
-        with DeepFluoroFile(self.data, Preparation(size_px=size_px)) as file:
+        if self.data is None:
+            raise InputError("train segmentation needs --data, or --people")
+        with DeepFluoroFile(self.data, Preparation(size_px=self._size_px())) as file:
             config = self._config(file)
             with step("Hashing the data", quiet=self.quiet):
                 sha256 = sha256_of(self.data)
@@ -115,29 +125,54 @@ class Segmentation:
                 )  # fmt: skip
         return data, config
 
-    def _config(self, file: DeepFluoroFile) -> SegmentationConfig:
-        from wsreg.training.segmentation_config import (
-            SegmentationConfig,
-            paper_config,
-            small_config,
-        )
+    def _of_people(
+        self, count: int, deadline: Deadline
+    ) -> tuple[SegmentationData, SegmentationConfig]:
+        """Return virtual people, made anew from the seed, and the settings."""
+        from wsreg.cohort.presets import PRESETS
+        from wsreg.training.people_layers import people_data
+        from wsreg.training.segmentation_config import people_config
 
-        size_px = SegmentationConfig.size_px if self.size_px is None else self.size_px
-        config = small_config(self.output, self.model, size_px)
+        if self.data is not None or self.hold_out:
+            raise InputError("--people stands instead of --data and --hold-out")
+        if self.preset == "paper":
+            raise InputError("--people has settings of its own, got --preset paper with it")
+        config = self._asked(people_config(self.model, self._size_px()))
+        with progress_bar("Making people", quiet=self.quiet) as progress:
+            data = people_data(
+                count, config, PRESETS["paper"].camera, self.out / "layers",
+                progress=deadline.watched(progress),
+            )  # fmt: skip
+        return data, config
+
+    def _size_px(self) -> int:
+        """Return the image side that is asked for, or that of the model to begin with."""
+        from wsreg.networks.checkpoint import read_card
+        from wsreg.networks.generic import segmenter_folder
+        from wsreg.training.segmentation_config import SegmentationConfig
+
+        if self.size_px is not None:
+            return self.size_px
+        if self.begin_with is not None:
+            return read_card(segmenter_folder(self.begin_with, self.model)).size_px
+        return SegmentationConfig.size_px
+
+    def _config(self, file: DeepFluoroFile) -> SegmentationConfig:
+        from wsreg.training.segmentation_config import begun_config, paper_config, small_config
+
+        size_px = self._size_px()
         if self.preset == "paper":
             seen = [name for name in file.specimens if name not in self.hold_out]
             xrays = sum(len(file.projections(name)) for name in seen)
-            config = dataclasses.replace(
-                paper_config(xrays, self.output, self.model), size_px=size_px
-            )
-        fit_config = dataclasses.replace(
-            config.fit,
-            seed=self.seed,
-            steps=config.fit.steps if self.steps is None else self.steps,
-            learning_rate=(
-                config.fit.learning_rate if self.learning_rate is None else self.learning_rate
-            ),
-        )
+            paper = paper_config(xrays, self.output, self.model)
+            return self._asked(dataclasses.replace(paper, size_px=size_px))
         # A model that was trained before knows which bone is where.
-        coarse_px = 0 if self.begin_with else config.coarse_px
-        return dataclasses.replace(config, coarse_px=coarse_px, fit=fit_config)
+        made = small_config if self.begin_with is None else begun_config
+        return self._asked(made(self.model, size_px))
+
+    def _asked(self, config: SegmentationConfig) -> SegmentationConfig:
+        """Return settings with what the command line asks for instead."""
+        asked = {"steps": self.steps, "learning_rate": self.learning_rate}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        fit_config = dataclasses.replace(config.fit, seed=self.seed, **given)
+        return dataclasses.replace(config, output=self.output, fit=fit_config)

@@ -209,9 +209,8 @@ def _train_segmentation(
             lambda name: list(file.samples(name)), file.specimens, (artefact.specimen,), config,
             layers, data_sha256(data), progress,
         )  # fmt: skip
-    fit(
-        segmentation_task(loaded, config), folder, accelerator=preset.accelerator, progress=progress
-    )
+    task = segmentation_task(loaded, config, begin_with=preset.begin_segmentation_with)
+    fit(task, folder, accelerator=preset.accelerator, progress=progress)
     shutil.rmtree(layers, ignore_errors=True)  # rendered anew if need be, and larger than the rest
 
 

@@ -36,6 +36,8 @@ class Preset:
         begin_with: an encoder that all others begin with.  A published method has none; it saves
             most of the training, and is given to every method that has an encoder.
         segmentation: settings of a network from its architecture and the number of X-rays learnt.
+        begin_segmentation_with: a network that those begin with, by its name or folder; ``generic``
+            is the one of the same architecture that comes with this package.
         accelerator: where networks are trained, see :func:`wsreg.training.fit.fit`.
     """
 
@@ -50,6 +52,7 @@ class Preset:
     encoder: EncoderConfig
     begin_with: Path | None
     segmentation: Callable[[Architecture, int], SegmentationConfig]
+    begin_segmentation_with: Path | None = None
     accelerator: str = "cpu"
 
     def record(self) -> dict[str, Any]:
@@ -59,10 +62,9 @@ class Preset:
 
     def training_record(self, kind: Literal["unet", "medsam", "encoder"]) -> dict[str, Any]:
         """Return what the training of an artefact depends on, in JSON's types."""
-        if kind != "encoder":
-            return _plain(self.segmentation(kind, 1))
-        begun = None if self.begin_with is None else str(self.begin_with)
-        return {**_plain(self.encoder), "begin_with": begun}
+        config = self.encoder if kind == "encoder" else self.segmentation(kind, 1)
+        begun = self.begin_with if kind == "encoder" else self.begin_segmentation_with
+        return {**_plain(config), "begin_with": None if begun is None else str(begun)}
 
 
 def _plain(config: EncoderConfig | SegmentationConfig) -> dict[str, Any]:
@@ -71,10 +73,8 @@ def _plain(config: EncoderConfig | SegmentationConfig) -> dict[str, Any]:
 
 
 def small_segmentation(architecture: Architecture, xrays: int) -> SegmentationConfig:
-    """Return settings for half an hour (U-Net) or a quarter (small SAM) of one core."""
-    config = segmentations.small_config(architecture=architecture)
-    steps = 4000 if architecture == "unet" else 1500
-    return dataclasses.replace(config, fit=dataclasses.replace(config.fit, steps=steps))
+    """Return settings for eight minutes of one core."""
+    return segmentations.begun_config(architecture)
 
 
 def paper_segmentation(architecture: Architecture, xrays: int) -> SegmentationConfig:
@@ -128,6 +128,7 @@ PRESETS: Mapping[PresetName, Preset] = {
         encoder=_small_encoder(),
         begin_with=Path(GENERIC),
         segmentation=small_segmentation,
+        begin_segmentation_with=Path(GENERIC),
     ),
     "paper": Preset(
         name="paper",

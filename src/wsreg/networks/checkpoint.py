@@ -35,6 +35,7 @@ class ModelCard:
         step: optimisation steps.
         wsreg: version that wrote it.
         from_scratch: whether a network that is usually pretrained began without weights.
+        people: how many virtual people it has learnt, none of whom is in a data set.
         metrics: last measured, plain numbers.
     """
 
@@ -47,6 +48,7 @@ class ModelCard:
     step: int = 0
     wsreg: str = ""
     from_scratch: bool = False
+    people: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -57,10 +57,7 @@ class MedSam(nn.Module):
 
         super().__init__()
         self.sam = SamModel(SamConfig.from_dict(dict(config)))
-        # SAM's own start is so small that no gradient gets through; layers know better ones.
-        for layer in self.sam.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                layer.reset_parameters()
+        _begin(self.sam)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -137,6 +134,23 @@ def windowed(image: Tensor) -> Tensor:
     low, high = torch.quantile(values, ends, dim=1)[:, :, None, None, None]
     stretched: Tensor = ((image - low) / (high - low).clamp_min(1e-6)).clamp(0.0, 1.0)
     return stretched
+
+
+def _begin(sam: nn.Module) -> None:
+    """Draw first weights that can be learnt from.
+
+    SAM's own are so small that no gradient gets through, and transformers encodes positions by
+    waves shorter than a pixel, which tell nothing about where a box is; SAM's have a deviation
+    of 1 over the width of an image.
+    """
+    for layer in sam.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+            layer.reset_parameters()
+    for name, values in sam.named_parameters():
+        if name.endswith("positional_embedding"):
+            nn.init.normal_(values)
+        elif name.endswith("pos_embed"):
+            nn.init.normal_(values, std=0.02)
 
 
 def _sam_config(folder: Path) -> dict[str, Any]:

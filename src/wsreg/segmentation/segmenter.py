@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
+from wsreg.networks.generic import segmenter_folder
 from wsreg.networks.medsam import MedSam, scaled_boxes, windowed
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.unet import UNet, UNetConfig, roi_probabilities
@@ -92,7 +93,8 @@ def load_segmenter(
     """Read a checkpoint written by ``wsreg train segmentation``.
 
     Args:
-        folder: with model.safetensors and model.json.
+        folder: with model.safetensors and model.json; ``generic`` is the one of this kind, a U-Net
+            if none is named, that comes with this package.
         kind: the architecture that it must be of, ``unet`` or ``medsam``; any if left out.
         roi_names: the regions that it must find, in order; any if left out.
         device: where its images will be.
@@ -101,6 +103,7 @@ def load_segmenter(
         InputError: there is none, it is a pickle, of another architecture or for other regions
             than asked for, or its weights do not fit its architecture.
     """
+    folder = segmenter_folder(folder, "medsam" if kind == "medsam" else "unet")
     card = read_card(folder)
     if card.kind not in KINDS or kind not in (None, card.kind):
         raise InputError(

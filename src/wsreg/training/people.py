@@ -1,4 +1,4 @@
-"""CTs of many virtual people, for an encoder that knows pelvises and no patient."""
+"""CTs of many virtual people, for networks that know pelvises and no patient."""
 
 from __future__ import annotations
 
@@ -36,14 +36,28 @@ def people_cts(count: int, seed: int, workers: int | None = None) -> Iterator[Vo
     Raises:
         InputError: fewer than ``FEWEST``.
     """
-    if count < FEWEST:
-        raise InputError(f"people must be at least {FEWEST}, got {count}")
+    check_people(count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or usable_cores(), context, begin_worker) as executor:
         yield from executor.map(functools.partial(_ct_of, seed), range(count))
 
 
-def _ct_of(seed: int, index: int) -> Volume:
+def check_people(count: int) -> None:
+    """Refuse so few people that none can be held out.
+
+    Raises:
+        InputError: fewer than ``FEWEST``.
+    """
+    if count < FEWEST:
+        raise InputError(f"people must be at least {FEWEST}, got {count}")
+
+
+def person_ct(seed: int, index: int, detail: Detail, ct_mm: float) -> Volume:
+    """Return the CT of one of the people: its geometry as fine as ``detail``, voxels of ct_mm."""
     generator = np.random.default_rng((seed, STREAM, index))
     person = sample_person(generator, "male" if index % 2 else "female")
-    return scan(build_specimen(person, DETAIL), CT_MM)
+    return scan(build_specimen(person, detail), ct_mm)
+
+
+def _ct_of(seed: int, index: int) -> Volume:
+    return person_ct(seed, index, DETAIL, CT_MM)

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-INVERTED_FRACTION = 0.05
 TURNED_FRACTION = 0.05
+"""Of images turned by half a turn."""
+INVERTED_FRACTION = 0.05
+"""Of the images whose intensities are changed."""
 MIRRORED_FRACTION = 0.5
 
 
@@ -62,7 +64,12 @@ class Randomisation:
 
 
 def sample_randomisation(
-    generator: np.random.Generator, layers: int, augmented_fraction: float = 1.0
+    generator: np.random.Generator,
+    layers: int,
+    augmented_fraction: float = 1.0,
+    *,
+    turned_fraction: float = TURNED_FRACTION,
+    inverted_fraction: float = INVERTED_FRACTION,
 ) -> Randomisation:
     """Draw what makes an image differ.
 
@@ -71,8 +78,10 @@ def sample_randomisation(
         layers: everything else and the regions.
         augmented_fraction: fraction of the images whose intensities are unlike a clean one's; the
             others are only mirrored and moved.
+        turned_fraction: fraction of all images that are turned by half a turn.
+        inverted_fraction: fraction of the former in which bright and dark change places.
     """
-    r = _sample_everything(generator, layers)
+    r = _sample_everything(generator, layers, turned_fraction, inverted_fraction)
     if generator.random() < augmented_fraction:
         return r
     plain = (1.0,) * layers
@@ -81,7 +90,9 @@ def sample_randomisation(
     )
 
 
-def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisation:
+def _sample_everything(
+    generator: np.random.Generator, layers: int, turned_fraction: float, inverted_fraction: float
+) -> Randomisation:
     uniform = generator.uniform
     factors = np.exp(generator.normal(0.0, 0.35, layers))
     factors[1:] *= uniform(0.7, 2.5)
@@ -108,9 +119,9 @@ def _sample_everything(generator: np.random.Generator, layers: int) -> Randomisa
         blur_px=uniform(0.0, 1.5),
         scatter=uniform(0.0, 0.6),
         slope=(generator.normal(0.0, 0.2), generator.normal(0.0, 0.2)),
-        inverted=bool(generator.random() < INVERTED_FRACTION),
+        inverted=bool(generator.random() < inverted_fraction),
         mirrored=bool(generator.random() < MIRRORED_FRACTION),
-        turn_rad=np.pi * (generator.random() < TURNED_FRACTION) + np.radians(uniform(-12.0, 12.0)),
+        turn_rad=np.pi * (generator.random() < turned_fraction) + np.radians(uniform(-12.0, 12.0)),
         zoom=float(np.exp(generator.normal(0.0, 0.08))),
         shift=(uniform(-0.08, 0.08), uniform(-0.08, 0.08)),
         collimator=collimator,

@@ -21,6 +21,7 @@ from wsreg.networks.checkpoint import (
     read_card,
     read_weights,
 )
+from wsreg.networks.generic import segmenter_folder
 from wsreg.networks.unet import Output, roi_probabilities
 from wsreg.training.fit import Batch
 from wsreg.training.segmentation_config import SegmentationConfig, augmented_fraction, size_at
@@ -105,6 +106,7 @@ class SegmentationTask:
             step=step,
             wsreg=version("wsreg"),
             from_scratch=medsam and not self.first_weights["medsam_weights"],
+            people=self.data.people,
             metrics=dict(metrics),
         )
 
@@ -122,7 +124,8 @@ def segmentation_task(
         data: what to learn from.
         config: settings; the seed is of the weights too.
         medsam_weights: folder of a MedSAM to start from.
-        begin_with: folder of a model trained before, whose weights are the first.
+        begin_with: folder of a model trained before, whose weights are the first; ``generic`` is
+            the one that comes with this package.
 
     Raises:
         InputError: the MedSAM folder holds none, or the model to begin with does not fit or has
@@ -130,7 +133,9 @@ def segmentation_task(
     """
     torch.manual_seed(config.fit.seed)  # of the weights, which torch draws globally
     network = new_network(config, len(data.roi_names), medsam_weights)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if begin_with is not None:
+        begin_with = segmenter_folder(begin_with, config.architecture)
         _check_begin(begin_with, config, data)
         load_weights(network, read_weights(begin_with), begin_with)
     folders = {"begin_with": begin_with, "medsam_weights": medsam_weights}
@@ -148,6 +153,9 @@ def segmentation_task(
 def roi_loss(scores: Tensor, target: Tensor, valid: Tensor, output: Output) -> Tensor:
     """Return cross-entropy plus 1 - soft Dice, where the target is valid.
 
+    Dice is of each region of each image, as it is measured, so that slivers at the border of an
+    image weigh as much as whole bones; nothing is asked of a region that is valid nowhere.
+
     Args:
         scores: [B,C,H,W] of the network.
         target: [B,R,H,W] 0 or 1; regions may overlap.
@@ -156,9 +164,11 @@ def roi_loss(scores: Tensor, target: Tensor, valid: Tensor, output: Output) -> T
     """
     probability = roi_probabilities(scores, output)
     weight = valid.to(probability)
-    both = (probability * target * weight).sum(dim=(0, 2, 3))
-    sizes = ((probability + target) * weight).sum(dim=(0, 2, 3))
-    dice = (2.0 * both + 1.0) / (sizes + 1.0)
+    both = (probability * target * weight).sum(dim=(2, 3))
+    sizes = ((probability + target) * weight).sum(dim=(2, 3))
+    seen = valid.any(dim=3).any(dim=2)
+    lacking = 1.0 - (2.0 * both + 1.0) / (sizes + 1.0)
+    lacking = (lacking * seen).sum() / seen.sum().clamp(min=1)
     if output == "sigmoid":
         entropy = nn.functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
         entropy = (entropy * weight).sum() / weight.sum().clamp(min=1.0)
@@ -168,7 +178,7 @@ def roi_loss(scores: Tensor, target: Tensor, valid: Tensor, output: Output) -> T
         entropy = -(full * torch.log_softmax(scores, dim=1)).sum(dim=1)
         weight = weight.prod(dim=1)
         entropy = (entropy * weight).sum() / weight.sum().clamp(min=1.0)
-    return entropy + (1.0 - dice).mean()
+    return entropy + lacking
 
 
 def hard_dice(found: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
@@ -190,7 +200,7 @@ def _check_begin(folder: Path, config: SegmentationConfig, data: SegmentationDat
             f"begin with, got a {card.kind} for {', '.join(card.roi_names)}"
         )
     seen = sorted(set(data.held_out_names) - set(card.held_out))
-    if seen:
+    if seen and not card.people:  # those are in no data set
         raise InputError(
             f"model {folder} must not have seen what is held out to begin with, "
             f"it was trained on {', '.join(seen)}"

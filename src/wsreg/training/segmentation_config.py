@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Literal
 from wsreg.errors import InputError
 from wsreg.networks.unet import Output
 from wsreg.training.config import FitConfig
+from wsreg.training.randomisation import INVERTED_FRACTION, TURNED_FRACTION
 
 Architecture = Literal["unet", "medsam"]
 
@@ -31,10 +33,13 @@ class SegmentationConfig:
         box_jitter: how far a side of a box may be off, as a fraction of the image side.
         xray_fraction: fraction of real X-rays in a batch; the others are rendered.
         rendered_per_specimen: sets of layers rendered of each specimen.
+        turned_fraction: fraction of the images that are turned by half a turn.
+        inverted_fraction: fraction of those with other intensities that are inverted.
         fit: how the network is fitted; its seed is of the rendered poses, too.
 
     Raises:
-        InputError: an image side that the levels cannot halve, or a MedSAM with softmax.
+        InputError: an image side that the levels cannot halve, a fraction that is none, or a
+            MedSAM with softmax.
     """
 
     architecture: Architecture = "unet"
@@ -45,6 +50,8 @@ class SegmentationConfig:
     box_jitter: float = 10 / 1024
     xray_fraction: float = 0.375
     rendered_per_specimen: int = 300
+    turned_fraction: float = TURNED_FRACTION
+    inverted_fraction: float = INVERTED_FRACTION
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
@@ -58,6 +65,9 @@ class SegmentationConfig:
                     f"{name} must be a multiple of {factor} for {len(self.channels)} levels, "
                     f"got {side}"
                 )
+        for name in ("xray_fraction", "turned_fraction", "inverted_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
         if self.architecture == "medsam" and self.output != "sigmoid":
             raise InputError(f"output of a MedSAM must be sigmoid, got {self.output!r}")
 
@@ -81,9 +91,7 @@ PAPER_EPOCHS: Mapping[Architecture, int] = {"unet": 500, "medsam": 400}
 
 
 def small_config(
-    output: Output = "sigmoid",
-    architecture: Architecture = "unet",
-    size_px: int = SegmentationConfig.size_px,
+    architecture: Architecture = "unet", size_px: int = SegmentationConfig.size_px
 ) -> SegmentationConfig:
     """Return settings that measured best for an hour on two cores.
 
@@ -92,10 +100,47 @@ def small_config(
     coarse_px = 2 * size_px // 3 // 32 * 32
     return SegmentationConfig(
         architecture=architecture,
-        output=output,
         size_px=size_px,
         coarse_px=coarse_px if architecture == "unet" else 0,
         fit=FitConfig(learning_rate=6e-3 if architecture == "unet" else 1e-3),
+    )
+
+
+def people_config(
+    architecture: Architecture = "unet", size_px: int = SegmentationConfig.size_px
+) -> SegmentationConfig:
+    """Return settings to learn many virtual people, for half an hour of one core.
+
+    Such a network is to find bones whichever way an image is stored.
+    """
+    config = small_config(architecture, size_px)
+    return dataclasses.replace(
+        config,
+        xray_fraction=0.0,
+        rendered_per_specimen=60,
+        turned_fraction=0.1,
+        inverted_fraction=0.15,
+        fit=dataclasses.replace(
+            config.fit, batch=8 if architecture == "unet" else 4, steps=5000, save_every=500
+        ),
+    )
+
+
+def begun_config(
+    architecture: Architecture = "unet", size_px: int = SegmentationConfig.size_px
+) -> SegmentationConfig:
+    """Return settings for a network that begins with one that has learnt virtual people.
+
+    It knows which bone is where, and learns what X-rays look like, in seven minutes of one core.
+    """
+    config = people_config(architecture, size_px)
+    rate, steps = (2e-3, 1200) if architecture == "unet" else (5e-4, 3000)
+    return dataclasses.replace(
+        config,
+        coarse_px=0,
+        xray_fraction=0.5,
+        rendered_per_specimen=100,
+        fit=dataclasses.replace(config.fit, learning_rate=rate, steps=steps, save_every=200),
     )
 
 

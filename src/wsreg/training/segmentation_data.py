@@ -42,6 +42,7 @@ class SegmentationData:
         held_out: X-rays that are only looked at, as (xrays, masks, valid).
         held_out_names: the specimens they are of.
         sha256: of the data set.
+        people: how many virtual people it is of, if it is of such.
     """
 
     roi_names: tuple[str, ...]
@@ -53,6 +54,7 @@ class SegmentationData:
     held_out: Truth
     held_out_names: tuple[str, ...]
     sha256: str = ""
+    people: int = 0
 
 
 def load_segmentation_data(
@@ -133,16 +135,20 @@ def batch_at(
     """
     generator = np.random.default_rng((config.fit.seed, number))
     partners = mirror_partners(data.roi_names)
+    randomised = functools.partial(
+        sample_randomisation, generator, augmented_fraction=augmented_fraction,
+        turned_fraction=config.turned_fraction, inverted_fraction=config.inverted_fraction,
+    )  # fmt: skip
     drawn = []
     for _ in range(config.fit.batch):
         if len(data.xrays) and generator.random() < config.xray_fraction:
             index = int(generator.integers(len(data.xrays)))
             image, mask, valid = data.xrays[index], data.xray_masks[index], data.xray_valid[index]
-            r = sample_randomisation(generator, 1, augmented_fraction)
+            r = randomised(1)
         else:
             layers = data.layers[int(generator.integers(len(data.layers)))]
             index = int(generator.integers(len(layers.masks)))
-            r = sample_randomisation(generator, layers.attenuation.shape[1], augmented_fraction)
+            r = randomised(layers.attenuation.shape[1])
             image, mask = mix_layers(layers.attenuation[index], r), layers.masks[index]
             valid = torch.ones_like(mask)
         image, valid = augment_intensity(image, r), valid & open_field(r, config.size_px)
