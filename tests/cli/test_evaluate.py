@@ -66,7 +66,7 @@ def test_every_x_ray_has_a_row(
         ("psss", ("--no-training",), "has not, encoder-geo-17-1882; without --no-training"),
         ("ours", ("--specimen", "18-2800"), "no specimen '18-2800', it has 17-1882"),
         ("ours", ("--xrays", "0"), "--xrays must be at least 1, got 0"),
-        ("wsreg-unet", (), "hold-out leaves no specimen to train on"),
+        ("wsreg-unet", (), "must have at least 2 specimens, one left out"),
     ],
 )
 def test_bad_input_in_a_sentence(
