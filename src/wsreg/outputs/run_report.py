@@ -10,6 +10,7 @@ from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.reading_from import reading_from
 from wsreg.outputs.report import (
     Badge,
     Block,
@@ -98,7 +99,10 @@ def _of_one(folder: Path) -> list[Section]:
 
 
 def _of_batch(folder: Path) -> list[Section]:
-    return _of_results(folder, _rows(folder / "summary.csv"))
+    rows = _rows(folder / "summary.csv")
+    if not all(row.get("name") for row in rows):
+        raise InputError(f"{folder / 'summary.csv'} must have a name in each row")
+    return _of_results(folder, rows)
 
 
 def _of_results(folder: Path, rows: Sequence[CsvRow]) -> list[Section]:
@@ -228,11 +232,12 @@ def _counted(counts: Mapping[str, int], total: int, what: str) -> dict[str, str]
 
 
 def _rows(path: Path) -> Sequence[CsvRow]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    with (
+        reading_from(path, "cannot be read", csv.Error),
+        path.open(encoding="utf-8", newline="") as stream,
+    ):
+        rows = list(csv.DictReader(stream, restkey="", restval=""))
+    return [{name: value for name, value in row.items() if name} for row in rows]
 
 
 _SECTIONS: Mapping[str, Callable[[Path], list[Section]]] = {

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wsreg.errors import InputError
 from wsreg.files.plans import differing_keys
+from wsreg.files.reading_from import reading_from
 from wsreg.files.tensor_file import read_tensors, write_tensors
 from wsreg.networks.checkpoint import load_weights
 
@@ -80,21 +81,46 @@ def restore_state(
     path = folder / STATE_FILE
     if not path.exists():
         return 0
-    try:
-        tensors, note = read_tensors(path)
-    except InputError as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete it to begin the training again"
-        ) from None
-    found = {RENAMED.get(key, key): value for key, value in json.loads(note["signature"]).items()}
+    rule, hint = "is damaged", "delete it to begin the training again"
+    with reading_from(path, rule, hint=hint):
+        try:
+            tensors, note = read_tensors(path)
+        except InputError as error:
+            raise ValueError(error) from None
+        signature = json.loads(note["signature"])
+        step = int(note["step"])
+        moments = _moments(_below(tensors, "moments."))
+        found = {RENAMED.get(key, key): value for key, value in signature.items()}
     _check_same({**defaults, **found}, {**defaults, **plan}, folder)
     load_weights(network, _below(tensors, "weights."), folder)
+    with reading_from(path, rule, hint=hint):
+        _check_moments(moments, optimiser)
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
+    return step
+
+
+def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Return what an optimiser keeps, by the number of the parameter and its own name."""
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "moments.").items():
+    for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    return int(note["step"])
+    return moments
+
+
+def _check_moments(
+    moments: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
+) -> None:
+    """Raise ValueError for moments that are not of the parameters, or not finite.
+
+    torch would take them, and train on with NaN, or fail at the next step.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, kept in moments.items():
+        for name, tensor in kept.items():
+            of_one = tensor.ndim == 0 or tensor.shape == parameters[index].shape
+            if not of_one or not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"{name} of parameter {index} is not one's that is trained here")
 
 
 def _check_same(found: Mapping[str, Any], plan: Mapping[str, Any], folder: Path) -> None:
