@@ -125,8 +125,17 @@ def _unet_folder(text: str, option: str) -> Path:
 
 
 def _model(roi: str) -> tuple[str | None, Path]:
-    """Return kind and folder of a model, or no kind and a path."""
+    """Return kind and folder of a model, or no kind and a path.
+
+    Raises:
+        InputError: it names nothing.
+    """
     kind, colon, folder = roi.partition(":")
+    if not roi.strip() or (colon and kind in MODEL_KINDS and not folder.strip()):
+        raise InputError(
+            f"regions must come from a file or a model's folder (mask.png, unet:DIR, medsam:DIR), "
+            f"got {roi!r}"
+        )
     return (kind, Path(folder)) if colon and kind in MODEL_KINDS else (None, Path(roi))
 
 

@@ -85,7 +85,8 @@ def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"{_place(parent)} must have the dataset {name}, {_instead(found)}")
     with _from(found):
-        if found.external or found.is_virtual:
+        made = found.id.get_create_plist()
+        if made.get_external_count() or made.get_layout() == h5py.h5d.VIRTUAL:
             raise InputError(f"{_place(found)} must be in this file, its numbers are in others")
     return found
 
@@ -96,28 +97,38 @@ def _get(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
     Raises:
         InputError: the file is damaged there, or a link leaves it or goes in circles.
     """
-    at, parts, followed = parent, name.split("/"), 0
+    at, parts, followed = parent.id, _parts(name.encode()), 0
     with _from(parent):
         while parts:
             part = parts.pop(0)
-            if not isinstance(at, h5py.Group):
+            if not isinstance(at, h5py.h5g.GroupID) or not at.links.exists(part):
                 return None
-            link = at.get(part, getlink=True) if part in at.keys() else None  # noqa: SIM118
-            if isinstance(link, h5py.ExternalLink):
-                raise InputError(
-                    f"{_place(parent)} must hold {name} itself, it is a link to {link.filename}"
-                )
-            if isinstance(link, h5py.SoftLink):
-                followed += 1
-                if followed > MOST_LINKS:
-                    raise InputError(f"{_place(parent)} holds links for {name} that go in circles")
-                at = at.file["/"] if link.path.startswith("/") else at
-                parts = [one for one in link.path.split("/") if one not in ("", ".")] + parts
+            kind = at.links.get_info(part).type
+            if kind == h5py.h5l.TYPE_HARD:
+                at = h5py.h5o.open(at, part)
                 continue
-            if link is None:
-                return None
-            at = at[part]
-    return at
+            followed += 1
+            if kind != h5py.h5l.TYPE_SOFT or followed > MOST_LINKS:
+                raise InputError(
+                    f"{_place(parent)} must hold {name} itself, it is a link to another file or "
+                    "one in circles"
+                )
+            target = at.links.get_val(part)
+            if target.startswith(b"/"):
+                at = h5py.h5g.open(parent.file.id, b"/")
+            parts = _parts(target) + parts
+        return _object(at)
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part not in (b"", b".")]
+
+
+def _object(found: Any) -> h5py.Group | h5py.Dataset | None:
+    """Return an open object as h5py has it; None for a type that was given a name."""
+    kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
+    kind = kinds.get(type(found))
+    return None if kind is None else kind(found)
 
 
 @contextmanager
@@ -220,9 +231,14 @@ def read(found: h5py.Dataset, selection: Any = ()) -> Any:
 def _check_size(found: h5py.Dataset) -> None:
     """Hold what a dataset says of its size against what its file stores of it, and memory."""
     item = found.dtype.itemsize
-    size, stored = (found.size or 0) * item, found.id.get_storage_size()
-    words = f"{' x '.join(map(str, found.shape or ()))} values of {found.dtype}"
+    size = (found.size or 0) * item
     chunk = math.prod(found.chunks) * item if found.chunks else 0
+    if max(size, chunk) <= BLOCK:  # whatever it is, it is read in no time
+        return
+    stored = found.id.get_storage_size()
+    words = f"{' x '.join(map(str, found.shape or ()))} values of {found.dtype}"
+    if chunk > size:
+        words += f" in pieces of {' x '.join(map(str, found.chunks))}"
     if max(size, chunk) > HIGHEST_RATIO * stored + BLOCK or stored > _file_bytes(found):
         raise InputError(
             f"{_place(found)} tells of {words}, of which the file stores {stored} bytes"

@@ -27,8 +27,8 @@ def as_image(pixels: Any, dtype: torch.dtype, name: str) -> Tensor:
     Raises:
         InputError: for what is no array of numbers; ``name`` says of what.
     """
-    if isinstance(pixels, Tensor):
-        return pixels
+    if isinstance(pixels, Tensor) and not pixels.is_complex():
+        return pixels.to(dtype)
     array = _array(pixels, kinds="biuf")
     if array is None:
         raise InputError(f"{name} must be an array of numbers, got {in_words(pixels)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ def asked_views(
     for radiograph, name, seen, own, target, pose in zip(
         radiographs, names, found.views, cameras, targets, relative(found), strict=True
     ):
-        _check_finite(radiograph)
+        _check_image(radiograph)
         if own is not None:
             check_is(own, Camera, "camera", "wsreg.read_camera reads one")
         if target is not None:
@@ -125,18 +126,33 @@ def asked_ct(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> Prepar
     if prepared is not None:
         check_is(prepared, PreparedCt, "prepared", "wsreg.prepare makes one")
     held = volume if isinstance(volume, PreparedCt) else PreparedCt(volume=volume)
+    low, high = held.volume.range_hu
+    if high <= held.volume.air_hu or low == high:
+        raise InputError(
+            f"volume must hold a body, its voxels are all {'air' if low < high else f'{low:g} HU'}"
+        )
     if prepared is None:
         return held
     check_prepared(prepared, held.volume)
     return prepared
 
 
-def _check_finite(radiograph: Radiograph) -> None:
-    if not bool(torch.isfinite(radiograph.image[radiograph.mask]).all()):
-        raise InputError(
-            f"radiograph {radiograph.name} must be finite where its mask is true, "
-            "it holds NaN or infinity"
-        )
+def _check_image(radiograph: Radiograph) -> None:
+    """Refuse an X-ray that shows nothing, as those from files are."""
+    for image in (radiograph.image, radiograph.opposite_polarity):
+        pixels = None if image is None else image[radiograph.mask]
+        if pixels is None or not pixels.numel():  # a mask that leaves nothing is told later
+            continue
+        low, high = map(float, torch.aminmax(pixels))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise InputError(
+                f"radiograph {radiograph.name} must be finite where its mask is true, "
+                "it holds NaN or infinity"
+            )
+        if low == high:
+            raise InputError(
+                f"radiograph {radiograph.name} must show something, every pixel is {low:g}"
+            )
 
 
 def asked_pivot(volume: Volume, pivot_mm: Any) -> Tensor:
