@@ -43,10 +43,17 @@ def unpacked(path: Path, size: int, *, skip: int = 0) -> bytearray:
     return found
 
 
-def check_packed(path: Path, begin: int, size: int) -> None:
-    """Raise InputError unless from byte ``begin`` on a file packs ``size`` bytes undamaged."""
+def check_packed(path: Path, begin: int, size: int, packed: int | None = None) -> None:
+    """Raise InputError unless from byte ``begin`` on a file packs ``size`` bytes undamaged.
+
+    Args:
+        path: of the file.
+        begin: where its packed bytes begin.
+        size: how many they are unpacked.
+        packed: how many they are, where a header tells; all that follow if left out.
+    """
     check_ratio(path, path.stat().st_size - begin, size)
-    for _ in _blocks(path, begin, size):
+    for _ in _blocks(path, begin, size, packed):
         pass
 
 
@@ -65,15 +72,17 @@ def check_ratio(path: Path, packed: int, size: int) -> None:
         )
 
 
-def _blocks(path: Path, begin: int, size: int) -> Iterator[bytes]:
+def _blocks(path: Path, begin: int, size: int, packed: int | None = None) -> Iterator[bytes]:
     """Yield what a file packs, member after member; other bytes after them do not count."""
     got = 0
     with path.open("rb") as stream:
         stream.seek(begin)
+        left = path.stat().st_size if packed is None else packed
         inside, data = zlib.decompressobj(EITHER), b""
         while True:
             if len(data) < len(GZIP_START):
-                data += stream.read(BLOCK)
+                more = stream.read(min(BLOCK, left))
+                data, left = data + more, left - len(more)
             if inside.eof:
                 if not data.startswith(GZIP_START):
                     break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -75,7 +74,7 @@ def asked_views(
     for radiograph, name, seen, own, target, pose in zip(
         radiographs, names, found.views, cameras, targets, relative(found), strict=True
     ):
-        _check_image(radiograph)
+        _check_finite(radiograph)
         if own is not None:
             check_is(own, Camera, "camera", "wsreg.read_camera reads one")
         if target is not None:
@@ -126,33 +125,38 @@ def asked_ct(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> Prepar
     if prepared is not None:
         check_is(prepared, PreparedCt, "prepared", "wsreg.prepare makes one")
     held = volume if isinstance(volume, PreparedCt) else PreparedCt(volume=volume)
-    low, high = held.volume.range_hu
-    if high <= held.volume.air_hu or low == high:
-        raise InputError(
-            f"volume must hold a body, its voxels are all {'air' if low < high else f'{low:g} HU'}"
-        )
     if prepared is None:
         return held
     check_prepared(prepared, held.volume)
     return prepared
 
 
-def _check_image(radiograph: Radiograph) -> None:
-    """Refuse an X-ray that shows nothing, as those from files are."""
+def _check_finite(radiograph: Radiograph) -> None:
     for image in (radiograph.image, radiograph.opposite_polarity):
-        pixels = None if image is None else image[radiograph.mask]
-        if pixels is None or not pixels.numel():  # a mask that leaves nothing is told later
-            continue
-        low, high = map(float, torch.aminmax(pixels))
-        if not (math.isfinite(low) and math.isfinite(high)):
+        if image is not None and not bool(torch.isfinite(image[radiograph.mask]).all()):
             raise InputError(
                 f"radiograph {radiograph.name} must be finite where its mask is true, "
                 "it holds NaN or infinity"
             )
-        if low == high:
+
+
+def check_shows_something(views: Sequence[View], volume: Volume) -> None:
+    """Refuse an X-ray or a CT in memory that shows nothing, as those from files are.
+
+    Raises:
+        InputError: every pixel or voxel that counts is the same, or all voxels are air.
+    """
+    for view in views:
+        pixels = view.radiograph.image[view.radiograph.mask]
+        if pixels.numel() and bool((pixels == pixels[0]).all()):
             raise InputError(
-                f"radiograph {radiograph.name} must show something, every pixel is {low:g}"
+                f"radiograph {view.radiograph.name} must show something, "
+                f"every pixel is {float(pixels[0]):g}"
             )
+    low, high = volume.range_hu
+    if high <= volume.air_hu or low == high:
+        what = "air" if low < high else f"{low:g} HU"
+        raise InputError(f"volume must hold a body, its voxels are all {what}")
 
 
 def asked_pivot(volume: Volume, pivot_mm: Any) -> Tensor:

@@ -31,9 +31,15 @@ _META_BYTES = {
 
 
 class _Stored(NamedTuple):
-    """Voxels as a header tells of them: how many bytes, in which file, from where, packed or not.
+    """Voxels as a header tells of them.
 
-    Where they lie in several files, or as text, ``file`` is None.
+    Args:
+        size: how many bytes they are.
+        words: how many voxels of what.
+        file: which holds them; None where they are in several, or text.
+        begin: where they begin in it.
+        packed: whether they are packed.
+        packed_size: in how many bytes, where the header tells.
     """
 
     size: int
@@ -41,6 +47,7 @@ class _Stored(NamedTuple):
     file: Path | None
     begin: int
     packed: bool
+    packed_size: int | None = None
 
 
 def check_nrrd_size(header: NrrdHeader, path: Path) -> None:
@@ -79,7 +86,12 @@ def check_metaimage_size(fields: dict[str, str], path: Path) -> None:
     size = math.prod(sizes) * math.prod(channels) * _META_BYTES.get(kind, 1)
     packed = fields.get("CompressedData", "False").upper() == "TRUE"
     begin = _after_header(path) if alone else 0
-    _check(_Stored(size, f"{_times(sizes)} voxels of {kind}", file, begin, packed), path)
+    packed_size = None
+    if packed and file is not None:  # without it, or with a wrong one, ITK reads other voxels
+        field = fields.get("CompressedDataSize", "")
+        packed_size = _whole_numbers(field, path, "CompressedDataSize")[0]
+    words = f"{_times(sizes)} voxels of {kind}"
+    _check(_Stored(size, words, file, begin, packed, packed_size), path)
 
 
 def _check(stored: _Stored, path: Path) -> None:
@@ -92,7 +104,7 @@ def _check(stored: _Stored, path: Path) -> None:
             "no such file"
         )
     if stored.packed:
-        check_packed(stored.file, stored.begin, stored.size)
+        check_packed(stored.file, stored.begin, stored.size, stored.packed_size)
         return
     present = stored.file.stat().st_size - stored.begin
     if present < stored.size:
