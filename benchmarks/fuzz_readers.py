@@ -211,7 +211,8 @@ class Worker:
         kind = "crash" if dead else "hang"
         said = f"exit status {self._process.exitcode}" if dead else f"over {seconds:g} s"
         self._start()
-        return {"result": kind, "said": said, "where": "", "seconds": seconds, "gib": 0.0}
+        taken = round(time.monotonic() - self.begun, 3)
+        return {"result": kind, "said": said, "where": "", "seconds": taken, "gib": 0.0}
 
     def stop(self) -> None:
         """End the process."""

@@ -63,4 +63,5 @@ def finite_numbers(numbers: Any, name: str, *shapes: tuple[int, ...]) -> Tensor:
 
 def in_words(numbers: Any) -> str:
     """Return what came in one short line."""
-    return reprlib.repr(numbers.tolist() if isinstance(numbers, Tensor | np.ndarray) else numbers)
+    plain = numbers.tolist() if isinstance(numbers, Tensor | np.ndarray) else numbers
+    return " ".join(reprlib.repr(plain).split())

@@ -142,7 +142,10 @@ def radiograph_like(raw: RawXray, first: Radiograph, name: str) -> Radiograph:
         valid = valid & first.mask
     if not bool(valid.any()):
         raise InputError(f"X-ray {name} must have pixels to use, the masks leave none")
-    images = [to_attenuation(pixels, valid, meaning) for meaning in first.meanings]
+    try:
+        images = [to_attenuation(pixels, valid, meaning) for meaning in first.meanings]
+    except InputError as error:
+        raise InputError(f"X-ray {name}: {error}") from None
     return dataclasses.replace(
         first,
         image=images[0],

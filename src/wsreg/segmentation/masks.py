@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,10 @@ def _read_probabilities(path: Path, shape: tuple[int, int]) -> tuple[tuple[str, 
     with reading_from(f"ROI mask {path}", rule):
         arrays = read_arrays(path, rule)
         found, named = arrays["probabilities"], arrays["roi_names"]
+        letters = np.frombuffer(named.astype("U").tobytes(), np.uint32)
+        if letters.size and int(letters.max()) > sys.maxunicode:
+            raise ValueError("roi_names holds what no letters are")
         names = tuple(str(name) for name in named.astype("U").ravel())
-        "".join(names).encode()  # an array may hold what no text does
     good = found.dtype.kind in "buif" and named.dtype.kind in "SU"
     if not good or not np.isfinite(found).all():
         raise InputError(

@@ -29,6 +29,12 @@ _META_BYTES = {
     "MET_DOUBLE": 8,
 }  # fmt: skip
 
+_OF_AXES = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin", "CenterOfRotation")
+_OF_AXES_SQUARED = ("TransformMatrix", "Rotation", "Orientation")
+"""Fields with a number for each axis, and for each pair of them."""
+
+MOST_AXES = 4
+
 
 class _Stored(NamedTuple):
     """Voxels as a header tells of them.
@@ -75,6 +81,7 @@ def check_metaimage_size(fields: dict[str, str], path: Path) -> None:
     """Raise InputError unless the voxels of a MetaImage file are there and fit into memory."""
     kind = fields.get("ElementType", "").upper()
     sizes = _whole_numbers(fields.get("DimSize", ""), path, "DimSize")
+    _check_counts(fields, len(sizes), path)
     channels = _whole_numbers(fields.get("ElementNumberOfChannels", "1"), path, "channels")
     name = fields.get("ElementDataFile", "")
     alone = name.upper() == "LOCAL"
@@ -92,6 +99,19 @@ def check_metaimage_size(fields: dict[str, str], path: Path) -> None:
         packed_size = _whole_numbers(field, path, "CompressedDataSize")[0]
     words = f"{_times(sizes)} voxels of {kind}"
     _check(_Stored(size, words, file, begin, packed, packed_size), path)
+
+
+def _check_counts(fields: dict[str, str], axes: int, path: Path) -> None:
+    """Raise InputError for fields of other than so many numbers, at which ITK can crash."""
+    if fields.get("NDims") != str(axes) or axes > MOST_AXES:
+        raise InputError(
+            f"{path} must have as many numbers in DimSize as NDims says, got {axes} and "
+            f"{fields.get('NDims')}"
+        )
+    for name, text in fields.items():
+        wanted = axes**2 if name in _OF_AXES_SQUARED else axes
+        if name in (*_OF_AXES, *_OF_AXES_SQUARED) and len(text.split()) != wanted:
+            raise InputError(f"{path} must have {wanted} numbers as {name}, got {text[:80]!r}")
 
 
 def _check(stored: _Stored, path: Path) -> None:
