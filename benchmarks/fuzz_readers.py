@@ -300,7 +300,7 @@ def main() -> int:
     lines = lines_of(cases, options)
     print("\n".join(lines))
     if options.write:
-        write_section("fuzz", "\n".join(lines))
+        write_section("fuzz", "## Broken files\n\n" + "\n".join(lines))
     return int(bool(bad))
 
 

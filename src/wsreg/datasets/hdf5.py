@@ -250,6 +250,16 @@ def _file_bytes(found: h5py.Dataset) -> int:
     return Path(found.file.filename).stat().st_size
 
 
+def has_record(parent: h5py.Group) -> bool:
+    """Tell whether a simulator noted something.
+
+    Raises:
+        InputError: the file is damaged there.
+    """
+    with _from(parent):
+        return RECORD_ATTRIBUTE in parent.attrs
+
+
 def record(parent: h5py.Group) -> dict[str, Any]:
     """Read what a simulator noted; it is empty for real data.
 

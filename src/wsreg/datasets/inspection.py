@@ -19,7 +19,6 @@ from wsreg.datasets.layout import (
     LANDMARK_NAMES,
     POSES,
     PROJECTION_PARAMETERS,
-    RECORD_ATTRIBUTE,
     SPECIMENS,
 )
 from wsreg.datasets.preprocessed import landmark_names
@@ -124,7 +123,7 @@ def _full(file: h5py.File) -> FileReport:
             reports.append(_specimen(group, camera))
     return FileReport(
         kind="full",
-        virtual=RECORD_ATTRIBUTE in file.attrs,
+        virtual=hdf5.has_record(file),
         image_size=size,
         specimens=tuple(reports),
         problems=tuple(problems),

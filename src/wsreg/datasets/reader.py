@@ -18,7 +18,6 @@ from wsreg.datasets.layout import (
     POSES,
     PROJECTION_PARAMETERS,
     PUBLISHED_CT_SHIFT_VOXELS,
-    RECORD_ATTRIBUTE,
     SPECIMENS,
     VALID_FLAGS,
 )
@@ -85,7 +84,7 @@ class DeepFluoroFile:
     @property
     def virtual(self) -> bool:
         """Tell whether a simulator made it."""
-        return RECORD_ATTRIBUTE in self._file.attrs
+        return hdf5.has_record(self._file)
 
     @property
     def record(self) -> dict[str, object]:

@@ -65,13 +65,16 @@ def calibration_of_rt_image(path: Path) -> Calibration:
             f"{path}: RTImageOrientation must be {list(USUAL_ORIENTATION)}, got {list(orientation)}"
         )
     rows, columns = (int(_number(header, name, path)) for name in ("Rows", "Columns"))
-    camera = Camera(
-        source_to_detector_mm=distance,
-        rows=rows,
-        columns=columns,
-        pixel_spacing_mm=(spacing[0], spacing[1]),
-        principal_point_px=_principal_point(header, spacing, rows, columns, path),
-    )
+    try:
+        camera = Camera(
+            source_to_detector_mm=distance,
+            rows=rows,
+            columns=columns,
+            pixel_spacing_mm=(spacing[0], spacing[1]),
+            principal_point_px=_principal_point(header, spacing, rows, columns, path),
+        )
+    except (InputError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: {error}") from None
     notes = []
     if not _has(header, "RTImagePosition"):
         notes.append(f"{path.name} has no RTImagePosition: the beam is taken to meet the middle.")
