@@ -163,6 +163,8 @@ def test_what_does_not_go_together_is_one_sentence_and_nothing_written(
         ((*labels, "--roi", label_png), "must come with names of its numbers (--roi-names)"),
         ((*labels, "--roi", "rendered"), "where the X-ray's regions come from"),
         ((*labels, "--roi", "unet:absent"), "absent"),
+        ((*labels, "--roi", " "), "regions must come from a file or a model's folder"),
+        ((*labels, "--roi", "unet:"), "got 'unet:'"),
         ((*labels, "--roi-names", case.label_names), "--roi-names needs --roi"),
         ((*labels, "--roi-moving", "unet:absent"), "--roi-moving needs --roi"),
         ((*labels, "--roi-weight", "0.1"), "--roi-weight needs --roi"),

@@ -223,3 +223,22 @@ def test_values_equal_pydicoms(path: Path) -> None:
     assert pixels.shape == (dataset.Rows, dataset.Columns)
     if expected is not None:
         np.testing.assert_array_equal(pixels, expected)
+
+
+def test_sizes_that_the_pixels_cannot_have(tmp_path: Path) -> None:
+    for fields, message in (
+        ({"Rows": 65535, "Columns": 65535}, "at most 67108864 pixels, .* has 65535 x 65535"),
+        ({"NumberOfFrames": 2_000_000_000}, r"cannot hold the 2000000000 frames .* room for 3"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pixel_format(dataset_of(VALUES, **fields), tmp_path)
+
+
+def test_bits_that_cannot_be_are_named_with_what_was_taken(tmp_path: Path) -> None:
+    notes: list[str] = []
+    form = pixel_format(dataset_of(VALUES, BitsStored=20, HighBit=40), tmp_path, notes)
+    assert (form.stored, form.high) == (16, 15)
+    assert notes == [
+        "Warning: BitsStored must lie in 1 to 16, it is 20; 16 was taken.",
+        "Warning: HighBit must lie in 15 to 15, it is 40; 15 was taken.",
+    ]

@@ -77,7 +77,7 @@ def test_a_damaged_piece_is_named(tmp_path: Path) -> None:
     parts.save("a", {"image": np.zeros(3)})
     file = tmp_path / "x.parts" / "a.npz"
     file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(InputError, match=r"a\.npz cannot be read .* delete it"):
+    with pytest.raises(InputError, match=r"a\.npz cannot be read: .*; delete it"):
         parts.load("a")
     with pytest.raises(InputError, match=r"b\.npz cannot be read"):
         parts.load("b")

@@ -105,3 +105,12 @@ def test_weights_go_into_the_network_that_they_are_of(tmp_path: Path) -> None:
         load_weights(nn.Linear(3, 1), weights, tmp_path)
     with pytest.raises(InputError, match="bias must be absent, got"):
         load_weights(nn.Linear(2, 1, bias=False), weights, tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    network = nn.Linear(3, 2)
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights["bias"][1] = value
+    with pytest.raises(InputError, match=r"must have finite weights, bias holds NaN or infinity"):
+        load_weights(network, weights, tmp_path)

@@ -128,3 +128,19 @@ def test_what_goes_together(fields: dict[str, Any]) -> None:
     found, notes = geometry(ImagerPixelSpacing=[0.3, 0.3], **fields)
     assert found.pixel_spacing_mm == (0.3, 0.3)
     assert not [note for note in notes if "Warning" in note]
+
+
+def test_spacing_of_the_detectors_elements() -> None:
+    elements: dict[str, Any] = {"DetectorElementSpacing": [0.15, 0.2]}
+    found, notes = geometry(**elements, DetectorBinning=[2, 3])
+    assert found.pixel_spacing_mm == pytest.approx((0.3, 0.6))
+    assert (
+        "times DetectorBinning (2.0, 3.0) stands in for the absent ImagerPixelSpacing" in notes[0]
+    )
+    size = [SHAPE[0] * 0.15, SHAPE[1] * 0.2]
+    found, notes = geometry(**elements, DetectorActiveDimensions=size)
+    assert found.pixel_spacing_mm == (0.15, 0.2)
+    assert "the image is as large as the header says" in notes[0]
+    found, notes = geometry(**elements)
+    assert found.pixel_spacing_mm is None
+    assert "DetectorElementSpacing (0.15, 0.2) is not used: a pixel may be several" in notes[0]

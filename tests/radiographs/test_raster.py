@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,24 @@ def test_mask_must_fit(tmp_path: Path) -> None:
     (tmp_path / "m.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="must end in one of"):
         read_mask(tmp_path / "m.jpg", (2, 3))
+
+
+def png_header(columns: int, rows: int) -> bytes:
+    """A PNG file of which there is no more than what it says of its size."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
+
+def test_images_larger_than_any_x_ray_are_not_read(tmp_path: Path) -> None:
+    import nibabel
+
+    (tmp_path / "a.png").write_bytes(png_header(50_000, 50_000))
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, 50_000) for tag in (256, 257))
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(8))
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((30_000, 30_000))
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    (tmp_path / "a.nii").write_bytes(bytes(header.binaryblock) + bytes(100))
+    for name in ("a.png", "a.tif", "a.nii"):
+        with pytest.raises(InputError, match=rf"{name} must be of at most 67108864 pixels"):
+            read_raster(tmp_path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -198,3 +199,22 @@ def test_arguments_of_other_kinds_are_one_sentence(coarse: Volume) -> None:
     for said, given, more in wrong:
         with pytest.raises(InputError, match=said):
             register(*given, **more)
+
+
+def test_what_shows_nothing_is_refused_as_from_files(coarse: Volume) -> None:
+    camera = detector(1000.0)
+    image = torch.arange(28.0 * 32).reshape(28, 32)
+    nowhere = image.clone()
+    nowhere[3, 4] = math.nan
+    good = Radiograph(image=image, camera=camera)
+    air = dataclasses.replace(coarse, hu=torch.full_like(coarse.hu, -1000))
+    for said, given in (
+        ("must show something, every pixel is 0", (xray(camera), coarse)),
+        ("must be finite where its mask", (Radiograph(image=nowhere, camera=camera), coarse)),
+        ("must be finite", (dataclasses.replace(good, opposite_polarity=nowhere), coarse)),
+        ("volume must hold a body, its voxels are all -1000 HU", (good, air)),
+    ):
+        with pytest.raises(InputError, match=said):
+            register(*given, init=view_pose(coarse, camera, "PA"))
+    with pytest.raises(InputError, match="opposite_polarity must have the image's shape"):
+        dataclasses.replace(good, opposite_polarity=image[:5])

@@ -113,7 +113,7 @@ def test_weights_that_do_not_fit_are_named(
     with pytest.raises(InputError, match="does not fit its architecture"):
         load_segmenter(unet_folder)
     rewrite_card(unet_folder, config={"output": "sigmoid"})
-    with pytest.raises(InputError, match="config that is no unet's: 'channels'"):
+    with pytest.raises(InputError, match="config that is no unet's: it lacks 'channels'"):
         load_segmenter(unet_folder)
 
 

@@ -6,12 +6,13 @@ Nothing heavy is imported until a command runs, so that ``wsreg --help`` answers
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tyro
 
@@ -93,15 +94,27 @@ def _main(arguments: Sequence[str] | None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     # Python looks for garbage before it ends: half a second among torch's modules, for nothing.
     atexit.register(gc.freeze)
-    if getattr(command, "quiet", False):
-        logging.getLogger("wsreg").setLevel(logging.ERROR)
     try:
-        check_memory_limit()
-        return command.run()
+        with _errors_only(quiet=getattr(command, "quiet", False)):
+            check_memory_limit()
+            return command.run()
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last door: what gets here is told, not lost
         return _told(error)
+
+
+@contextlib.contextmanager
+def _errors_only(*, quiet: bool) -> Iterator[None]:
+    """Leave out, where asked, what else wsreg would say of a command's work."""
+    logger = logging.getLogger("wsreg")
+    before = logger.level
+    if quiet:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _told(error: Exception) -> int:

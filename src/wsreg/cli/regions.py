@@ -131,11 +131,16 @@ def model_named(roi: str) -> tuple[str | None, Path]:
     """Return kind and folder of a model, or no kind and a path.
 
     Raises:
-        InputError: ``generic`` is a model and a folder here.
+        InputError: it names nothing, or ``generic`` is a model and a folder here.
     """
     from wsreg.networks.generic import segmenter_folder
 
     kind, colon, folder = roi.partition(":")
+    if not roi.strip() or (colon and kind in MODEL_KINDS and not folder.strip()):
+        raise InputError(
+            f"regions must come from a file or a model's folder (mask.png, unet:DIR, medsam:DIR), "
+            f"got {roi!r}"
+        )
     if not colon or kind not in MODEL_KINDS:
         return None, Path(roi)
     return kind, segmenter_folder(Path(folder), "unet" if kind == "unet" else "medsam")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,15 @@ from numpy.typing import NDArray
 
 from wsreg.datasets.layout import RECORD_ATTRIBUTE
 from wsreg.errors import InputError
+from wsreg.files.memory import check_fits
+from wsreg.files.packed import BLOCK, HIGHEST_RATIO
+from wsreg.files.reading_from import FOREIGN_ERRORS, reason_of
+
+MOST_LINKS = 16
+"""That are followed from one to the next."""
+
+COPIES = 2
+"""What the numbers of a file take while they become a tensor, in their own size."""
 
 
 def open_for_reading(path: Path) -> h5py.File:
@@ -28,8 +40,27 @@ def open_for_reading(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except BlockingIOError as error:
         raise InputError(f"data set {path} is open for writing elsewhere") from error
-    except OSError as error:
+    except FOREIGN_ERRORS as error:
         raise InputError(f"data set {path} cannot be read: {_first_sentence(error)}") from error
+
+
+def names(parent: h5py.Group) -> tuple[str, ...]:
+    """Return the names of what is in a group.
+
+    Raises:
+        InputError: the file is damaged there.
+    """
+    with _from(parent):
+        return tuple(parent)
+
+
+def has(parent: h5py.Group, name: str) -> bool:
+    """Tell whether a group holds something of a name.
+
+    Raises:
+        InputError: the file is damaged there, or what it holds is in another file.
+    """
+    return _get(parent, name) is not None
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -38,7 +69,7 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
     Raises:
         InputError: it is missing, or is a dataset.
     """
-    found = parent.get(name)
+    found = _get(parent, name)
     if not isinstance(found, h5py.Group):
         raise InputError(f"{_place(parent)} must have the group {name}, {_instead(found)}")
     return found
@@ -50,10 +81,65 @@ def dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
     Raises:
         InputError: it is missing, or is a group.
     """
-    found = parent.get(name)
+    found = _get(parent, name)
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"{_place(parent)} must have the dataset {name}, {_instead(found)}")
+    with _from(found):
+        made = found.id.get_create_plist()
+        if made.get_external_count() or made.get_layout() == h5py.h5d.VIRTUAL:
+            raise InputError(f"{_place(found)} must be in this file, its numbers are in others")
     return found
+
+
+def _get(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what a group holds, following no link that leaves the file; None if nothing.
+
+    Raises:
+        InputError: the file is damaged there, or a link leaves it or goes in circles.
+    """
+    at, parts, followed = parent.id, _parts(name.encode()), 0
+    with _from(parent):
+        while parts:
+            part = parts.pop(0)
+            if not isinstance(at, h5py.h5g.GroupID) or not at.links.exists(part):
+                return None
+            kind = at.links.get_info(part).type
+            if kind == h5py.h5l.TYPE_HARD:
+                at = h5py.h5o.open(at, part)
+                continue
+            followed += 1
+            if kind != h5py.h5l.TYPE_SOFT or followed > MOST_LINKS:
+                raise InputError(
+                    f"{_place(parent)} must hold {name} itself, it is a link to another file or "
+                    "one in circles"
+                )
+            target = at.links.get_val(part)
+            if target.startswith(b"/"):
+                at = h5py.h5g.open(parent.file.id, b"/")
+            parts = _parts(target) + parts
+        return _object(at)
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part not in (b"", b".")]
+
+
+def _object(found: Any) -> h5py.Group | h5py.Dataset | None:
+    """Return an open object as h5py has it; None for a type that was given a name."""
+    kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
+    kind = kinds.get(type(found))
+    return None if kind is None else kind(found)
+
+
+@contextmanager
+def _from(place: h5py.Group | h5py.Dataset) -> Iterator[None]:
+    """Turn what HDF5 throws at a damaged file into one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FOREIGN_ERRORS as error:
+        raise InputError(f"{_place(place)} cannot be read: {_first_sentence(error)}") from error
 
 
 def numbers(parent: h5py.Group, name: str, *shape: int | None) -> h5py.Dataset:
@@ -68,9 +154,10 @@ def numbers(parent: h5py.Group, name: str, *shape: int | None) -> h5py.Dataset:
         InputError: it is missing, not numeric, or of another shape.
     """
     found = dataset(parent, name)
-    if found.dtype.kind not in "iufb":
-        raise InputError(f"{_place(parent)}/{name} must hold numbers, got {found.dtype}")
-    have = found.shape
+    with _from(found):
+        dtype, have = found.dtype, found.shape
+    if dtype.kind not in "iufb":
+        raise InputError(f"{_place(parent)}/{name} must hold numbers, got {dtype}")
     if have is not None and len(have) == len(shape) + 1 and have[-1] == 1:
         have = have[:-1]
     if have is None or len(have) != len(shape) or any(
@@ -133,12 +220,44 @@ def read(found: h5py.Dataset, selection: Any = ()) -> Any:
     """Read what a dataset holds, or a part of it.
 
     Raises:
+        InputError: the file is damaged there, or tells of more than it holds or than fits into
+            memory.
+    """
+    with _from(found):
+        _check_size(found)
+        return found[selection]
+
+
+def _check_size(found: h5py.Dataset) -> None:
+    """Hold what a dataset says of its size against what its file stores of it, and memory."""
+    item = found.dtype.itemsize
+    size = (found.size or 0) * item
+    chunk = math.prod(found.chunks) * item if found.chunks else 0
+    if max(size, chunk) <= BLOCK:  # whatever it is, it is read in no time
+        return
+    stored = found.id.get_storage_size()
+    words = f"{' x '.join(map(str, found.shape or ()))} values of {found.dtype}"
+    if chunk > size:
+        words += f" in pieces of {' x '.join(map(str, found.chunks))}"
+    if max(size, chunk) > HIGHEST_RATIO * stored + BLOCK or stored > _file_bytes(found):
+        raise InputError(
+            f"{_place(found)} tells of {words}, of which the file stores {stored} bytes"
+        )
+    check_fits(COPIES * size + chunk, _place(found), words)
+
+
+def _file_bytes(found: h5py.Dataset) -> int:
+    return Path(found.file.filename).stat().st_size
+
+
+def has_record(parent: h5py.Group) -> bool:
+    """Tell whether a simulator noted something.
+
+    Raises:
         InputError: the file is damaged there.
     """
-    try:
-        return found[selection]
-    except OSError as error:
-        raise InputError(f"{_place(found)} cannot be read: {_first_sentence(error)}") from error
+    with _from(parent):
+        return RECORD_ATTRIBUTE in parent.attrs
 
 
 def record(parent: h5py.Group) -> dict[str, Any]:
@@ -147,10 +266,11 @@ def record(parent: h5py.Group) -> dict[str, Any]:
     Raises:
         InputError: it is not a JSON object.
     """
-    noted = parent.attrs.get(RECORD_ATTRIBUTE, "{}")
+    with _from(parent):
+        noted = parent.attrs.get(RECORD_ATTRIBUTE, "{}")
     try:
         found = json.loads(noted)
-    except ValueError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{_place(parent)} {RECORD_ATTRIBUTE} must be JSON: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{_place(parent)} {RECORD_ATTRIBUTE} must be a JSON object, got {noted}")
@@ -162,11 +282,14 @@ def _instead(found: object) -> str:
 
 
 def _place(inside: h5py.Group | h5py.Dataset) -> str:
-    name = "" if inside.name == "/" else f" {inside.name}"
-    return f"data set {Path(inside.file.filename).name}{name}"
+    try:
+        name = "" if inside.name in ("/", None) else f" {inside.name}"
+        return f"data set {Path(inside.file.filename).name}{name}"
+    except FOREIGN_ERRORS:  # so damaged that it does not even have a name
+        return "data set"
 
 
-def _first_sentence(error: OSError) -> str:
+def _first_sentence(error: Exception) -> str:
     """Return what HDF5 gives as its reason, in brackets."""
-    text = str(error)
+    text = reason_of(error)
     return text[text.find("(") + 1 :].rstrip(")") or type(error).__name__

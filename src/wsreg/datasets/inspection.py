@@ -19,7 +19,6 @@ from wsreg.datasets.layout import (
     LANDMARK_NAMES,
     POSES,
     PROJECTION_PARAMETERS,
-    RECORD_ATTRIBUTE,
     SPECIMENS,
 )
 from wsreg.datasets.preprocessed import landmark_names
@@ -89,14 +88,14 @@ def inspect_deepfluoro(path: str | Path) -> FileReport:
         InputError: it cannot be read, or is neither of the two.
     """
     with hdf5.open_for_reading(Path(path)) as file:
-        if PROJECTION_PARAMETERS in file:
+        if hdf5.has(file, PROJECTION_PARAMETERS):
             return _full(file)
-        if LANDMARK_GROUP in file:
+        if hdf5.has(file, LANDMARK_GROUP):
             return _preprocessed(file)
         raise InputError(
             f"data set {Path(path).name} must have the group {PROJECTION_PARAMETERS} "
             f"(full resolution) or {LANDMARK_GROUP} (preprocessed), it has "
-            f"{', '.join(file) or 'nothing'}"
+            f"{', '.join(hdf5.names(file)) or 'nothing'}"
         )
 
 
@@ -104,22 +103,27 @@ def _full(file: h5py.File) -> FileReport:
     rows = _found(hdf5.number, file, f"{PROJECTION_PARAMETERS}/num-rows")
     columns = _found(hdf5.number, file, f"{PROJECTION_PARAMETERS}/num-cols")
     size = None if rows is None or columns is None else (int(rows), int(columns))
-    names = [name for name in SPECIMENS if name in file]
-    names += [name for name in file if name not in (*SPECIMENS, PROJECTION_PARAMETERS)]
+    held = hdf5.names(file)
+    names = [name for name in SPECIMENS if name in held]
+    names += [name for name in held if name not in (*SPECIMENS, PROJECTION_PARAMETERS)]
     camera_problems = _camera_problems(file)
     problems = [*camera_problems]
     if not names:
         problems.append(f"data set {Path(file.filename).name} must have specimens, it has none")
     reports = []
     for name in names:
-        found = [*_wrong(hdf5.group, file, name)] or [*_specimen_problems(file[name], size)]
+        group = _found(hdf5.group, file, name)
+        found = [*_wrong(hdf5.group, file, name)] if group is None else [
+            *_specimen_problems(group, size)
+        ]  # fmt: skip
         problems += found
-        if isinstance(file[name], h5py.Group):
+        if group is not None:
             complete = not found and not camera_problems
-            reports.append(_specimen(file[name], file[PROJECTION_PARAMETERS] if complete else None))
+            camera = hdf5.group(file, PROJECTION_PARAMETERS) if complete else None
+            reports.append(_specimen(group, camera))
     return FileReport(
         kind="full",
-        virtual=RECORD_ATTRIBUTE in file.attrs,
+        virtual=hdf5.has_record(file),
         image_size=size,
         specimens=tuple(reports),
         problems=tuple(problems),
@@ -149,11 +153,14 @@ def _specimen_problems(group: h5py.Group, size: tuple[int, int] | None) -> Itera
         yield from _wrong(hdf5.array, group, f"vol-landmarks/{landmark}", 3)
     yield from _wrong(hdf5.group, group, "projections")
     names = _projections(group)
-    if "projections" in group and not names:
+    if _found(hdf5.group, group, "projections") is not None and not names:
         yield f"{group.name} must have projections, it has none"
     for name in names:
-        problems = [*_wrong(hdf5.group, group, f"projections/{name}")]
-        yield from problems or _projection_problems(group[f"projections/{name}"], size)
+        projection = _found(hdf5.group, group, f"projections/{name}")
+        if projection is None:
+            yield from _wrong(hdf5.group, group, f"projections/{name}")
+        else:
+            yield from _projection_problems(projection, size)
 
 
 def _projection_problems(group: h5py.Group, size: tuple[int, int] | None) -> Iterator[str]:
@@ -195,7 +202,9 @@ def _specimen(group: h5py.Group, camera: h5py.Group | None) -> SpecimenReport:
         ct_shape=None if volume is None else tuple(volume.shape),
         ct_spacing_mm=None if spacing is None else tuple(spacing.tolist()),
         ct_range_hu=_range(volume, len(volume) // 2) if volume else None,
-        labels=tuple(f"{n} {_found(hdf5.text, names, n) or '?'}" for n in names) if names else (),
+        labels=tuple(f"{n} {_found(hdf5.text, names, n) or '?'}" for n in hdf5.names(names))
+        if names is not None
+        else (),
         xray_range=_range(_found(hdf5.dataset, group, f"projections/{projections[0]}/image/pixels"))
         if projections
         else None,
@@ -204,7 +213,8 @@ def _specimen(group: h5py.Group, camera: h5py.Group | None) -> SpecimenReport:
 
 
 def _projections(group: h5py.Group) -> list[str]:
-    return sorted(_found(hdf5.group, group, "projections") or ())
+    projections = _found(hdf5.group, group, "projections")
+    return [] if projections is None else sorted(_found(hdf5.names, projections) or ())
 
 
 def _range(pixels: h5py.Dataset | None, selection: int | tuple[()] = ()) -> Range | None:
@@ -237,7 +247,7 @@ def _preprocessed(file: h5py.File) -> FileReport:
     lands = len(_found(landmark_names, file) or ()) or None
     reports: list[SpecimenReport] = []
     size: tuple[int, int] | None = None
-    for name in (name for name in file if name != LANDMARK_GROUP):
+    for name in (name for name in hdf5.names(file) if name != LANDMARK_GROUP):
         images = _found(hdf5.numbers, file, f"{name}/projs", None, None, None)
         shape: tuple[int | None, ...] = images.shape if images else (None, None, None)
         problems += [

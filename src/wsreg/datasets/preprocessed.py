@@ -64,7 +64,7 @@ class PreprocessedFile:
     @property
     def specimens(self) -> tuple[str, ...]:
         """Return the specimens' names: ``01``, ``02``, ..."""
-        return tuple(sorted(name for name in self._file if name != LANDMARK_GROUP))
+        return tuple(sorted(name for name in hdf5.names(self._file) if name != LANDMARK_GROUP))
 
     def specimen(self, name: str) -> PreprocessedSpecimen:
         """Read all X-rays of a specimen.

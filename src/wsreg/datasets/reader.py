@@ -18,7 +18,6 @@ from wsreg.datasets.layout import (
     POSES,
     PROJECTION_PARAMETERS,
     PUBLISHED_CT_SHIFT_VOXELS,
-    RECORD_ATTRIBUTE,
     SPECIMENS,
     VALID_FLAGS,
 )
@@ -85,7 +84,7 @@ class DeepFluoroFile:
     @property
     def virtual(self) -> bool:
         """Tell whether a simulator made it."""
-        return RECORD_ATTRIBUTE in self._file.attrs
+        return hdf5.has_record(self._file)
 
     @property
     def record(self) -> dict[str, object]:
@@ -95,13 +94,13 @@ class DeepFluoroFile:
     @property
     def specimens(self) -> tuple[str, ...]:
         """Return the specimens' names, in the published order, others after them."""
-        found = [name for name in self._file if name != PROJECTION_PARAMETERS]
+        found = [name for name in hdf5.names(self._file) if name != PROJECTION_PARAMETERS]
         known = [name for name in SPECIMENS if name in found]
         return (*known, *sorted(set(found) - set(known)))
 
     def projections(self, specimen: str) -> tuple[str, ...]:
         """Return the names of a specimen's projections, such as ``005``."""
-        return tuple(sorted(hdf5.group(self._specimen(specimen), "projections")))
+        return tuple(sorted(hdf5.names(hdf5.group(self._specimen(specimen), "projections"))))
 
     def volume(self, specimen: str) -> Volume:
         """Read a specimen's CT with its labels; the one asked for last is kept."""
@@ -125,7 +124,7 @@ class DeepFluoroFile:
     def landmarks_mm(self, specimen: str) -> dict[str, Tensor]:
         """Read the landmarks: name -> [3] float64 in CT coordinates (LPS mm)."""
         group = hdf5.group(self._specimen(specimen), "vol-landmarks")
-        return {name: _tensor(group, name, 3) for name in group}
+        return {name: _tensor(group, name, 3) for name in hdf5.names(group)}
 
     def camera(self, *, rot_180_for_up: bool) -> Camera:
         """Return the geometry of the stored projections, before any cropping."""
@@ -216,7 +215,7 @@ class DeepFluoroFile:
 
     def _landmarks_px(self, group: h5py.Group, camera: Camera, turned: bool) -> dict[str, Tensor]:
         landmarks = {}
-        for name in group:
+        for name in hdf5.names(group):
             ours = pixels_from_deepfluoro(
                 _tensor(group, name, 2),
                 rows=self._rows,
@@ -271,10 +270,11 @@ def _smallest(hu: NDArray[Any]) -> NDArray[Any]:
 
 
 def _label_names(group: h5py.Group) -> dict[int, str]:
-    wrong = [value for value in group if not value.isdecimal()]
+    names = hdf5.names(group)
+    wrong = [value for value in names if not value.isdecimal()]
     if wrong:
         raise InputError(f"{group.name} must name whole numbers, got {wrong[0]!r}")
-    return {int(value): hdf5.text(group, value) for value in group}
+    return {int(value): hdf5.text(group, value) for value in names}
 
 
 def _ct_from_voxel(group: h5py.Group, shift_voxels: float) -> Tensor:

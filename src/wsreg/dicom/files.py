@@ -6,31 +6,15 @@ import os
 import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import FOREIGN_ERRORS
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-
-PARSING_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom raises at damaged content; its own kinds are added by :func:`parsing_errors`."""
 
 PROBED_ELEMENTS = 2
 """How many elements must follow each other as in DICOM where there is no preamble."""
@@ -48,7 +32,7 @@ def parsing_errors() -> tuple[type[Exception], ...]:
     """Return every kind of error by which pydicom tells that a file or a value is damaged."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    return (*PARSING_ERRORS, BytesLengthException, InvalidDicomError)
+    return (*FOREIGN_ERRORS, BytesLengthException, InvalidDicomError)
 
 
 @contextmanager

@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 from wsreg.dicom.files import first_line, parsing_errors, quietly
 from wsreg.dicom.header import Header, file_header
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reason_of
 
 START_OF_IMAGE, MARKER = b"\xff\xd8", 0xFF
 FRAME_MARKERS = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xF7)
 """Of a JPEG: how it begins, what every marker begins with, and markers that tell its size."""
+
+MOST_PIXELS = 1 << 26
+"""Of a frame or an X-ray: 8192 x 8192, more than any detector has."""
+
+FRAMES_MISSING = 10
+"""A file that was cut may tell of so many times the frames that it has."""
 
 END_OF_IMAGE = b"\xff\xd9"
 """The last two bytes of a frame in any kind of JPEG."""
@@ -100,12 +107,9 @@ def pixel_format(dataset: Any, path: Path, notes: list[str] | None = None) -> Pi
     )
     if allocated not in (1, 8, 16, 32):
         raise InputError(f"{path} must have 1, 8, 16 or 32 BitsAllocated, got {allocated}")
-    stored = header.whole("BitsStored")
-    if stored is None or not 0 < stored <= allocated:
-        stored = allocated
-    high = header.whole("HighBit")
-    if high is None or not stored - 1 <= high < allocated:
-        high = stored - 1
+    check_xray_size(rows, columns, path)
+    stored = _within(header, "BitsStored", 1, allocated, allocated)
+    high = _within(header, "HighBit", stored - 1, allocated - 1, stored - 1)
     signed = header.whole("PixelRepresentation") == 1
     return PixelFormat(
         rows=rows,
@@ -114,7 +118,7 @@ def pixel_format(dataset: Any, path: Path, notes: list[str] | None = None) -> Pi
         stored=stored,
         high=high,
         signed=signed,
-        frames=_frame_count(header, rows * columns * allocated),
+        frames=_frame_count(header, rows * columns * allocated, path),
         syntax=dataset.file_meta.TransferSyntaxUID,
         photometric=header.word("PhotometricInterpretation") or "MONOCHROME2",
         padding=_padding(header, allocated, signed),
@@ -142,6 +146,26 @@ def _needed(header: Header, keyword: str, path: Path) -> int:
     return value
 
 
+def _within(header: Header, keyword: str, low: int, high: int, otherwise: int) -> int:
+    """Return a number of bits, or what is taken, with a note, for one that cannot be."""
+    value = header.whole(keyword)
+    if value is None or low <= value <= high:
+        return otherwise if value is None else value
+    header.note(
+        f"Warning: {keyword} must lie in {low} to {high}, it is {value}; {otherwise} was taken."
+    )
+    return otherwise
+
+
+def check_xray_size(rows: int, columns: int, path: Path) -> None:
+    """Raise InputError for an image that is larger than any X-ray, before its pixels are read."""
+    if rows * columns > MOST_PIXELS:
+        raise InputError(
+            f"{path} must be of at most {MOST_PIXELS} pixels, which is more than any X-ray has, "
+            f"it says that it has {rows} x {columns}"
+        )
+
+
 def _padding(header: Header, allocated: int, signed: bool) -> tuple[int, int] | None:
     """Return the ends of the declared padding, as pixels have them whatever its own sign is."""
     value, limit = header.whole("PixelPaddingValue"), header.whole("PixelPaddingRangeLimit")
@@ -154,10 +178,15 @@ def _padding(header: Header, allocated: int, signed: bool) -> tuple[int, int] | 
     return min(ends), max(ends)
 
 
-def _frame_count(header: Header, frame_bits: int) -> int:
-    """Return the number of frames, by the bytes that are there where the header does not say it."""
+def _frame_count(header: Header, frame_bits: int, path: Path) -> int:
+    """Return the number of frames, by the bytes that are there where the header does not say it.
+
+    Raises:
+        InputError: the header tells of many more than the bytes can hold.
+    """
     count = header.whole("NumberOfFrames")
     if count is not None and count >= 1:
+        _check_frames(header.levels[-1], count, frame_bits, path)
         return count
     groups = len(header.items("PerFrameFunctionalGroupsSequence"))
     if groups:
@@ -167,6 +196,16 @@ def _frame_count(header: Header, frame_bits: int) -> int:
     dataset = header.levels[-1]
     compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
     return 1 if compressed else max(1, 8 * len(_pixel_bytes(dataset)) // frame_bits)
+
+
+def _check_frames(dataset: Any, count: int, frame_bits: int, path: Path) -> None:
+    bits = 8 * len(dataset["PixelData"].value or b"")
+    least = 64 if dataset.file_meta.TransferSyntaxUID.is_encapsulated else frame_bits
+    if count > FRAMES_MISSING * (bits // least + 1):
+        raise InputError(
+            f"{path} cannot hold the {count} frames of its NumberOfFrames: its {bits // 8} bytes "
+            f"of pixels have room for {bits // least}"
+        )
 
 
 def decode_frame(dataset: Any, form: PixelFormat, index: int, path: Path) -> NDArray[Any]:
@@ -191,7 +230,7 @@ def decode_frame(dataset: Any, form: PixelFormat, index: int, path: Path) -> NDA
             with quietly():
                 pixels = decode(frame, form)
         except parsing_errors() as error:
-            errors.append(str(error).strip().splitlines()[-1].strip()[:200])
+            errors.append(reason_of(error))
             continue
         if pixels.shape != (form.rows, form.columns):
             raise InputError(

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import read_bytes
 from wsreg.files.whole import write_text
+
+MOST_BYTES = 1 << 28
+"""Larger is no JSON that this package reads."""
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -27,12 +31,10 @@ def read_json(path: str | Path) -> Any:
         InputError: for a missing or unreadable file, invalid JSON, or a name twice in one object.
     """
     path = Path(path)
+    content = read_bytes(path, "cannot be read", MOST_BYTES)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+        text = content.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be valid JSON: {error}") from None
 

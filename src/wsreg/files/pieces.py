@@ -6,9 +6,6 @@ process writes and people read, see :mod:`wsreg.files.journal`.
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.files.arrays import read_arrays
 from wsreg.files.damage import say_damaged
 from wsreg.files.json_files import read_json, write_json
 from wsreg.files.plans import differing_keys
@@ -26,13 +24,6 @@ from wsreg.files.whole import staged_file, writing_to
 PLAN_FILE = "plan.json"
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-DAMAGE = (
-    OSError, ValueError, EOFError, KeyError, NotImplementedError, SyntaxError,
-    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What NumPy and zipfile raise for files with flipped bits or missing ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +65,7 @@ class Pieces:
         Raises:
             InputError: there is none of this name, or it is damaged.
         """
-        file = self._file(name)
-        try:
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except DAMAGE as error:
-            raise InputError(
-                f"{file} cannot be read ({error}); delete it to have it made again"
-            ) from error
+        return read_arrays(self._file(name), hint="delete it to have it made again")
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.npz"

@@ -9,6 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.memory import check_fits, in_gigabytes
+from wsreg.files.reading_from import reading_from
 from wsreg.files.whole import staged_file
 
 NOTE = "note"
@@ -56,9 +58,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
+    with reading_from(path, "cannot be read", SafetensorError):
+        if not path.is_file():  # it would map whatever else has the name
+            raise InputError(f"{path} cannot be read: there is no such file")
+        check_fits(path.stat().st_size, path, f"{in_gigabytes(path.stat().st_size)} of tensors")
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, _note_in(file.metadata() or {})
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error

@@ -27,8 +27,8 @@ def as_image(pixels: Any, dtype: torch.dtype, name: str) -> Tensor:
     Raises:
         InputError: for what is no array of numbers; ``name`` says of what.
     """
-    if isinstance(pixels, Tensor):
-        return pixels
+    if isinstance(pixels, Tensor) and not pixels.is_complex():
+        return pixels.to(dtype)
     array = _array(pixels, kinds="biuf")
     if array is None:
         raise InputError(f"{name} must be an array of numbers, got {in_words(pixels)}")
@@ -63,4 +63,5 @@ def finite_numbers(numbers: Any, name: str, *shapes: tuple[int, ...]) -> Tensor:
 
 def in_words(numbers: Any) -> str:
     """Return what came in one short line."""
-    return reprlib.repr(numbers.tolist() if isinstance(numbers, Tensor | np.ndarray) else numbers)
+    plain = numbers.tolist() if isinstance(numbers, Tensor | np.ndarray) else numbers
+    return " ".join(reprlib.repr(plain).split())

@@ -10,6 +10,7 @@ from typing import Any
 from wsreg.errors import InputError
 from wsreg.files.json_files import check_fields, read_json
 from wsreg.files.names import as_path
+from wsreg.files.reading_from import read_text
 from wsreg.geometry.calibration import Calibration, CalibrationDetails, calibration_of_fields
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
@@ -64,7 +65,7 @@ def _read_all(path: Path, details: CalibrationDetails) -> list[Calibration]:
     if ending in (".yml", ".yaml"):
         return [_of_storage(read_opencv_storage(path), path, details)]
     if ending == ".xml":
-        text = _text(path)
+        text = read_text(path)
         if RTK_ROOT in text:
             return calibrations_of_rtk(text, str(path), details)
         return [_of_storage(read_opencv_storage(path), path, details)]
@@ -212,7 +213,7 @@ def _of_storage(values: dict[str, Any], path: Path, details: CalibrationDetails)
 
 
 def _of_text(path: Path, details: CalibrationDetails) -> Calibration:
-    text = _text(path)
+    text = read_text(path)
     if not looks_like_mayacam(text):
         older = [len(line.split(",")) for line in text.split()] == [3] * 5
         raise InputError(
@@ -220,15 +221,6 @@ def _of_text(path: Path, details: CalibrationDetails) -> Calibration:
             + (", got MayaCam 1.0; XMALab writes both" if older else "")
         )
     return calibration_of_mayacam(text, path.stem, str(path), details)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
 
 
 def _is_dicom(path: Path) -> bool:

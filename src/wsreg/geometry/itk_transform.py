@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import FOREIGN_ERRORS, reading_from
 from wsreg.files.whole import staged_file, write_text
 from wsreg.geometry.matrix_file import MARK, marked_convention
 from wsreg.geometry.rigid import rigid
@@ -75,9 +76,10 @@ def read_itk_transform(path: Path) -> tuple[Tensor, str | None]:
     if not path.is_file():
         raise InputError(f"{path} does not exist" if not path.exists() else f"{path} is a folder")
     _check_hdf5(path)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # what it warns of is looked at here
     try:
         transform = SimpleITK.ReadTransform(str(path))
-    except RuntimeError as error:
+    except FOREIGN_ERRORS as error:
         reason = _reason(str(error), path)
         raise InputError(f"{path} must be an ITK transform file, got {reason}") from None
     single = _only_one(transform, path)
@@ -97,13 +99,13 @@ def _check_hdf5(path: Path) -> None:
 
     try:
         h5py.File(path, "r").close()
-    except OSError:
+    except FOREIGN_ERRORS:
         raise InputError(f"{path} must be an ITK transform in HDF5, got no HDF5 file") from None
 
 
 def _reason(error: str, path: Path) -> str:
     """Return what ITK says of a file, or of its content where it says nothing of use."""
-    line = error.strip().splitlines()[-1].strip()
+    line = (error.strip().splitlines() or [""])[-1].strip()
     said = re.sub(r"^.*ITK ERROR: \w+\(\w+\): *", "", line)
     if "ITK ERROR" not in line or path.suffix.lower() in HDF5_SUFFIXES:
         return f"no transform in its {path.suffix.lower()} content"
@@ -138,6 +140,7 @@ def _direction(path: Path) -> str | None:
         return marked_convention(path)
     import h5py
 
-    with h5py.File(path, "r") as file:
+    rule = "must be an ITK transform in HDF5"
+    with reading_from(path, rule), h5py.File(path, "r") as file:
         found = file.attrs.get(ATTRIBUTE)
     return found if isinstance(found, str) else None

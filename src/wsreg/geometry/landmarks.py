@@ -14,6 +14,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.reading_from import read_text, reading_from
 from wsreg.geometry.arrays import finite_numbers, in_words
 from wsreg.geometry.camera import Camera
 
@@ -119,11 +120,14 @@ def matched(
             f"landmarks {source} must be among those of the CT, {', '.join(points_mm) or 'none'}; "
             f"it lacks {', '.join(unknown)}"
         )
-    return Landmarks(
-        names=tuple(pixels),
-        points_mm=torch.tensor([list(points_mm[name]) for name in pixels], dtype=torch.float64),
-        pixels=torch.tensor([list(pixels[name]) for name in pixels], dtype=torch.float64),
-    )
+    try:
+        return Landmarks(
+            names=tuple(pixels),
+            points_mm=torch.tensor([list(points_mm[name]) for name in pixels], dtype=torch.float64),
+            pixels=torch.tensor([list(pixels[name]) for name in pixels], dtype=torch.float64),
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
 
 
 def read_landmarks(
@@ -220,16 +224,15 @@ def _from_markups(markups: Any, path: Path) -> dict[str, list[float]]:
 
 def _from_fcsv(path: Path) -> dict[str, list[float]]:
     """Return the fiducials of Slicer's .fcsv: id, x, y, z, ..., the label in the twelfth column."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"landmarks {path} cannot be read: {error}") from None
+    lines = read_text(path).splitlines()
     said = (line.partition("=")[2].strip() for line in lines if "CoordinateSystem" in line)
     system = next(said, "")
     if system not in ("LPS", "RAS", "0", "1"):
         raise InputError(f"landmarks {path} must say CoordinateSystem = LPS or RAS, got {system!r}")
     found: dict[str, list[float]] = {}
-    for row in csv.reader(line for line in lines if line and not line.startswith("#")):
+    with reading_from(f"landmarks {path}", "must be a table with commas", csv.Error):
+        rows = list(csv.reader(line for line in lines if line and not line.startswith("#")))
+    for row in rows:
         if len(row) < 12:
             raise InputError(f"landmarks {path} must have 12 columns or more, got {len(row)}")
         try:

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wsreg.errors import InputError
+from wsreg.files.arrays import read_array
+from wsreg.files.reading_from import read_text
 
 TEXT_SUFFIXES = (".txt", ".csv", ".dat")
 MARK = "#wsreg: "
@@ -18,8 +18,8 @@ MARK = "#wsreg: "
 def marked_convention(path: Path) -> str | None:
     """Return what a text file of ours says that its numbers mean; None where it does not."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = read_text(path).splitlines()
+    except InputError:
         return None
     return next((line[len(MARK) :].strip() for line in lines if line.startswith(MARK)), None)
 
@@ -32,13 +32,7 @@ def read_matrix_file(path: Path) -> Any:
     """
     if path.suffix.lower() == ".npy":
         return _of_npy(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    lines = [line.split("#", 1)[0].strip() for line in text.splitlines()]
+    lines = [line.split("#", 1)[0].strip() for line in read_text(path).splitlines()]
     rows = [_numbers(line, path) for line in lines if line]
     if len(rows) == 1 and len(rows[0]) == 16:
         return [rows[0][start : start + 4] for start in (0, 4, 8, 12)]
@@ -58,12 +52,9 @@ def _numbers(line: str, path: Path) -> list[float]:
 
 
 def _of_npy(path: Path) -> Any:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} must be a .npy file of numbers: {error}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    array = read_array(path, "must be a .npy file of numbers")
+    if array.dtype.kind not in "iuf":
         raise InputError(f"{path} must hold one array of numbers")
     return array.reshape(array.shape[1:] if array.ndim == 3 and len(array) == 1 else array.shape)

@@ -47,7 +47,7 @@ def check_no_distortion(fields: dict[str, Any], name: str) -> None:
     Raises:
         InputError: naming the largest.
     """
-    from wsreg.geometry.arrays import as_float64
+    from wsreg.geometry.arrays import as_float64, in_words
 
     given = fields.get("distortion")
     if given is None:
@@ -56,7 +56,7 @@ def check_no_distortion(fields: dict[str, Any], name: str) -> None:
     if numbers is None or not bool((numbers == 0).all()):
         raise InputError(
             f"{name} must have no distortion, for X-rays are not undistorted here: undistort them "
-            f"first and set the coefficients to zero, got {given}"
+            f"first and set the coefficients to zero, got {in_words(given)}"
         )
 
 

@@ -10,9 +10,10 @@ import math
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import read_text
+from wsreg.files.xml_files import parse_xml
 from wsreg.geometry.arrays import in_words
 
 _NAME = re.compile(r"^(?P<name>[A-Za-z_][\w.\-]*)\s*:(?P<rest>.*)$")
@@ -25,12 +26,7 @@ def read_opencv_storage(path: Path) -> dict[str, Any]:
     Raises:
         InputError: a file that cannot be read or is not of this kind.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    text = read_text(path)
     return _of_xml(text, path) if text.lstrip().startswith("<") else _of_yaml(text, path)
 
 
@@ -67,10 +63,7 @@ def _of_json_matrix(value: dict[str, Any], where: str) -> list[list[float]]:
 
 
 def _of_xml(text: str, path: Path) -> dict[str, Any]:
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise InputError(f"{path} must be valid XML: {error}") from None
+    root = parse_xml(text, path)
     if root.tag != "opencv_storage":
         raise InputError(f"{path} must hold <opencv_storage>, got <{root.tag}>")
     values: dict[str, Any] = {}

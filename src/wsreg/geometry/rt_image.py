@@ -8,6 +8,7 @@ columns run along x and its rows against y.
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,19 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reading_from
 from wsreg.geometry.calibration import Calibration
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, rigid
 
 USUAL_ORIENTATION = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 """RTImageOrientation of an image as the source sees it, the only one that is read."""
+
+_READ = (
+    "Modality", "RTImageSID", "RadiationMachineSAD", "ImagePlanePixelSpacing",
+    "RTImageOrientation", "RTImagePosition", "XRayImageReceptorAngle",
+    "XRayImageReceptorTranslation", "GantryAngle", "Rows", "Columns",
+)  # fmt: skip
 
 
 def calibration_of_rt_image(path: Path) -> Calibration:
@@ -32,12 +40,17 @@ def calibration_of_rt_image(path: Path) -> Calibration:
     """
     import pydicom
 
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, pydicom.errors.InvalidDicomError) as error:
-        raise InputError(f"{path} must be a DICOM file: {error}") from None
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    errors = pydicom.errors
+    with (
+        reading_from(path, "must be a DICOM file", errors.BytesLengthException,
+                     errors.InvalidDicomError),
+        warnings.catch_warnings(),
+    ):  # fmt: skip
+        warnings.simplefilter("ignore")  # what matters of a file is an error or a note
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        header = {name: dataset[name].value for name in _READ if name in dataset}
     if header.get("Modality") != "RTIMAGE":
         raise InputError(
             f"{path} must be an RT Image to give a camera, got the modality "
@@ -52,13 +65,16 @@ def calibration_of_rt_image(path: Path) -> Calibration:
             f"{path}: RTImageOrientation must be {list(USUAL_ORIENTATION)}, got {list(orientation)}"
         )
     rows, columns = (int(_number(header, name, path)) for name in ("Rows", "Columns"))
-    camera = Camera(
-        source_to_detector_mm=distance,
-        rows=rows,
-        columns=columns,
-        pixel_spacing_mm=(spacing[0], spacing[1]),
-        principal_point_px=_principal_point(header, spacing, rows, columns, path),
-    )
+    try:
+        camera = Camera(
+            source_to_detector_mm=distance,
+            rows=rows,
+            columns=columns,
+            pixel_spacing_mm=(spacing[0], spacing[1]),
+            principal_point_px=_principal_point(header, spacing, rows, columns, path),
+        )
+    except (InputError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: {error}") from None
     notes = []
     if not _has(header, "RTImagePosition"):
         notes.append(f"{path.name} has no RTImagePosition: the beam is taken to meet the middle.")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.xml_files import parse_xml
 from wsreg.geometry.calibration import Calibration, CalibrationDetails
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, rigid
@@ -53,10 +54,7 @@ def calibrations_of_rtk(text: str, source: str, details: CalibrationDetails) -> 
             f"{source} knows nothing of pixels: give {', '.join(missing)} of its projections "
             "(wsreg convert camera --rows --columns --pixel-spacing)"
         )
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise InputError(f"{source} must be valid XML: {error}") from None
+    root = parse_xml(text, source)
     common = _parameters(root, source)
     nodes = root.findall("Projection")
     if root.tag != ROOT or not nodes:

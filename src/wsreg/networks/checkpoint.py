@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json, write_json
+from wsreg.files.reading_from import reading_from
 from wsreg.files.tensor_file import read_tensors, write_tensors
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"
@@ -100,7 +102,7 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -
     """Put weights into a network.
 
     Raises:
-        InputError: a tensor is missing, unknown, or of another shape.
+        InputError: a tensor is missing, unknown, of another shape, or not finite.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
@@ -111,4 +113,10 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -
             f"model {folder} does not fit its architecture: {name} must be "
             f"{wanted.get(name, 'absent')}, got {found.get(name, 'nothing')}"
         )
-    network.load_state_dict(weights)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                f"model {folder} must have finite weights, {name} holds NaN or infinity"
+            )
+    with reading_from(f"model {folder}", "does not fit its architecture"):
+        network.load_state_dict(weights)

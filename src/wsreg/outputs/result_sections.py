@@ -62,7 +62,8 @@ def pictures(folder: Path, captions: Mapping[str, str]) -> list[Picture]:
 
 def notes_part(content: Mapping[str, Any]) -> Part:
     """Return the notes of a result.json or sequence.json; without blocks if there are none."""
-    notes = [str(note) for note in content.get("notes", [])]
+    found = content.get("notes", [])
+    notes = [str(note) for note in found] if isinstance(found, list) else []
     return Part(title="Notes", blocks=(Sentences(items=notes),) if notes else ())
 
 
@@ -70,16 +71,21 @@ def inputs_part(content: Mapping[str, Any]) -> Part:
     """Return the names and hashes of the inputs, and the versions of what ran."""
     rows = [
         (str(role), str(file.get("name", "")), str(file.get("sha256", "")))
-        for role, file in content.get("inputs", {}).items()
+        for role, file in _object(content, "inputs").items()
         if isinstance(file, Mapping)
     ]
-    versions = {str(name): str(value) for name, value in content.get("versions", {}).items()}
+    versions = {str(name): str(value) for name, value in _object(content, "versions").items()}
     blocks: list[Table | Facts] = []
     if rows:
         blocks.append(Table(columns=("Input", "Name", "SHA-256"), rows=rows))
     if versions:
         blocks.append(Facts(values=versions))
     return Part(title="Inputs and versions", blocks=blocks)
+
+
+def _object(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = content.get(name, {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def number(value: Any, form: str = ".2f") -> str:

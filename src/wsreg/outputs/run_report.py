@@ -11,6 +11,7 @@ from typing import Any
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
 from wsreg.files.names import given_name
+from wsreg.files.reading_from import reading_from, reason_of
 from wsreg.outputs.report import (
     Badge,
     Block,
@@ -82,14 +83,28 @@ def run_sections(folder: Path) -> list[Section]:
     runs = [folder / name for name in _SECTIONS if (folder / name).is_file()]
     if runs:
         newest = max(runs, key=lambda path: path.stat().st_mtime_ns)
-        return _SECTIONS[newest.name](folder)
+        return _sections(_SECTIONS[newest.name], folder)
     below = sorted(path.parent for path in folder.glob("*/result.json"))
     if not below:
         raise InputError(
             f"report needs a folder with results (result.json, summary.csv or poses.csv), "
             f"got {folder}"
         )
-    return _of_results(folder, [{"name": path.name} for path in below])
+    return _sections(_of_results, folder, [{"name": path.name} for path in below])
+
+
+def _sections(make: Callable[..., list[Section]], folder: Path, *rest: Any) -> list[Section]:
+    """Return the sections of a run whose records somebody may have changed by hand.
+
+    Raises:
+        InputError: one holds something else than such records do.
+    """
+    try:
+        return make(folder, *rest)
+    except (AttributeError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise InputError(
+            f"{folder} must hold the records of a run as wsreg writes them: {reason_of(error)}"
+        ) from error
 
 
 def _of_one(folder: Path) -> list[Section]:
@@ -99,7 +114,10 @@ def _of_one(folder: Path) -> list[Section]:
 
 
 def _of_batch(folder: Path) -> list[Section]:
-    return _of_results(folder, _rows(folder / "summary.csv"))
+    rows = _rows(folder / "summary.csv")
+    if not all(row.get("name") for row in rows):
+        raise InputError(f"{folder / 'summary.csv'} must have a name in each row")
+    return _of_results(folder, rows)
 
 
 def _of_results(folder: Path, rows: Sequence[CsvRow]) -> list[Section]:
@@ -229,11 +247,12 @@ def _counted(counts: Mapping[str, int], total: int, what: str) -> dict[str, str]
 
 
 def _rows(path: Path) -> Sequence[CsvRow]:
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    with (
+        reading_from(path, "cannot be read", csv.Error),
+        path.open(encoding="utf-8", newline="") as stream,
+    ):
+        rows = list(csv.DictReader(stream, restkey="", restval=""))
+    return [{name: value for name, value in row.items() if name} for row in rows]
 
 
 _SECTIONS: Mapping[str, Callable[[Path], list[Section]]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsreg.dicom.files import read_dataset
-from wsreg.dicom.header import Header, file_header, frame_header
+from wsreg.dicom.header import Header, file_header, frame_headers
 from wsreg.dicom.pixels import pixel_format
 from wsreg.errors import InputError
 from wsreg.radiographs.dicom import raw_of_dataset
@@ -96,8 +96,8 @@ def moving_parts(dataset: Any, frames: int) -> str:
         values = root.numbers(keyword) or ()
         if _spread(values[:frames]) > STILL:
             found.append(f"{keyword} goes from {min(values):g} to {max(values):g}")
-    headers = [frame_header(dataset, number) for number in range(frames)]
-    if root.items("PerFrameFunctionalGroupsSequence"):
+    headers = frame_headers(dataset)[:frames]
+    if headers:
         found += [
             text for keyword in (*ANGLES, *TABLE, *DISTANCES) if (text := _change(headers, keyword))
         ]

@@ -116,7 +116,35 @@ def _spacing_mm(
             "image is as large as the header says of the detector or the field of view."
         )
         return patient
-    return _from_patient(header, modality, distances, factor)
+    found = _from_patient(header, modality, distances, factor)
+    return found if found is not None else _from_elements(header, shape)
+
+
+def _from_elements(header: Header, shape: tuple[int, int]) -> Pair | None:
+    """Return spacing by that of the detector's elements, of which a pixel may be several."""
+    elements = _pair(header, "DetectorElementSpacing")
+    if elements is None:
+        return None
+    binning = _pair(header, "DetectorBinning")
+    if binning is not None:
+        spacing = (elements[0] * binning[0], elements[1] * binning[1])
+        header.note(
+            f"DetectorElementSpacing {elements} times DetectorBinning {binning} stands in for the "
+            "absent ImagerPixelSpacing."
+        )
+        return spacing
+    if _fills_detector(header, shape, elements):
+        header.note(
+            f"DetectorElementSpacing {elements} stands in for the absent ImagerPixelSpacing: with "
+            "it the image is as large as the header says of the detector or the field of view."
+        )
+        return elements
+    header.note(
+        f"DetectorElementSpacing {elements} is not used: a pixel may be several elements, and the "
+        "header says neither ImagerPixelSpacing nor DetectorBinning; give the spacing at the "
+        "detector by pixel_spacing_mm (--pixel-spacing)."
+    )
+    return None
 
 
 def _from_patient(

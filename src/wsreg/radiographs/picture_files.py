@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import tempfile
 import zlib
 from io import BytesIO
@@ -12,17 +11,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.pixels import MOST_PIXELS, check_xray_size
 from wsreg.errors import InputError
+from wsreg.files.memory import in_gigabytes
+from wsreg.files.reading_from import FOREIGN_ERRORS, reason_of
 from wsreg.radiographs.tiff_tags import TiffTags, stored_tiff
 
 Use = Literal["image", "mask", "labels"]
 """What pixels are: brightness; what is used (not black); or numbers, whatever they look like."""
 
-_UNREADABLE = (
-    OSError, SyntaxError, EOFError, ValueError, RuntimeError, TypeError, KeyError, IndexError,
-    OverflowError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
-"""What Pillow and SimpleITK raise at files that make no sense."""
+MOST_BYTES = 8 * MOST_PIXELS
+"""A file is no larger than all pixels that an X-ray may have with four channels of 16 bits."""
 
 _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's names for one channel of 8, 16 or 32 bits."""
@@ -58,7 +57,7 @@ def read_picture(path: Path, use: Use) -> Raster:
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        tiff = stored_tiff(path.read_bytes())
+        tiff = stored_tiff(_content(path))
         said = (
             f": TIFF values of {tiff[1].bits} bits of its kind are not supported (save whole "
             "numbers of 8 or 16 bits, or floating point of 32)"
@@ -68,8 +67,8 @@ def read_picture(path: Path, use: Use) -> Raster:
         raise InputError(f"{path} is not a readable PNG or TIFF image{said}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any X-ray: {error}") from error
-    except _UNREADABLE as error:
-        raise InputError(f"{path} is damaged or truncated: {error}") from error
+    except FOREIGN_ERRORS as error:
+        raise InputError(f"{path} is damaged or truncated: {reason_of(error)}") from error
     if tags.min_is_white and use != "labels":
         pixels = _inverted(pixels, tags, path)
         notes.append("Small numbers are white in the file (PhotometricInterpretation 0): inverted.")
@@ -85,10 +84,13 @@ def _as_in_file(path: Path, use: Use) -> tuple[NDArray[Any], TiffTags, list[str]
     """Return the pixels as they lie in the file, its tags, and what was done to them."""
     from PIL import Image
 
-    data = path.read_bytes()
+    data = _content(path)
     stored = stored_tiff(data)
     data, tags = (data, _png_tags(data)) if stored is None else stored
+    if tags.width and tags.height:
+        check_xray_size(tags.height, tags.width, path)
     with Image.open(BytesIO(data)) as picture:
+        check_xray_size(picture.height, picture.width, path)
         pages = getattr(picture, "n_frames", 1)
         if pages > 1:
             raise InputError(f"{path} must hold one image, it holds {pages}")
@@ -98,12 +100,19 @@ def _as_in_file(path: Path, use: Use) -> tuple[NDArray[Any], TiffTags, list[str]
     return pixels, tags, notes
 
 
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than any X-ray, {in_gigabytes(path.stat().st_size)}")
+    return path.read_bytes()
+
+
 def _png_tags(data: bytes) -> TiffTags:
     """Return the same of a PNG file, from its first chunk; what is neither says nothing."""
     if not data.startswith(_PNG_START) or len(data) < 26:
         return TiffTags()
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
-    return TiffTags(bits=data[24], samples=samples)
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    return TiffTags(bits=data[24], samples=samples, width=width, height=height)
 
 
 def _grey(

@@ -63,11 +63,13 @@ class Radiograph:
                 object.__setattr__(self, name, as_image(given, dtype, f"radiograph {name}"))
         if self.image.ndim != 2:
             raise InputError(f"radiograph image must be [H,W], got {list(self.image.shape)}")
-        if self.mask.shape != self.image.shape:
-            raise InputError(
-                f"radiograph mask must have the image's shape {list(self.image.shape)}, "
-                f"got {list(self.mask.shape)}"
-            )
+        for name in ("mask", "opposite_polarity"):
+            other = getattr(self, name)
+            if other is not None and other.shape != self.image.shape:
+                raise InputError(
+                    f"radiograph {name} must have the image's shape {list(self.image.shape)}, "
+                    f"got {list(other.shape)}"
+                )
 
     def __repr__(self) -> str:
         rows, columns = self.image.shape

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsreg.dicom.pixels import check_xray_size
 from wsreg.errors import InputError
+from wsreg.files.arrays import read_array
 from wsreg.radiographs.picture_files import Raster, Use, read_picture
+from wsreg.volumes.nifti_voxels import open_nifti, scaled, stored_numbers
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -60,31 +62,23 @@ def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path} is not a complete NPY file of numbers: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+    array = read_array(path, "is not a complete NPY file of numbers")
+    if array.dtype.kind not in "buif":
         raise InputError(f"{path} must hold one array of real numbers")
     if array.ndim != 2:
         raise InputError(f"{path} must hold a 2D array [rows, columns], got {list(array.shape)}")
+    check_xray_size(array.shape[0], array.shape[1], path)
     return array
 
 
 def _read_nifti(path: Path) -> NDArray[Any]:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-
-    try:
-        array = np.asarray(nibabel.load(path).dataobj)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path} is not a complete NIfTI file: {error}") from error
-    extra = array.shape[2:]
-    if array.ndim < 2 or any(size != 1 for size in extra):
+    image = open_nifti(path)
+    shape = image.shape
+    if len(shape) < 2 or any(size != 1 for size in shape[2:]):
         raise InputError(
             f"{path} must hold one 2D image [columns, rows] or [columns, rows, 1], "
-            f"got {list(array.shape)}"
+            f"got {list(shape)}"
         )
-    if array.dtype.kind not in "buif":
-        raise InputError(f"{path} must hold real numbers in one channel, got {array.dtype}")
-    return np.ascontiguousarray(array.reshape(array.shape[:2]).T)
+    check_xray_size(shape[1], shape[0], path)
+    numbers = scaled(stored_numbers(image, path), image)
+    return np.ascontiguousarray(numbers.reshape(shape[:2], order="F").T)

@@ -87,12 +87,7 @@ def read_radiograph(
         pixels, valid, directions = pixels.flip(1), valid.flip(1), mirrored(directions)
         notes.append("Left and right are exchanged, as asked.")
     notes += filter(None, [orientation_note(directions, raw.view_position)])
-    resolved, camera_notes = resolve_camera(
-        (pixels.shape[0], pixels.shape[1]),
-        header=_header_camera(raw),
-        overrides=overrides,
-        camera=camera,
-    )
+    resolved, camera_notes = _resolved_camera(raw, pixels, overrides, camera, path)
     spacing_mm = _pixel_shape_mm(raw, overrides, resolved)
     field, look = _settled_field(raw, pixels, valid, spacing_mm, intensity, collimation)
     valid = valid & field
@@ -147,7 +142,10 @@ def radiograph_like(raw: RawXray, first: Radiograph, name: str) -> Radiograph:
         valid = valid & first.mask
     if not bool(valid.any()):
         raise InputError(f"X-ray {name} must have pixels to use, the masks leave none")
-    images = [to_attenuation(pixels, valid, meaning) for meaning in first.meanings]
+    try:
+        images = [to_attenuation(pixels, valid, meaning) for meaning in first.meanings]
+    except InputError as error:
+        raise InputError(f"X-ray {name}: {error}") from None
     return dataclasses.replace(
         first,
         image=images[0],
@@ -252,6 +250,20 @@ def _pixel_shape_mm(
     if overrides is not None and overrides.pixel_spacing_mm is not None:
         return overrides.pixel_spacing_mm
     return 1.0, 1.0
+
+
+def _resolved_camera(
+    raw: RawXray,
+    pixels: Tensor,
+    overrides: CameraOverrides | None,
+    camera: Camera | None,
+    path: Path,
+) -> tuple[Camera | None, list[str]]:
+    shape = (pixels.shape[0], pixels.shape[1])
+    try:
+        return resolve_camera(shape, header=_header_camera(raw), overrides=overrides, camera=camera)
+    except InputError as error:
+        raise InputError(f"X-ray {path}: {error}") from None
 
 
 def _header_camera(raw: RawXray) -> dict[str, CameraValue]:

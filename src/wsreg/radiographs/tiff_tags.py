@@ -6,6 +6,8 @@ import struct
 from typing import NamedTuple
 
 _ORIENTATION, _PHOTOMETRIC, _BITS, _SAMPLES, _FORMAT = 274, 262, 258, 277, 339
+_WIDTH, _HEIGHT = 256, 257
+_READ = (_ORIENTATION, _PHOTOMETRIC, _BITS, _SAMPLES, _FORMAT, _WIDTH, _HEIGHT)
 _FORMATS = {1: "B", 3: "H", 4: "I"}
 _SIZES = {1: 1, 3: 2, 4: 4}
 _MIN_IS_WHITE, _MIN_IS_BLACK = 0, 1
@@ -20,6 +22,7 @@ class TiffTags(NamedTuple):
         bits: per sample.
         samples: per pixel.
         signed: whether the samples are signed integers.
+        width, height: in pixels, 0 where it does not say.
     """
 
     orientation: int = 1
@@ -27,6 +30,8 @@ class TiffTags(NamedTuple):
     bits: int = 8
     samples: int = 1
     signed: bool = False
+    width: int = 0
+    height: int = 0
 
 
 def stored_tiff(data: bytes) -> tuple[bytes, TiffTags] | None:
@@ -50,6 +55,8 @@ def stored_tiff(data: bytes) -> tuple[bytes, TiffTags] | None:
         bits=values.get(_BITS, 1),
         samples=values.get(_SAMPLES, 1),
         signed=values.get(_FORMAT, 1) == 2,
+        width=values.get(_WIDTH, 0),
+        height=values.get(_HEIGHT, 0),
     )
     plain = bytearray(data)
     changes = {_ORIENTATION: 1} | ({_PHOTOMETRIC: _MIN_IS_BLACK} if tags.min_is_white else {})
@@ -77,7 +84,7 @@ def _places(data: bytes) -> tuple[str, dict[int, tuple[int, str, int]]] | None:
     found = {}
     for place in range(first, first + min(count, 4096) * entry_bytes, entry_bytes):
         tag, kind, number = struct.unpack_from(order + "HH" + word, data, place)
-        if tag not in (_ORIENTATION, _PHOTOMETRIC, _BITS, _SAMPLES, _FORMAT):
+        if tag not in _READ:
             continue
         if kind not in _FORMATS:
             continue

@@ -132,11 +132,31 @@ def asked_ct(volume: Volume | PreparedCt, prepared: PreparedCt | None) -> Prepar
 
 
 def _check_finite(radiograph: Radiograph) -> None:
-    if not bool(torch.isfinite(radiograph.image[radiograph.mask]).all()):
-        raise InputError(
-            f"radiograph {radiograph.name} must be finite where its mask is true, "
-            "it holds NaN or infinity"
-        )
+    for image in (radiograph.image, radiograph.opposite_polarity):
+        if image is not None and not bool(torch.isfinite(image[radiograph.mask]).all()):
+            raise InputError(
+                f"radiograph {radiograph.name} must be finite where its mask is true, "
+                "it holds NaN or infinity"
+            )
+
+
+def check_shows_something(views: Sequence[View], volume: Volume) -> None:
+    """Refuse an X-ray or a CT in memory that shows nothing, as those from files are.
+
+    Raises:
+        InputError: every pixel or voxel that counts is the same, or all voxels are air.
+    """
+    for view in views:
+        pixels = view.radiograph.image[view.radiograph.mask]
+        if pixels.numel() and bool((pixels == pixels[0]).all()):
+            raise InputError(
+                f"radiograph {view.radiograph.name} must show something, "
+                f"every pixel is {float(pixels[0]):g}"
+            )
+    low, high = volume.range_hu
+    if high <= volume.air_hu or low == high:
+        what = "air" if low < high else f"{low:g} HU"
+        raise InputError(f"volume must hold a body, its voxels are all {what}")
 
 
 def asked_pivot(volume: Volume, pivot_mm: Any) -> Tensor:

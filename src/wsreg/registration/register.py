@@ -14,6 +14,7 @@ from wsreg.registration.asked import (
     asked_labels,
     asked_pivot,
     asked_views,
+    check_shows_something,
     checked_rois,
 )
 from wsreg.registration.asked_start import asked_start
@@ -114,6 +115,7 @@ def register(  # noqa: PLR0913 - the front door: all but the first two have defa
             joints_mm=joints_mm, render_labels=render_labels, rois=rois, pivot_mm=pivot_mm,
             prepared=prepared, config=config, trace=trace,
         )  # fmt: skip
+        check_shows_something(problem.views, problem.ct.volume)
         return registered(problem, progress, clock)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from wsreg.datasets.layout import LABEL_NAMES
 from wsreg.errors import InputError
+from wsreg.files.arrays import read_arrays
+from wsreg.files.reading_from import reading_from
 from wsreg.radiographs.raster import RASTER_SUFFIXES, read_raster
 from wsreg.segmentation.rois import RoiTarget
 from wsreg.segmentation.segmenter import HARD_MASK
@@ -165,15 +167,21 @@ def _read_label_image(path: Path, shape: tuple[int, int]) -> NDArray[Any]:
 
 
 def _read_probabilities(path: Path, shape: tuple[int, int]) -> tuple[tuple[str, ...], Tensor]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = tuple(str(name) for name in file["roi_names"])
-            probabilities = torch.from_numpy(file["probabilities"].astype(np.float32))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    rule = "must hold probabilities and roi_names, as wsreg segment writes them"
+    with reading_from(f"ROI mask {path}", rule):
+        arrays = read_arrays(path, rule)
+        found, named = arrays["probabilities"], arrays["roi_names"]
+        letters = np.frombuffer(named.astype("U").tobytes(), np.uint32)
+        if letters.size and int(letters.max()) > sys.maxunicode:
+            raise ValueError("roi_names holds what no letters are")
+        names = tuple(str(name) for name in named.astype("U").ravel())
+    good = found.dtype.kind in "buif" and named.dtype.kind in "SU"
+    if not good or not np.isfinite(found).all():
         raise InputError(
-            f"ROI mask {path} must hold probabilities and roi_names, as wsreg segment writes them: "
-            f"{error}"
-        ) from error
+            f"ROI mask {path} must hold finite numbers and names, got {found.dtype} and "
+            f"{named.dtype}"
+        )
+    probabilities = torch.from_numpy(found.astype(np.float32))
     if probabilities.ndim != 3 or len(probabilities) != len(names):
         raise InputError(
             f"ROI mask {path} must hold one image of probabilities for each of its {len(names)} "

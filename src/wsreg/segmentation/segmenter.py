@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reason_of
 from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
 from wsreg.networks.generic import segmenter_folder
 from wsreg.networks.medsam import MedSam, scaled_boxes, windowed
@@ -116,8 +117,10 @@ def load_segmenter(
     make = _medsam_segmenter if card.kind == "medsam" else _unet_segmenter
     try:
         return make(card, folder, device)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"model {folder} has a config that is no {card.kind}'s: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        raise InputError(
+            f"model {folder} has a config that is no {card.kind}'s: {reason_of(error)}"
+        ) from None
 
 
 def _unet_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:

@@ -195,7 +195,7 @@ def parameters_from_record(record: Mapping[str, Any]) -> XrayParameters:
                 "tools": tuple(Tool(**tool) for tool in tools),
             }
         )
-    except (TypeError, ValueError, KeyError) as error:
+    except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as error:
         raise InputError(f"the record must hold the parameters of an X-ray: {error}") from None
 
 

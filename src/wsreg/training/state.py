@@ -89,22 +89,52 @@ def restore_state(
         tensors, note = read_tensors(path)
         signature, step = json.loads(note["signature"]), int(note["step"])
         found = {RENAMED.get(key, key): value for key, value in signature.items()}
+        moments = _moments(_below(tensors, "moments."))
     except (InputError, LookupError, ValueError, AttributeError) as error:
-        damaged = path.with_name(path.name + DAMAGED)
-        with writing_to(damaged):
-            path.replace(damaged)
-        say_damaged(
-            f"{path} is damaged ({error}); the training begins again (it is kept as {damaged.name})"
-        )
-        return 0
+        return _begin_again(path, error)
     _check_same({**defaults, **found}, {**defaults, **plan}, folder)
+    try:
+        _check_moments(moments, optimiser)
+    except (LookupError, ValueError) as error:
+        return _begin_again(path, error)
     load_weights(network, _below(tensors, "weights."), folder)
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "moments.").items():
-        index, key = name.split(".", 1)
-        moments.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
     return step
+
+
+def _begin_again(path: Path, error: Exception) -> int:
+    """Put a damaged state aside, say so, and return the step to begin at."""
+    damaged = path.with_name(path.name + DAMAGED)
+    with writing_to(damaged):
+        path.replace(damaged)
+    say_damaged(
+        f"{path} is damaged ({error}); the training begins again (it is kept as {damaged.name})"
+    )
+    return 0
+
+
+def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Return what an optimiser keeps, by the number of the parameter and its own name."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        moments.setdefault(int(index), {})[key] = tensor
+    return moments
+
+
+def _check_moments(
+    moments: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
+) -> None:
+    """Raise ValueError for moments that are not of the parameters, or not finite.
+
+    torch would take them, and train on with NaN, or fail at the next step.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, kept in moments.items():
+        for name, tensor in kept.items():
+            of_one = tensor.ndim == 0 or tensor.shape == parameters[index].shape
+            if not of_one or not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"{name} of parameter {index} is not one's that is trained here")
 
 
 def _check_same(found: Mapping[str, Any], plan: Mapping[str, Any], folder: Path) -> None:

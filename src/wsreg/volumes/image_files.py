@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reading_from
+from wsreg.volumes.itk_sizes import check_metaimage_size, check_nrrd_size
 from wsreg.volumes.metaimage_header import (
     check_metaimage_placement,
     mm_per_metaimage_unit,
@@ -45,10 +47,10 @@ def read_image_file(path: Path) -> VoxelImage:
     if path.name.lower().endswith(NIFTI_SUFFIXES):
         image = read_nifti(path)
     else:
-        channels, ct_from_voxel, notes = read_itk_channels(path)
+        channels, ct_from_voxel, to_mm, notes = read_itk_channels(path)
         if channels.shape[-1] != 1:
             raise InputError(f"{path} must hold one number per voxel, got {channels.shape[-1]}")
-        image = VoxelImage(channels[..., 0], ct_from_voxel, tuple(notes))
+        image = VoxelImage(channels[..., 0], ct_from_voxel, tuple(notes), mm_per_unit=to_mm)
     check_affine(image.ct_from_voxel, path)
     return image
 
@@ -66,12 +68,14 @@ def check_image_file(path: Path) -> None:
         )
 
 
-def read_itk_channels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], list[str]]:
+def read_itk_channels(
+    path: Path,
+) -> tuple[NDArray[Any], NDArray[np.float64], float, list[str]]:
     """Read an NRRD or MetaImage file.
 
     Returns:
         Numbers [D,H,W,C] with C numbers for each voxel, the affine from voxel index (x,y,z) to LPS
-        millimetres, and what was assumed.
+        millimetres, the factor from the header's unit to them, and what was assumed.
 
     Raises:
         InputError: damaged, not 3D, or without a place in the patient.
@@ -79,38 +83,34 @@ def read_itk_channels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64], li
     import SimpleITK
 
     is_nrrd = path.name.lower().endswith(NRRD_SUFFIXES)
-    try:
-        fields = {} if is_nrrd else read_metaimage_header(path)
-        image = SimpleITK.ReadImage(str(path))
-    except (RuntimeError, OSError) as error:
-        if is_nrrd:  # its own reason, if that is one
-            nrrd_placement(read_nrrd_header(path), path)
-        raise InputError(f"{path} is not a readable image: {last_line(error)}") from error
-    check_is_3d(image.GetSize(), path)
     if is_nrrd:
-        ct_from_voxel, notes = nrrd_placement(read_nrrd_header(path), path)
+        header = read_nrrd_header(path)
+        ct_from_voxel, to_mm, notes = nrrd_placement(header, path)
+        check_nrrd_size(header, path)
     else:
+        fields = read_metaimage_header(path)
         check_metaimage_placement(fields, path)
-        ct_from_voxel, notes = _metaimage_placement(image, fields)
+        check_metaimage_size(fields, path)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # what it warns of is looked at here
+    with reading_from(path, "is not a readable image"):
+        image = SimpleITK.ReadImage(str(path))
+    check_is_3d(image.GetSize(), path)
+    if not is_nrrd:
+        ct_from_voxel, to_mm, notes = _metaimage_placement(image, fields)
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
     count = image.GetNumberOfComponentsPerPixel()
     voxels = SimpleITK.GetArrayFromImage(image).reshape(*image.GetSize()[::-1], count)
-    return voxels, ct_from_voxel, notes
+    return voxels, ct_from_voxel, to_mm, notes
 
 
 def _metaimage_placement(
     image: Any, fields: dict[str, str]
-) -> tuple[NDArray[np.float64], list[str]]:
+) -> tuple[NDArray[np.float64], float, list[str]]:
     dimensions = image.GetDimension()
     direction = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]
     to_mm, notes = mm_per_metaimage_unit(fields)
     ct_from_voxel = np.eye(4)
     ct_from_voxel[:3, :3] = direction * image.GetSpacing()[:3] * to_mm
     ct_from_voxel[:3, 3] = np.array(image.GetOrigin()[:3]) * to_mm
-    return ct_from_voxel, notes + orientation_doubt(fields, ct_from_voxel)
-
-
-def last_line(error: Exception) -> str:
-    """Return the line of an ITK error that says what went wrong."""
-    return str(error).strip().splitlines()[-1].strip()
+    return ct_from_voxel, to_mm, notes + orientation_doubt(fields, ct_from_voxel)

@@ -8,14 +8,18 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
+from wsreg.files.reading_from import read_text, reading_from
+from wsreg.files.xml_files import parse_xml
 
 VALUE_COLUMNS = ("id", "value", "label_value", "labelvalue", "index", "label")
 NAME_COLUMNS = ("structure", "name", "label_name", "labelname", "segment", "label")
 NAME_SUFFIXES = (".json", ".csv", ".tsv", ".ctbl", ".txt", ".label")
+
+LONGEST_LINE = 1000
+"""Letters of a line that names a label."""
 
 _ITK_SNAP_LINE = re.compile(r'(\d+)(?:\s+[\d.]+){6}\s+"(.*)"$')
 _COLOUR_TABLE_LINE = re.compile(r"(\d+)\s+(.+?)(?:\s+[\d.]+){3,4}$")
@@ -47,10 +51,7 @@ def read_label_names(names: Mapping[int, str] | str | PathLike[str] | None) -> d
         )
     if suffix == ".json":
         return _names_from_json(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"label_names {path} cannot be read: {error}") from error
+    text = read_text(path)
     if suffix in (".csv", ".tsv"):
         return _names_from_csv(text, path)
     return _names_from_lines(text, path)
@@ -64,8 +65,8 @@ def names_in_label_table(content: bytes) -> dict[int, str]:
     if b"LabelTable" not in content:
         return {}
     try:
-        root = ElementTree.fromstring(content.strip(b"\0 \r\n\t"))
-    except ElementTree.ParseError:
+        root = parse_xml(content.strip(b"\0 \r\n\t"), "label table")
+    except InputError:
         return {}
     labels = [
         (element.get("Key", ""), (element.text or "").strip()) for element in root.iter("Label")
@@ -83,8 +84,9 @@ def _names_from_json(path: Path) -> dict[int, str]:
 def _names_from_csv(text: str, path: Path) -> dict[int, str]:
     lines = text.splitlines()
     separator = max(",;\t", key=(lines[0] if lines else "").count)
-    table = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    columns = next(table, [])
+    with reading_from(f"label_names {path}", "must be a table", csv.Error):
+        table = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    columns = table[0] if table else []
     plain = [column.strip().lower().replace(" ", "_") for column in columns]
     value = next((plain.index(name) for name in VALUE_COLUMNS if name in plain), None)
     name = next(
@@ -99,7 +101,7 @@ def _names_from_csv(text: str, path: Path) -> dict[int, str]:
         raise InputError(
             f"label_names {path} must have the columns id and structure (or name), got {columns}"
         )
-    rows = [row for row in table if row]
+    rows = [row for row in table[1:] if row]
     for row in rows:
         if len(row) <= max(value, name):
             raise InputError(f"label_names {path} must have a name in each line, got {row}")
@@ -112,11 +114,12 @@ def _names_from_lines(text: str, path: Path) -> dict[int, str]:
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("#"):
             continue
-        match = _ITK_SNAP_LINE.match(line) or _COLOUR_TABLE_LINE.match(line)
+        short = line if len(line) <= LONGEST_LINE else ""  # longer ones take minutes to match
+        match = _ITK_SNAP_LINE.match(short) or _COLOUR_TABLE_LINE.match(short)
         if match is None:
             raise InputError(
                 f"label_names {path} must have lines of a colour table, number, name and colour, "
-                f"got {line!r}"
+                f"got {line[:80]!r}"
             )
         found.append((match[1], match[2]))
     return _as_names(found, f"label_names {path}")

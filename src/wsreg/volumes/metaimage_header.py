@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reading_from
 
-_LONGEST_HEADER = 1 << 16
+LONGEST_HEADER = 1 << 16
 _PLACING = {
     "ElementSpacing": ("ElementSpacing", "ElementSize"),
     "Offset": ("Offset", "Position", "Origin"),
@@ -26,8 +27,8 @@ def read_metaimage_header(path: Path) -> dict[str, str]:
     Raises:
         InputError: the file has no such header, or its voxels are in a file that is not there.
     """
-    with path.open("rb") as file:
-        start = file.read(_LONGEST_HEADER)
+    with reading_from(path, "is not a readable MetaImage file"), path.open("rb") as file:
+        start = file.read(LONGEST_HEADER)
     fields: dict[str, str] = {}
     for line in start.split(b"\n"):
         key, equals, value = line.decode("utf-8", errors="replace").partition("=")

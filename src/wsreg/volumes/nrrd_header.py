@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reading_from
 
 LARGEST_HEADER = 1 << 22
 """Bytes; headers of segmentations with hundreds of segments have some 100 000."""
@@ -33,10 +34,12 @@ class NrrdHeader(NamedTuple):
     Args:
         fields: the format's own fields by their names in lower case.
         values: what programs add, by key (``key:=value``).
+        end: bytes of the header, after which the voxels begin unless they are in another file.
     """
 
     fields: dict[str, str]
     values: dict[str, str]
+    end: int = 0
 
 
 def read_nrrd_header(path: Path) -> NrrdHeader:
@@ -45,11 +48,12 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
     Raises:
         InputError: the file does not begin as NRRD does.
     """
-    with path.open("rb") as file:
+    with reading_from(path, "is not a readable NRRD file"), path.open("rb") as file:
         start = file.read(LARGEST_HEADER)
     if not start.startswith(b"NRRD"):
         raise InputError(f"{path} is not a readable NRRD file, it does not begin with NRRD")
-    header = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].decode("utf-8", errors="replace")
+    blank = re.search(rb"\r?\n\r?\n", start)
+    header = start[: blank.start() if blank else None].decode("utf-8", errors="replace")
     fields, values = {}, {}
     for line in header.splitlines()[1:]:
         if line.startswith("#"):
@@ -58,11 +62,11 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
             fields[match[1].strip().lower()] = match[2].strip()
         elif match := re.match(r"(.*?):=(.*)$", line):
             values[match[1]] = match[2].strip()
-    return NrrdHeader(fields, values)
+    return NrrdHeader(fields, values, blank.end() if blank else len(start))
 
 
-def nrrd_placement(header: NrrdHeader, path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the affine from voxel index to LPS millimetres, and what was assumed.
+def nrrd_placement(header: NrrdHeader, path: Path) -> tuple[NDArray[np.float64], float, list[str]]:
+    """Return the affine from voxel index to LPS mm, the factor to mm, and what was assumed.
 
     Raises:
         InputError: no space, no directions or no origin, or ones that cannot be read.
@@ -92,13 +96,13 @@ def nrrd_placement(header: NrrdHeader, path: Path) -> tuple[NDArray[np.float64],
     affine = np.eye(4)
     affine[:3, :3] = np.stack(axes, axis=1) * np.array(signs)[:, None] * to_mm
     affine[:3, 3] = origin[0] * signs * to_mm
-    return affine, notes
+    return affine, to_mm, notes
 
 
 def _vectors(text: str) -> list[NDArray[np.float64]]:
     """Return the vectors in a field; NaN for ``none`` and for what is no number."""
     found = []
-    for word in re.findall(r"\([^)]*\)|none", text):
+    for word in re.findall(r"\([^()]*\)|none", text):
         numbers = word.strip("()").split(",")
         try:
             found.append(np.array([np.nan if n == "none" else float(n) for n in numbers]))

@@ -39,7 +39,7 @@ def read_slicer_segmentation(path: Path) -> tuple[VoxelImage, dict[int, str]]:
         InputError: damaged, without a place in the patient, with segments that are not in the
             file, or with segments that overlap.
     """
-    channels, ct_from_voxel, notes = read_itk_channels(path)
+    channels, ct_from_voxel, _, notes = read_itk_channels(path)
     check_affine(ct_from_voxel, path)
     segments = _segments(read_nrrd_header(path).values, path)
     values = [segment.value for segment in segments]

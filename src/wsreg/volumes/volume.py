@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.geometry.arrays import as_float64
 
 WATER_ATTENUATION_PER_MM = 0.02
 """Linear attenuation of water near 65 keV, the effective energy of a common C-arm spectrum."""
@@ -21,15 +24,82 @@ AIR_HU = -900.0
 """What counts as air in a scanned CT: noise up to here is no signal."""
 
 
-def _as_tensor(voxels: Any) -> Tensor | None:
-    """Return an array or nested lists as a tensor of a type that volumes have."""
-    if voxels is None or isinstance(voxels, Tensor):
-        return voxels
-    array = np.ascontiguousarray(voxels)
-    if array.dtype in (np.uint8, np.int16, np.float32):
-        return torch.from_numpy(array)
-    whole = array.dtype.kind in "biu" and array.size and abs(array).max() <= np.iinfo(np.int16).max
-    return torch.from_numpy(array.astype(np.int16 if whole else np.float32))
+LARGEST_HU = 1e5
+"""No CT holds more, nor less than minus this: metal on extended scales reaches 65535."""
+
+LARGEST_LABEL = np.iinfo(np.int16).max
+
+
+def _voxels(given: Any, name: str) -> Tensor:
+    """Return voxels, a tensor, an array or nested lists, in a type that volumes have.
+
+    Raises:
+        InputError: they are no real numbers.
+    """
+    try:
+        tensor = given if isinstance(given, Tensor) else _tensor_of(np.asarray(given))
+    except (TypeError, ValueError):
+        tensor = None
+    if tensor is None or tensor.is_complex():
+        raise InputError(f"volume {name} must be an array of real numbers, got {type(given)}")
+    if tensor.dtype in (torch.uint8, torch.int16, torch.float32):
+        return tensor
+    if tensor.dtype == torch.bool:
+        return tensor.to(torch.uint8)
+    whole = not tensor.is_floating_point()
+    if whole and tensor.numel() and int(tensor.abs().max()) > LARGEST_LABEL:
+        whole = False
+    return tensor.to(torch.int16 if whole else torch.float32)
+
+
+def _tensor_of(array: NDArray[Any]) -> Tensor | None:
+    """Return an array that torch can take: its own byte order, rows one after the other."""
+    if array.dtype.kind not in "biuf":
+        return None
+    wide = array.dtype.kind == "u" and array.itemsize > 1
+    own = array.astype(np.int64 if wide else array.dtype.newbyteorder("="), copy=False)
+    return torch.from_numpy(np.ascontiguousarray(own))
+
+
+def _labels(labels: Tensor) -> Tensor:
+    """Return labels as whole numbers that are not negative.
+
+    Raises:
+        InputError: they are not.
+    """
+    whole = labels.to(torch.int16) if labels.is_floating_point() else labels
+    if not torch.equal(whole.to(labels.dtype), labels) or (whole.numel() and int(whole.min()) < 0):
+        raise InputError(f"volume labels must be whole numbers in 0..{LARGEST_LABEL}")
+    return whole
+
+
+def _check_range(low: float, high: float) -> None:
+    """Raise InputError for what no Hounsfield units are."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError("volume hu must be finite, it holds NaN or infinity")
+    if max(-low, high) > LARGEST_HU:
+        raise InputError(
+            f"volume hu must be Hounsfield units within {-LARGEST_HU:g}..{LARGEST_HU:g}, "
+            f"got {low:g}..{high:g}"
+        )
+
+
+def _affine(given: Any) -> Tensor:
+    """Return [4,4] float64 that takes a grid to where it lies.
+
+    Raises:
+        InputError: it is none.
+    """
+    affine = as_float64(given)
+    if affine is None or affine.shape != (4, 4) or not bool(torch.isfinite(affine).all()):
+        raise InputError("volume ct_from_voxel must be a finite 4x4 matrix")
+    if affine[3].tolist() != [0.0, 0.0, 0.0, 1.0]:
+        raise InputError(
+            f"volume ct_from_voxel must end in the row 0 0 0 1, got {affine[3].tolist()}"
+        )
+    if abs(float(torch.linalg.det(affine[:3, :3]))) < 1e-9:
+        raise InputError("volume ct_from_voxel must be invertible, its determinant is 0")
+    return affine
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,31 +123,34 @@ class Volume:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hu", _as_tensor(self.hu))
-        object.__setattr__(self, "labels", _as_tensor(self.labels))
+        object.__setattr__(self, "hu", _voxels(self.hu, "hu"))
         if self.hu.ndim != 3 or 0 in self.hu.shape:
             raise InputError(f"volume hu must be [D,H,W] and not empty, got {list(self.hu.shape)}")
-        if self.hu.is_floating_point() and not bool(torch.isfinite(self.hu).all()):
-            raise InputError("volume hu must be finite, it holds NaN or infinity")
-        affine = torch.as_tensor(self.ct_from_voxel, dtype=torch.float64)
-        if affine.shape != (4, 4) or not bool(torch.isfinite(affine).all()):
-            raise InputError("volume ct_from_voxel must be a finite 4x4 matrix")
-        if abs(float(torch.linalg.det(affine[:3, :3]))) < 1e-9:
-            raise InputError("volume ct_from_voxel must be invertible, its determinant is 0")
-        object.__setattr__(self, "ct_from_voxel", affine)
+        if self.hu.is_floating_point():
+            _check_range(*self.range_hu)
+        object.__setattr__(self, "ct_from_voxel", _affine(self.ct_from_voxel))
         if not self.air_hu >= -1000.0:
             raise InputError(f"volume air_hu must be at least -1000 HU, got {self.air_hu}")
-        if self.labels is not None and self.labels.shape != self.hu.shape:
-            raise InputError(
-                f"volume labels must have the CT's shape {list(self.hu.shape)}, "
-                f"got {list(self.labels.shape)}"
-            )
+        if self.labels is not None:
+            labels = _labels(_voxels(self.labels, "labels"))
+            object.__setattr__(self, "labels", labels)
+            if labels.shape != self.hu.shape:
+                raise InputError(
+                    f"volume labels must have the CT's shape {list(self.hu.shape)}, "
+                    f"got {list(labels.shape)}"
+                )
 
     def __repr__(self) -> str:
         depth, height, width = self.hu.shape
         spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing_mm)
         labels = "no labels" if self.labels is None else f"labels ({len(self.label_names)} names)"
         return f"Volume({width} x {height} x {depth} voxels of {spacing} mm, {labels})"
+
+    @cached_property
+    def range_hu(self) -> tuple[float, float]:
+        """Return the smallest and the largest Hounsfield unit."""
+        low, high = torch.aminmax(self.hu)
+        return float(low), float(high)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

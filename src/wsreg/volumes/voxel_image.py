@@ -18,8 +18,8 @@ SMALLEST_EXTENT_MM, LARGEST_EXTENT_MM = 20.0, 3000.0
 THINNEST_MM, WIDE_MM = 1.0, 100.0
 """But for a stack of few slices, which is wide along its two other axes."""
 
-_MM_PER_WRONG_UNIT = {"metres": 1000.0, "centimetres": 10.0, "micrometres": 0.001}
-"""Units in which files that say or mean millimetres are written by mistake, likeliest first."""
+_MM_PER_UNIT = {"millimetres": 1.0, "metres": 1000.0, "centimetres": 10.0, "micrometres": 0.001}
+"""Units in which files are written that say or mean others by mistake, likeliest first."""
 
 
 class VoxelImage(NamedTuple):
@@ -30,12 +30,14 @@ class VoxelImage(NamedTuple):
         ct_from_voxel: [4,4] float64 affine, voxel index (x,y,z) -> LPS patient millimetres.
         notes: sentences on what was assumed or left out.
         slope: what the numbers in the file were multiplied by to give these voxels.
+        mm_per_unit: what its lengths were multiplied by, as its header says or as was assumed.
     """
 
     voxels: NDArray[Any]
     ct_from_voxel: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     slope: float = 1.0
+    mm_per_unit: float = 1.0
 
 
 def check_is_3d(size_xyz: tuple[int, ...], source: object) -> None:
@@ -77,11 +79,14 @@ def check_patient_size(image: VoxelImage, source: object) -> None:
     extents_mm = sizes * np.linalg.norm(image.ct_from_voxel[:3, :3], axis=0)
     if _is_patient_size(extents_mm):
         return
+    units = extents_mm / image.mm_per_unit
+    names = [name for name, mm in _MM_PER_UNIT.items() if mm == image.mm_per_unit]
+    said = f", its header says {names[0]}" if names and names[0] != "millimetres" else ""
     guess = next(
         (
-            f" ({unit}? {_times(extents_mm * factor)} mm would be a patient's)"
-            for unit, factor in _MM_PER_WRONG_UNIT.items()
-            if _is_patient_size(extents_mm * factor)
+            f" ({unit}? {_times(units * mm)} mm would be a patient's{said})"
+            for unit, mm in _MM_PER_UNIT.items()
+            if _is_patient_size(units * mm)
         ),
         "",
     )

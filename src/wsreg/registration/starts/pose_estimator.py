@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
+from wsreg.files.reading_from import reason_of
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
 from wsreg.geometry.pose_frame import PoseFrame
@@ -184,8 +185,10 @@ def load_pose_estimator(folder: Path) -> PoseEstimator:
         frame = _frame(card.config["frame"], f"model {folder}")
         calibration = float(card.config["calibration"])
         generic = int(card.config.get("people", 1)) > 1
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"model {folder} has a config that is no {KIND}'s: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
+        raise InputError(
+            f"model {folder} has a config that is no {KIND}'s: {reason_of(error)}"
+        ) from None
     load_weights(network, read_weights(folder), folder)
     network.eval().requires_grad_(False)
     return PoseEstimator(
