@@ -325,8 +325,12 @@ def test_a_transposed_matrix_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.h5", b"x" * 300, "got no HDF5 file$"),
-        ("b.hdf5", b"\x89HDF\r\n\x1a\n" + b"x" * 90, "got no HDF5 file$"),
+        ("a.h5", b"x" * 300, r"in HDF5: Unable to [\w ]+\(.*\)$"),
+        (
+            "b.hdf5",
+            b"\x89HDF\r\n\x1a\n" + b"x" * 90,
+            r"must be an ITK transform in HDF5: Unable to [\w ]+\(.*\)$",
+        ),
         ("c.mat", b"x" * 300, r"got no transform in its \.mat content$"),
         ("d.tfm", b"#Insight Transform File V1.0\nhello", "got none: Tags must be delimited by :$"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.files.reading_from import FOREIGN_ERRORS, reading_from
 from wsreg.files.whole import staged_file, write_text
+from wsreg.geometry.itk_hdf5 import TEXT_HEADER, itk_text_of
 from wsreg.geometry.matrix_file import MARK, marked_convention
 from wsreg.geometry.rigid import rigid
 
 ATTRIBUTE = "wsreg"
 """Says which way an HDF5 file of ours maps; ITK does not look at it."""
 
-TEXT_HEADER = "#Insight Transform File"
 HDF5_SUFFIXES = (".h5", ".hdf5")
 SUFFIXES = (".tfm", *HDF5_SUFFIXES, ".mat")
 """Of files that hold ITK transforms and nothing else; .txt may hold one."""
@@ -75,10 +76,11 @@ def read_itk_transform(path: Path) -> tuple[Tensor, str | None]:
 
     if not path.is_file():
         raise InputError(f"{path} does not exist" if not path.exists() else f"{path} is a folder")
-    _check_hdf5(path)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # what it warns of is looked at here
     try:
-        transform = SimpleITK.ReadTransform(str(path))
+        transform = _read(path)
+    except InputError:
+        raise
     except FOREIGN_ERRORS as error:
         reason = _reason(str(error), path)
         raise InputError(f"{path} must be an ITK transform file, got {reason}") from None
@@ -91,16 +93,16 @@ def read_itk_transform(path: Path) -> tuple[Tensor, str | None]:
     return _matrix_of(single), _direction(path)
 
 
-def _check_hdf5(path: Path) -> None:
-    """Refuse a file that is called HDF5 and is not: ITK would say so in many lines of its own."""
-    if path.suffix.lower() not in HDF5_SUFFIXES:
-        return
-    import h5py
+def _read(path: Path) -> Any:
+    """Return what ITK reads: an HDF5 file by way of its text."""
+    import SimpleITK
 
-    try:
-        h5py.File(path, "r").close()
-    except FOREIGN_ERRORS:
-        raise InputError(f"{path} must be an ITK transform in HDF5, got no HDF5 file") from None
+    if path.suffix.lower() not in HDF5_SUFFIXES:
+        return SimpleITK.ReadTransform(str(path))
+    with tempfile.TemporaryDirectory(prefix="wsreg-") as folder:
+        text = Path(folder) / "transform.tfm"
+        text.write_text(itk_text_of(path), encoding="ascii")
+        return SimpleITK.ReadTransform(str(text))
 
 
 def _reason(error: str, path: Path) -> str:

@@ -12,8 +12,9 @@ from torch import Tensor
 from wsreg.errors import InputError
 from wsreg.files.json_files import read_json
 from wsreg.files.names import as_path
+from wsreg.geometry.itk_hdf5 import TEXT_HEADER
 from wsreg.geometry.itk_transform import SUFFIXES as ITK_SUFFIXES
-from wsreg.geometry.itk_transform import TEXT_HEADER, read_itk_transform
+from wsreg.geometry.itk_transform import read_itk_transform
 from wsreg.geometry.matrix_file import TEXT_SUFFIXES, marked_convention, read_matrix_file
 from wsreg.geometry.opencv_storage import is_json_storage, plain_values, read_opencv_storage
 from wsreg.geometry.pose_forms import PoseForm, form_of_fields, form_of_matrix

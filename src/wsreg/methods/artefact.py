@@ -210,7 +210,10 @@ def _train_segmentation(
             layers, data_sha256(data), progress,
         )  # fmt: skip
     task = segmentation_task(loaded, config, begin_with=preset.begin_segmentation_with)
-    fit(task, folder, accelerator=preset.accelerator, progress=progress)
+    fit(
+        task, folder, accelerator=preset.accelerator, precision=preset.segmentation_precision,
+        progress=progress,
+    )  # fmt: skip
     shutil.rmtree(layers, ignore_errors=True)  # rendered anew if need be, and larger than the rest
 
 

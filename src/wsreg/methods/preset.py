@@ -38,7 +38,8 @@ class Preset:
         segmentation: settings of a network from its architecture and the number of X-rays learnt.
         begin_segmentation_with: a network that those begin with, by its name or folder; ``generic``
             is the one of the same architecture that comes with this package.
-        accelerator: where networks are trained, see :func:`wsreg.training.fit.fit`.
+        segmentation_precision: of those trainings, see :func:`wsreg.training.fit.fit`.
+        accelerator: where networks are trained, see there.
     """
 
     name: PresetName
@@ -53,6 +54,7 @@ class Preset:
     begin_with: Path | None
     segmentation: Callable[[Architecture, int], SegmentationConfig]
     begin_segmentation_with: Path | None = None
+    segmentation_precision: str = "32-true"
     accelerator: str = "cpu"
 
     def record(self) -> dict[str, Any]:
@@ -62,9 +64,17 @@ class Preset:
 
     def training_record(self, kind: Literal["unet", "medsam", "encoder"]) -> dict[str, Any]:
         """Return what the training of an artefact depends on, in JSON's types."""
-        config = self.encoder if kind == "encoder" else self.segmentation(kind, 1)
-        begun = self.begin_with if kind == "encoder" else self.begin_segmentation_with
-        return {**_plain(config), "begin_with": None if begun is None else str(begun)}
+        if kind == "encoder":
+            return {**_plain(self.encoder), "begin_with": _named(self.begin_with)}
+        return {
+            **_plain(self.segmentation(kind, 1)),
+            "begin_with": _named(self.begin_segmentation_with),
+            "precision": self.segmentation_precision,
+        }
+
+
+def _named(folder: Path | None) -> str | None:
+    return None if folder is None else str(folder)
 
 
 def _plain(config: EncoderConfig | SegmentationConfig) -> dict[str, Any]:
@@ -129,6 +139,7 @@ PRESETS: Mapping[PresetName, Preset] = {
         begin_with=Path(GENERIC),
         segmentation=small_segmentation,
         begin_segmentation_with=Path(GENERIC),
+        segmentation_precision="bf16-mixed",
     ),
     "paper": Preset(
         name="paper",
