@@ -72,7 +72,7 @@ def test_bad_input_is_one_sentence(
     cases = {
         ("--xrays", 0): "--xrays must be at least 1",
         ("--specimen", "nobody"): "nobody",
-        ("--out", cohort): "--out must be a folder, got the file",
+        ("--out", cohort): "must be a folder, got the file",
         ("--workers", 0): "--workers must be at least 1",
     }
     for more, message in cases.items():
