@@ -25,19 +25,21 @@ def free_bytes() -> int:
     return min(_of_machine(), _of_container(), _of_process())
 
 
-def check_fits(needed: int, path: object, says: str) -> None:
+def check_fits(needed: int, path: object, says: str, hint: str = "") -> None:
     """Raise InputError unless so many bytes can be taken for what a file says that it holds.
 
     Args:
         needed: bytes that reading takes.
         path: of the file.
         says: what it says that it holds, such as ``1600 x 1600 x 1600 voxels of int16``.
+        hint: what to do about it, after a semicolon.
     """
     free = free_bytes()
     if needed > free:
         raise InputError(
             f"{path} must fit into memory: it says that it holds {says}, which takes "
             f"{in_gigabytes(needed)} to read, and {in_gigabytes(free)} are free"
+            + (f"; {hint}" if hint else "")
         )
 
 

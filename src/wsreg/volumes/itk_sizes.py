@@ -13,7 +13,7 @@ from wsreg.errors import InputError
 from wsreg.files.memory import check_fits
 from wsreg.files.packed import check_packed
 from wsreg.volumes.metaimage_header import LONGEST_HEADER
-from wsreg.volumes.nifti_voxels import COPIES
+from wsreg.volumes.nifti_voxels import COPIES, SMALLER
 from wsreg.volumes.nrrd_header import NrrdHeader
 
 _NRRD_BYTES = {
@@ -115,7 +115,7 @@ def _check_counts(fields: dict[str, str], axes: int, path: Path) -> None:
 
 
 def _check(stored: _Stored, path: Path) -> None:
-    check_fits(COPIES * stored.size, path, stored.words)
+    check_fits(COPIES * stored.size, path, stored.words, SMALLER)
     if stored.file is None:
         return
     if not stored.file.is_file():

@@ -22,6 +22,8 @@ _OFFSETS = {348: (108, "f"), 540: (168, "q")}
 
 COPIES = 2
 """What the numbers of a file take while they become those of a CT, in their own size."""
+SMALLER = "crop the CT to what the X-rays show, or resample it to larger voxels"
+"""What to do about one that does not fit into memory."""
 
 
 def open_nifti(path: Path) -> Any:
@@ -54,7 +56,9 @@ def stored_numbers(image: Any, path: Path) -> NDArray[Any]:
         raise InputError(f"{path} must hold one number per voxel, got {dtype}")
     offset, count = int(image.dataobj.offset), math.prod(shape)
     size = count * dtype.itemsize
-    check_fits(COPIES * size, path, f"{' x '.join(map(str, shape))} voxels of {dtype.name}")
+    check_fits(
+        COPIES * size, path, f"{' x '.join(map(str, shape))} voxels of {dtype.name}", SMALLER
+    )
     file = Path(image.file_map["image"].filename or path)
     with reading_from(path, RULE):
         if file.name.lower().endswith(".gz"):
