@@ -95,7 +95,7 @@ def test_no_flipped_bit_of_packed_voxels_is_read_as_other_voxels(tmp_path: Path,
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.nii", nifti((32000, 32000, 32000), PLAIN), r"must fit into memory: .* 131072\.0 GB .*; crop the CT"),
+        ("a.nii", nifti((32000, 32000, 32000), PLAIN), r"memory: .* 131072\.0 GB .*; crop the CT"),
         ("a.nii", nifti((1300, 1300, 13), PLAIN), r"it has 240 of 43940000 bytes of voxels"),
         ("a.nii", nifti((6, 5, 4), PLAIN, 3e9), "its voxels begin at byte 3e"),
         ("a.nii", nifti((6, 5, 4), PLAIN, float("nan")), "its voxels begin at byte nan"),
