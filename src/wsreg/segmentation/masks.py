@@ -96,6 +96,7 @@ def target_of_probabilities(
         raise InputError(
             f"{source} must have regions that the CT's labels have, which are "
             f"{_known(volume)}; it has {', '.join(names)}"
+            + ("" if volume.label_names else "; give the labels their names (--label-names)")
         )
     return RoiTarget(
         names=tuple(names[index] for index in chosen),
