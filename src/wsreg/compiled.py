@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import multiprocessing
 import os
 import stat
 import tempfile
@@ -85,11 +86,12 @@ def _listen() -> None:
 
 
 class _Teller(event.Listener):  # type: ignore[misc]
-    """Says once in a process that kernels of this package are being compiled."""
+    """Says once, and not in workers, that kernels of this package are being compiled."""
 
     def on_start(self, event: Any) -> None:
         module = event.data["dispatcher"].py_func.__module__
-        if module.startswith("wsreg.") and not _told.is_set():
+        worker = multiprocessing.parent_process() is not None
+        if module.startswith("wsreg.") and not worker and not _told.is_set():
             _told.set()
             logging.getLogger("wsreg").warning(SENTENCE)
 

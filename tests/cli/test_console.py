@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import subprocess
 import sys
@@ -113,6 +114,36 @@ with readers_may_leave():
         run.stdin.close()
         assert run.stderr.read() == ""
         assert run.wait(60.0) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's disk that is always full")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["convert", "camera", "--help"]])
+def test_standard_output_on_a_full_disk_is_one_sentence(words: list[str]) -> None:
+    command = [sys.executable, "-m", "wsreg.cli.main", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    sentence = "cannot write to standard output: No space left on device"
+    assert (done.returncode, done.stderr) == (2, f"wsreg: error: {sentence}\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's disk that is always full")
+def test_messages_that_cannot_be_written_stop_no_work() -> None:
+    code = """
+import sys
+from wsreg.cli.console import readers_may_leave, step
+with readers_may_leave():
+    with step("Reading", quiet=False):
+        print("done", flush=True)
+"""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, "done\n")
 
 
 def test_quiet_steps_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,8 +123,9 @@ def test_head_is_no_error() -> None:
     assert run.stderr == ""
 
 
-def test_an_empty_word_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["register", "x.png", "--ct", "ct.nii", "--out", ""]) == 2
+@pytest.mark.parametrize("words", [["--out", ""], ["--out="]])
+def test_an_empty_word_is_answered(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["register", "x.png", "--ct", "ct.nii", *words]) == 2
     assert 'got an empty word, "", after --out' in capsys.readouterr().err
 
 

@@ -82,7 +82,8 @@ def test_one_bad_xray_of_several_does_not_stop_the_others(
 ) -> None:
     np.save(tmp_path / "flat.npy", np.zeros((64, 64), np.float32))
     model = unet_folder(tmp_path / "unet")
-    assert segment(tmp_path / "flat.npy", xray, "--model", model, "--out", tmp_path / "out") == 1
+    words = (tmp_path / "flat.npy", xray, "--model", f"unet:{model}", "--out", tmp_path / "out")
+    assert segment(*words) == 1
     assert "wsreg: error:" in capsys.readouterr().err
     assert (tmp_path / "out" / "hip" / "labels.png").is_file()
     assert {row["xray"] for row in table(tmp_path / "out" / "rois.csv")} == {"hip"}

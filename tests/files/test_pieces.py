@@ -51,15 +51,17 @@ def test_damaged_pieces_are_dropped_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     parts = open_pieces(tmp_path, PLAN)
-    for name in ("a", "b/c"):
+    for name in ("a", "b/c", "other"):
         parts.save(name, {"image": np.arange(30.0)})
     file = tmp_path / "b" / "c.npz"
     content = bytearray(file.read_bytes())
     content[len(content) // 3] ^= 4
     file.write_bytes(content)
-    parts.drop_damaged(["a", "b/c", "d"])
-    assert (parts.has("a"), parts.has("b/c")) == (True, False)
+    wanted = {"a": ("image",), "b/c": ("image",), "d": ("image",), "other": ("image", "labels")}
+    parts.drop_damaged(wanted)
+    assert [parts.has(name) for name in ("a", "b/c", "other")] == [True, False, False]
     assert "c.npz is damaged and made again" in caplog.text
+    assert "other.npz is damaged and made again" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"{", b"", None])

@@ -67,9 +67,8 @@ def test_endless_files_are_not_read_whole(tmp_path: Path) -> None:
 
 def test_entities_of_xml_are_not_followed() -> None:
     grows = '<!DOCTYPE a [<!ENTITY b "cccc"><!ENTITY d "&b;&b;">]><a>&d;</a>'
-    for text in (grows, grows.encode()):
-        with pytest.raises(InputError, match=r"^x must be XML without entities"):
-            parse_xml(text, "x")
+    with pytest.raises(InputError, match=r"^x must be XML without entities"):
+        parse_xml(grows, "x")
     with pytest.raises(InputError, match="x must be valid XML"):
         parse_xml("<a>", "x")
     assert parse_xml("<!DOCTYPE a><a>1</a>", "x").text == "1"

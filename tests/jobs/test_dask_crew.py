@@ -65,3 +65,21 @@ def test_a_worker_that_came_later_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="workers must see the folder"):
         on_worker(WSREG, str(tmp_path / "nowhere"), square, (2,), {})
     assert on_worker(WSREG, str(tmp_path), square, (2,), {}) == 4
+
+
+class _SlowToDie:
+    """A cluster whose processes have been killed and are not gone yet."""
+
+    def __init__(self, **options: object) -> None:
+        pass
+
+    def close(self) -> None:
+        raise TimeoutError
+
+
+def test_work_that_is_done_does_not_fail_with_processes_that_end_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dask_crew, "LocalCluster", _SlowToDie)
+    with dask_crew._local_cluster(2) as cluster:
+        assert isinstance(cluster, _SlowToDie)

@@ -10,6 +10,7 @@ from torch import nn
 from wsreg.errors import InputError
 from wsreg.networks.checkpoint import (
     ModelCard,
+    load_network,
     load_weights,
     read_card,
     read_weights,
@@ -114,3 +115,18 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
     weights["bias"][1] = value
     with pytest.raises(InputError, match=r"must have finite weights, bias holds NaN or infinity"):
         load_weights(network, weights, tmp_path)
+
+
+def test_a_network_is_loaded_for_use(tmp_path: Path) -> None:
+    trained = nn.Linear(3, 2)
+    save_checkpoint(tmp_path, CARD, trained.state_dict())
+    found = load_network(lambda: nn.Linear(3, 2), tmp_path)
+    assert torch.equal(found.weight, trained.weight)
+    assert not found.training
+    assert not found.weight.requires_grad
+
+
+def test_a_card_takes_no_memory_that_the_weights_do_not_need(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, nn.Linear(3, 2).state_dict())
+    with pytest.raises(InputError, match=r"must be \(1099511627776,\), got \(2,\)"):
+        load_network(lambda: nn.Linear(1 << 20, 1 << 40), tmp_path)  # 4 exabytes

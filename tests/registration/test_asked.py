@@ -212,6 +212,7 @@ def test_what_shows_nothing_is_refused_as_from_files(coarse: Volume) -> None:
         ("must show something, every pixel is 0", (xray(camera), coarse)),
         ("must be finite where its mask", (Radiograph(image=nowhere, camera=camera), coarse)),
         ("must be finite", (dataclasses.replace(good, opposite_polarity=nowhere), coarse)),
+        ("values of at most 1e\\+15", (dataclasses.replace(good, image=image * 1e30), coarse)),
         ("volume must hold a body, its voxels are all -1000 HU", (good, air)),
     ):
         with pytest.raises(InputError, match=said):

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar, cast
 
+from wsreg.errors import InputError
+
 T = TypeVar("T")
 
 SECONDS_OF_SILENCE = 30.0
@@ -129,9 +131,16 @@ def _in_words(seconds: float) -> str:
 
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
-    """Go on working, without a word, when who reads the output has left, as ``head`` does."""
+    """Go on working, without a word, when who reads the output has left, as ``head`` does.
+
+    Messages that cannot be written are dropped; results on standard output are not.
+
+    Raises:
+        InputError: in the block, standard output is on a disk that is full, say.
+    """
     streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(_leavable, streams)
+    sys.stdout = _leavable(sys.stdout, drops=BrokenPipeError)
+    sys.stderr = _leavable(sys.stderr, drops=OSError)
     try:
         yield
     finally:
@@ -141,16 +150,21 @@ def readers_may_leave() -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def _leavable(stream: TextIO) -> TextIO:
+def _leavable(stream: TextIO, *, drops: type[OSError]) -> TextIO:
     """Return a stream like another, which is None where there is none, but without broken pipes."""
-    return stream if stream is None else cast(TextIO, _Leavable(stream))
+    return stream if stream is None else cast(TextIO, _Leavable(stream, drops))
 
 
 class _Leavable:
-    """A stream that leads nowhere once its reader is gone."""
+    """A stream that leads nowhere once its reader is gone.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: that it writes to.
+        drops: the errors at which nothing is said.
+    """
+
+    def __init__(self, stream: TextIO, drops: type[OSError]) -> None:
+        self._stream, self._drops = stream, drops
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -170,7 +184,9 @@ class _Leavable:
     def _leaving(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+            if not isinstance(error, self._drops):
+                raise InputError(f"cannot write to standard output: {error.strerror}") from error

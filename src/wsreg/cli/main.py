@@ -8,8 +8,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import itertools
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -32,7 +34,7 @@ from wsreg.cli.run_report import Report
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
-from wsreg.errors import WsregError
+from wsreg.errors import InputError, WsregError
 
 DESCRIPTION = f"""\
 wsreg {__version__}: find where a patient's CT lies in an X-ray (2D/3D registration).
@@ -63,7 +65,13 @@ Command = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     with readers_may_leave():
-        return _main(arguments)
+        try:
+            try:
+                return _main(arguments)
+            finally:
+                print(end="", flush=True)  # what is held back may not fit on a full disk
+        except InputError as error:
+            return _told(error)
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -74,11 +82,11 @@ def _main(arguments: Sequence[str] | None) -> int:
     if words[:1] == ["sample"]:
         print('wsreg: note: "wsreg sample" is now "wsreg example"', file=sys.stderr)
         words[0] = "example"
-    if "" in words:
-        before = words[: words.index("")][-1:]
-        print(f'wsreg: error: got an empty word, "", after {"".join(before) or "wsreg"}',
-              file=sys.stderr)  # fmt: skip
-        return BAD_INPUT
+    for before, word in itertools.pairwise(("wsreg", *words)):
+        if not word or re.fullmatch("--[^=]+=", word):  # --out=, too
+            after = word.rstrip("=") or before
+            print(f'wsreg: error: got an empty word, "", after {after}', file=sys.stderr)
+            return BAD_INPUT
     command: Command = tyro.cli(
         Command,
         prog="wsreg",

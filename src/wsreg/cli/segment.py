@@ -102,7 +102,7 @@ class Segment:
 
         models = {"model": self.model, "boxes_from": self.boxes_from}
         files = {
-            f"{role} {name}": folder / name
+            f"{role} {name}": model_named(str(folder))[1] / name
             for role, folder in models.items()
             if folder is not None
             for name in (WEIGHTS_FILE, CARD_FILE)

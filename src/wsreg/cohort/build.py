@@ -39,6 +39,8 @@ from wsreg.volumes.volume import Volume
 Progress = Callable[[str, int, int], None]
 
 SECONDS_BETWEEN_NEWS = 0.5
+CT_ARRAYS = ("hu", "labels", "ct_from_voxel")
+XRAY_ARRAYS = ("image", "labels", "good_fov", "record")
 XRAYS_PER_TASK = 24
 """A task builds its specimen (a minute) and makes up to this many X-rays of it."""
 
@@ -97,7 +99,7 @@ def build_cohort(
     }  # fmt: skip
     with locked(path.with_name(f".wsreg-lock-{path.name[-LONGEST_BYTES:]}"), what=str(path)):
         parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
-        parts.drop_damaged(_part_names(counts))
+        parts.drop_damaged(dict(_arrays_of_parts(counts)))
         tasks = list(_tasks(parts, preset, seed, counts))
         total = sum(counts.values()) + len(counts)
         missing = sum(len(task.projections) + task.with_ct for task in tasks)
@@ -112,10 +114,11 @@ def build_cohort(
         shutil.rmtree(parts.path, ignore_errors=True)
 
 
-def _part_names(counts: Mapping[str, int]) -> Iterator[str]:
+def _arrays_of_parts(counts: Mapping[str, int]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the name of each piece, and those of the arrays without which it cannot be read."""
     for name, count in counts.items():
-        yield _ct_part(name)
-        yield from (_xray_part(name, number) for number in range(count))
+        yield _ct_part(name), CT_ARRAYS
+        yield from ((_xray_part(name, number), XRAY_ARRAYS) for number in range(count))
 
 
 def _tasks(parts: Pieces, preset: Preset, seed: int, counts: Mapping[str, int]) -> Iterator[_Task]:

@@ -6,7 +6,7 @@ process writes and people read, see :mod:`wsreg.files.journal`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,18 @@ class Pieces:
         """Tell whether a piece is finished."""
         return self._file(name).exists()
 
-    def drop_damaged(self, names: Iterable[str]) -> None:
-        """Delete pieces that cannot be read, and say so: they are made again."""
-        for name in filter(self.has, names):
+    def drop_damaged(self, arrays: Mapping[str, Collection[str]]) -> None:
+        """Delete pieces that cannot be read, and say so: they are made again.
+
+        Args:
+            arrays: the names of those that a piece must hold at least, by the piece's name.
+        """
+        for name in filter(self.has, arrays):
             try:
-                self.load(name)
+                whole = self.load(name).keys() >= set(arrays[name])
             except InputError:
+                whole = False
+            if not whole:
                 say_damaged(f"{self._file(name)} is damaged and made again")
                 with writing_to(self._file(name)):
                     self._file(name).unlink()

@@ -54,14 +54,22 @@ def _errors_in_words() -> Iterator[None]:
         raise WsregError("the scheduler went away before all was done") from error
 
 
-def _local_cluster(count: int) -> LocalCluster:
+@contextlib.contextmanager
+def _local_cluster(count: int) -> Iterator[LocalCluster]:
     try:
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
             dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
         )  # fmt: skip
-    except RuntimeError as error:  # one was killed before it worked
+    except (RuntimeError, TimeoutError) as error:  # one was killed before it worked
         raise WsregError(f"processes cannot be begun: {error}; run the command again") from error
+    try:
+        yield cluster
+    finally:
+        with contextlib.suppress(
+            TimeoutError
+        ):  # killed processes of a busy machine take their time
+            cluster.close()
 
 
 def _connected(scheduler: str) -> Client:

@@ -6,10 +6,10 @@ A checkpoint may be of any network; its card's ``kind`` says of which.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ from wsreg.files.tensor_file import read_tensors, write_tensors
 
 WEIGHTS_FILE, CARD_FILE = "model.safetensors", "model.json"
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +100,44 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return read_tensors(folder / WEIGHTS_FILE)[0]
 
 
+def load_network(make: Callable[[], Network], folder: Path) -> Network:
+    """Return a network with the weights of a checkpoint, for use and not for training.
+
+    A card may tell of any size: memory is taken when the shapes are known to be those of the file.
+
+    Args:
+        make: returns a new one, of the architecture that the card tells of.
+        folder: of the checkpoint.
+
+    Raises:
+        InputError: as :func:`load_weights`, or the weights cannot be read.
+    """
+    weights = read_weights(folder)
+    with torch.device("meta"):  # which has shapes alone
+        _check_shapes(make(), weights, folder)
+    network = make()
+    load_weights(network, weights, folder)
+    network.eval().requires_grad_(False)
+    return network
+
+
 def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
     """Put weights into a network.
 
     Raises:
         InputError: a tensor is missing, unknown, of another shape, or not finite.
     """
+    _check_shapes(network, weights, folder)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                f"model {folder} must have finite weights, {name} holds NaN or infinity"
+            )
+    with reading_from(f"model {folder}", "does not fit its architecture"):
+        network.load_state_dict(weights)
+
+
+def _check_shapes(network: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
@@ -113,10 +147,3 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], folder: Path) -
             f"model {folder} does not fit its architecture: {name} must be "
             f"{wanted.get(name, 'absent')}, got {found.get(name, 'nothing')}"
         )
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(
-                f"model {folder} must have finite weights, {name} holds NaN or infinity"
-            )
-    with reading_from(f"model {folder}", "does not fit its architecture"):
-        network.load_state_dict(weights)

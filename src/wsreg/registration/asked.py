@@ -26,6 +26,9 @@ from wsreg.volumes.volume import Volume
 Rigs = Rig | Sequence[Tensor] | None
 T = TypeVar("T")
 
+LARGEST = 1e15
+"""Of a pixel's value: sums of squares over an image are taken in single precision."""
+
 
 def _listed(radiographs: Radiograph | Sequence[Radiograph]) -> list[Radiograph]:
     """Return the X-rays, one or several.
@@ -137,6 +140,11 @@ def _check_finite(radiograph: Radiograph) -> None:
             raise InputError(
                 f"radiograph {radiograph.name} must be finite where its mask is true, "
                 "it holds NaN or infinity"
+            )
+        if image is not None and bool((image[radiograph.mask].abs() > LARGEST).any()):
+            raise InputError(
+                f"radiograph {radiograph.name} must have values of at most {LARGEST:g}, "
+                "it has larger ones"
             )
 
 

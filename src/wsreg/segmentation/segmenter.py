@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.reading_from import reason_of
-from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
+from wsreg.networks.checkpoint import ModelCard, load_network, read_card
 from wsreg.networks.generic import segmenter_folder
 from wsreg.networks.medsam import MedSam, scaled_boxes, windowed
 from wsreg.networks.normalisation import normalised
@@ -134,9 +134,7 @@ def _unet_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:
             f"model {folder} must work on images whose side is a multiple of "
             f"{config.side_factor}, its card has {card.size_px}"
         )
-    network = UNet(config)
-    load_weights(network, read_weights(folder), folder)
-    network.to(device).eval().requires_grad_(False)
+    network = load_network(lambda: UNet(config), folder).to(device)
     return Segmenter(
         card=card,
         network=lambda image, boxes: roi_probabilities(network(image), config.output),
@@ -145,9 +143,7 @@ def _unet_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:
 
 
 def _medsam_segmenter(card: ModelCard, folder: Path, device: str) -> Segmenter:
-    network = MedSam(card.config)
-    load_weights(network, read_weights(folder), folder)
-    network.to(device).eval().requires_grad_(False)
+    network = load_network(lambda: MedSam(card.config), folder).to(device)
     return Segmenter(
         card=card,
         network=lambda image, boxes: network(image, boxes).sigmoid(),

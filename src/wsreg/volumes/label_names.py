@@ -65,8 +65,8 @@ def names_in_label_table(content: bytes) -> dict[int, str]:
     if b"LabelTable" not in content:
         return {}
     try:
-        root = parse_xml(content.strip(b"\0 \r\n\t"), "label table")
-    except InputError:
+        root = parse_xml(content.strip(b"\0 \r\n\t").decode("utf-8"), "label table")
+    except (InputError, UnicodeDecodeError):
         return {}
     labels = [
         (element.get("Key", ""), (element.text or "").strip()) for element in root.iter("Label")

@@ -16,7 +16,7 @@ from wsreg.files.reading_from import reason_of
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_from_record
 from wsreg.geometry.pose_frame import PoseFrame
-from wsreg.networks.checkpoint import ModelCard, load_weights, read_card, read_weights
+from wsreg.networks.checkpoint import ModelCard, load_network, read_card
 from wsreg.networks.generic import encoder_folder
 from wsreg.networks.normalisation import normalised
 from wsreg.networks.pose_encoder import KIND, PoseEncoder, PoseEncoderConfig
@@ -181,7 +181,9 @@ def load_pose_estimator(folder: Path) -> PoseEstimator:
     if card.kind != KIND:
         raise InputError(f"model {folder} must be of the kind {KIND}, got {card.kind!r}")
     try:
-        network = PoseEncoder(PoseEncoderConfig(**card.config["network"]))
+        network = load_network(
+            lambda: PoseEncoder(PoseEncoderConfig(**card.config["network"])), folder
+        )
         frame = _frame(card.config["frame"], f"model {folder}")
         calibration = float(card.config["calibration"])
         generic = int(card.config.get("people", 1)) > 1
@@ -189,8 +191,6 @@ def load_pose_estimator(folder: Path) -> PoseEstimator:
         raise InputError(
             f"model {folder} has a config that is no {KIND}'s: {reason_of(error)}"
         ) from None
-    load_weights(network, read_weights(folder), folder)
-    network.eval().requires_grad_(False)
     return PoseEstimator(
         card=card, network=network, frame=frame, calibration=calibration, generic=generic
     )
