@@ -54,7 +54,7 @@ def _check_sum(tensors: Mapping[str, Tensor]) -> str:
     """Return the CRC-32 of all bytes of tensors on the CPU, in the order of their names."""
     found = 0
     for name in sorted(tensors):
-        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), found)
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
     return str(found)
 
 
