@@ -94,3 +94,11 @@ def test_rows_of_before_there_were_check_sums_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"setup": {"method": "ours", "sizes": [48, 96]}}\n{"x": 1}\n')
     assert open_row_journal(path, SETUP).rows == ({"x": 1},)
+
+
+def test_a_row_whose_check_sum_has_lost_its_name_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    open_row_journal(path, SETUP).append({"x": 1})
+    setup, row = path.read_text().splitlines(keepends=True)
+    path.write_text(setup + row.replace(CHECK_SUM, "crc72"))
+    assert open_row_journal(path, SETUP).rows == ()

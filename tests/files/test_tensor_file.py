@@ -74,3 +74,22 @@ def test_the_same_tensors_and_note_are_the_same_bytes(tmp_path: Path) -> None:
 def test_a_note_that_was_written_entry_by_entry_is_read(tmp_path: Path) -> None:
     save_file({"x": torch.ones(2)}, tmp_path / "a", metadata={"step": "3", "signature": "{}"})
     assert read_tensors(tmp_path / "a")[1] == {"step": "3", "signature": "{}"}
+
+
+@pytest.mark.parametrize("bit", [0, 7])
+def test_a_changed_bit_is_seen(tmp_path: Path, bit: int) -> None:
+    path = tmp_path / "a.safetensors"
+    tensors = {
+        "weights": torch.ones(3, dtype=torch.bfloat16), "step": torch.tensor(7.0),
+        "none": torch.zeros(0), "mask": torch.tensor([True, False]),
+    }  # fmt: skip
+    write_tensors(path, tensors, {})
+    whole = path.read_bytes()
+    for place in (-1, -4, -9):
+        harmed = bytearray(whole)
+        harmed[place] ^= 1 << bit
+        path.write_bytes(harmed)
+        with pytest.raises(InputError, match=r"a\.safetensors cannot be read: it is garbled"):
+            read_tensors(path)
+    path.write_bytes(whole)
+    assert read_tensors(path)[1] == {}

@@ -36,7 +36,7 @@ class Evaluate:
     data: Annotated[Path, arg(metavar="FILE.h5")]
     """DeepFluoro's file or a cohort."""
     method: MethodName
-    """ours, from a search, needs no training; the others are published ones (docs/methods.md)."""
+    """ours, ours-search and diffdrr train nothing; docs/methods.md says what each one does."""
     out: Annotated[Path, arg(metavar="DIR")]
     """Folder to write to."""
     specimen: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()

@@ -10,6 +10,7 @@ from wsreg.evaluation.trial import Trial, trial_from_record, trial_to_record
 from wsreg.experiments.entries import Entry, role_of
 from wsreg.experiments.table import ResultTable, table_from_record, table_to_record, write_table
 from wsreg.files.json_files import read_json, write_json
+from wsreg.files.whole import copy_file
 from wsreg.jobs.task import Place
 from wsreg.methods.artefact import Artefact, make_artefact
 from wsreg.methods.method import Method
@@ -34,6 +35,9 @@ def train(
 ) -> None:
     """Train an artefact, going on from its last checkpoint.
 
+    What was trained stays in the work folder until the result is whole: a kill between does not
+    lose it.
+
     Args:
         place: with the data, and the artefacts that it needs.
         artefact: fields of it.
@@ -42,8 +46,8 @@ def train(
     """
     folder = place.work / "artefact"
     make_artefact(Artefact(**artefact), place.files["data"], folder, place.made, PRESETS[preset])
-    for path in folder.iterdir():
-        path.rename(place.out / path.name)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        copy_file(path, place.out / path.relative_to(folder))
 
 
 def register(

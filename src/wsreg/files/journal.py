@@ -78,8 +78,9 @@ def _whole_records(path: Path) -> list[dict[str, Any]]:
             return []
         content = path.read_bytes()
         records, length = [], 0
+        sealed = f'"{CHECK_SUM}"'.encode() in content.partition(b"\n")[0]
         for line in content.splitlines(keepends=True):
-            record = _parsed(line)
+            record = _parsed(line, sealed=sealed)
             if record is None:
                 break
             records.append(record)
@@ -111,8 +112,8 @@ def _append(path: Path, record: Mapping[str, Any]) -> None:
             raise
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line, None for a damaged one; older ones have no check sum."""
+def _parsed(line: bytes, *, sealed: bool) -> dict[str, Any] | None:
+    """Return the record of a line, None for a damaged one; older journals have no check sums."""
     try:
         record = json.loads(line) if line.endswith(b"\n") else None
     except (ValueError, RecursionError):
@@ -120,7 +121,8 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         return None
     found = record.pop(CHECK_SUM, None)
-    return record if found is None or found == _check_sum(record) else None
+    whole = not sealed if found is None else found == _check_sum(record)
+    return record if whole else None
 
 
 def _check_sum(record: Mapping[str, Any]) -> int:
