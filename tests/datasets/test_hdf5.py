@@ -71,6 +71,16 @@ def test_what_is_not_in_the_file(tmp_path: Path, put: Callable[[Any], None], mes
         hdf5.array(file["a"], "x", None)
 
 
+def test_names_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[b"caf\xe9"] = np.zeros(3)
+    with (
+        hdf5.open_for_reading(tmp_path / "a.h5") as file,
+        pytest.raises(InputError, match=r"a\.h5 must hold names in UTF-8, got b'caf"),
+    ):
+        hdf5.names(file)
+
+
 def test_links_within_the_file_are_followed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a/deep/x"] = np.arange(3)

@@ -231,6 +231,7 @@ def test_the_isocentre_of_rtk_lies_in_the_middle_at_its_distance(tmp_path: Path)
         (RTK.replace("<Projection>", "<Other>").replace("</Projection>", "</Other>"), PIXELS,
          "with projections"),
         (RTK.replace(">30<", ">thirty<"), PIXELS, "GantryAngle must be a number, got 'thirty'"),
+        (RTK.replace(">30<", ">nan<"), PIXELS, "GantryAngle must be finite, got 'nan'"),
     ],
 )  # fmt: skip
 def test_bad_rtk_geometries_are_refused(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def test_an_input_file_with_other_content_is_another_result(tmp_path: Path, here
         (lambda folder: (folder / "more.txt").write_text(""), "more.txt is not part of it"),
         (lambda folder: (folder / RECORD_FILE).unlink(), "made.json is missing or garbled"),
         (lambda folder: (folder / RECORD_FILE).write_text("[]"), "made.json is missing or garbled"),
+        (
+            lambda folder: (folder / RECORD_FILE).write_text(
+                re.sub(r'"bytes": \d+', '"bytes": 1e999', (folder / RECORD_FILE).read_text())
+            ),
+            "made.json is missing or garbled",
+        ),
     ],
 )
 def test_a_damaged_result_is_made_again_and_said(

@@ -51,7 +51,11 @@ def names(parent: h5py.Group) -> tuple[str, ...]:
         InputError: the file is damaged there.
     """
     with _from(parent):
-        return tuple(parent)
+        found = tuple(parent)
+    strange = next((name for name in found if not isinstance(name, str)), None)
+    if strange is not None:  # h5py leaves as bytes what is no UTF-8
+        raise InputError(f"{_place(parent)} must hold names in UTF-8, got {strange!r}")
+    return found
 
 
 def has(parent: h5py.Group, name: str) -> bool:

@@ -9,6 +9,7 @@ right exchanged.
 
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 
 import torch
@@ -161,4 +162,6 @@ def _parameters(node: ElementTree.Element, where: str) -> dict[str, float]:
                 found[name] = float(text)
             except ValueError:
                 raise InputError(f"{where}: {name} must be a number, got {text!r}") from None
+            if not math.isfinite(found[name]):
+                raise InputError(f"{where}: {name} must be finite, got {text!r}")
     return found

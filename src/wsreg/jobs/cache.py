@@ -71,7 +71,7 @@ class Entry:
             sizes = {name: int(entry["bytes"]) for name, entry in record["files"].items()}
             hashes = {name: str(entry["sha256"]) for name, entry in record["files"].items()}
             recipe = record["recipe"]
-        except (InputError, KeyError, TypeError, ValueError, AttributeError):
+        except (InputError, LookupError, TypeError, ArithmeticError, ValueError, AttributeError):
             return f"{RECORD_FILE} is missing or garbled"
         if recipe != self.recipe:
             return f"{RECORD_FILE} is of another task"
