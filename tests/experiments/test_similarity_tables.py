@@ -49,7 +49,8 @@ def test_table_3(make_entry: EntryMaker) -> None:
 def test_the_twin_by_another_solver_has_nothing_quoted(make_entry: EntryMaker) -> None:
     tables = table_3([pair_of(make_entry)], "table3-gauss-newton", "Gauss-Newton")
     assert [table.name for table in tables] == [
-        f"table3-gauss-newton{part}" for part in ("", "-distances", "-tests", "-seconds")
+        f"table3-gauss-newton{part}"
+        for part in ("", "-distances", "-medians", "-tests", "-seconds")
     ]
     assert [block.source for block in tables[0].blocks] == ["measured"]
     assert tables[0].title.endswith("by Gauss-Newton")

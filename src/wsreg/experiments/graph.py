@@ -81,7 +81,8 @@ def _table_1(asked: Asked) -> list[Task]:
 
 def _table_2(asked: Asked) -> list[Task]:
     found = _all_dice(asked, asked.specimens)
-    return [*found, _end("table2", tabulate.table_2_tables, asked, _scored(found))]
+    end = _end("table2", tabulate.table_2_tables, asked, _scored(found), version=2)
+    return [*found, end]
 
 
 def _table_3(asked: Asked) -> list[Task]:
@@ -89,7 +90,8 @@ def _table_3(asked: Asked) -> list[Task]:
     found = [
         task for name in SIMILARITY_VARIANTS for task in trials(name, asked, asked.specimens, most)
     ]
-    return [*found, _end("table3", tabulate.table_3_tables, asked, _registered(found))]
+    end = _end("table3", tabulate.table_3_tables, asked, _registered(found), version=2)
+    return [*found, end]
 
 
 def _case_study(asked: Asked) -> list[Task]:
@@ -193,9 +195,11 @@ def _end(
     asked: Asked,
     needs: Sequence[str],
     arguments: Mapping[str, Any] | None = None,
+    *,
+    version: int = 1,
 ) -> Task:
     """Return what tabulates or draws in the end."""
     return Task(
         name=name, function=function, arguments=arguments or {}, files={"data": asked.data},
-        needs=tuple(needs), seconds=asked.seconds.drawing,
+        needs=tuple(needs), version=version, seconds=asked.seconds.drawing,
     )  # fmt: skip

@@ -10,6 +10,8 @@ from wsreg.experiments import cells
 from wsreg.experiments.columns import (
     COUNTS,
     HONEST,
+    INTERVAL_NOTE,
+    INTERVALS,
     NOTES,
     PAPER,
     SECONDS,
@@ -39,7 +41,7 @@ class SimilarityPair:
 def table_3(
     pairs: Sequence[SimilarityPair], name: str = "table3", solver: str = "Adam"
 ) -> list[ResultTable]:
-    """Return Table 3: both kinds of columns, tests of + against -, seconds.
+    """Return Table 3: both kinds of columns, medians, tests of + against -, seconds.
 
     Args:
         pairs: at least one.
@@ -56,6 +58,8 @@ def table_3(
         main,
         _of_pairs(f"{name}-distances", f"{title}: distances and failures, {what}", pairs,
                   distances, NOTES[1:]),
+        _of_pairs(f"{name}-medians", f"{title}: medians with 95 % intervals, {what}", pairs,
+                  (*COUNTS, *INTERVALS), (INTERVAL_NOTE, *NOTES[:2])),
         tests_table(f"{name}-tests", f"{title}: paired tests of regions, by {solver}",
                     _tested(pairs)),
         _of_pairs(f"{name}-seconds", f"{title}: seconds, by {solver}", pairs, (SECONDS,),

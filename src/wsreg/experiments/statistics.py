@@ -109,7 +109,7 @@ def summarise_trials(
         trials=len(trials),
         unanswered=sum(not trial.answered for trial in trials),
         gfr=float(gross.mean()),
-        gfr_interval=_interval(gross[chosen].mean(axis=1)),
+        gfr_interval=interval_of(gross[chosen].mean(axis=1)),
         median_seconds=float(np.median([trial.seconds for trial in trials])),
         distances={name: _summary(values_of(trials, name), chosen) for name in DISTANCES},
     )
@@ -159,8 +159,6 @@ def paired_test(entry: Entry, reference: Entry, distance: str) -> PairedTest:
     Raises:
         InputError: they have no X-ray in common.
     """
-    from scipy.stats import wilcoxon
-
     theirs = {trial.key: trial for trial in reference.trials}
     common = [trial for trial in entry.trials if trial.key in theirs]
     if not common:
@@ -170,11 +168,6 @@ def paired_test(entry: Entry, reference: Entry, distance: str) -> PairedTest:
     own = values_of(common, distance)
     other = values_of([theirs[trial.key] for trial in common], distance)
     difference = _differences(own, other)
-    finite = np.abs(difference[np.isfinite(difference)])
-    largest = 2.0 * float(finite.max(initial=0.0)) + 1.0
-    ranked = np.clip(difference, -largest, largest)
-    # The test is undefined where nothing differs; then nothing speaks for a difference.
-    p_value = float(wilcoxon(ranked, zero_method="pratt").pvalue) if ranked.any() else 1.0
     return PairedTest(
         method=entry.name,
         reference=reference.name,
@@ -183,8 +176,22 @@ def paired_test(entry: Entry, reference: Entry, distance: str) -> PairedTest:
         better=int(np.sum(difference < 0)),
         worse=int(np.sum(difference > 0)),
         median_difference=float(np.quantile(difference, 0.5, method="inverted_cdf")),
-        p_value=p_value,
+        p_value=signed_rank_p(difference),
     )
+
+
+def signed_rank_p(difference: FloatArray) -> float:
+    """Return the p-value, two-sided, of Wilcoxon's signed-rank test of differences [N].
+
+    Infinite ones rank above all others; those of 0 count as Pratt (1959) has it.
+    """
+    from scipy.stats import wilcoxon
+
+    finite = np.abs(difference[np.isfinite(difference)])
+    largest = 2.0 * float(finite.max(initial=0.0)) + 1.0
+    ranked = np.clip(difference, -largest, largest)
+    # The test is undefined where nothing differs; then nothing speaks for a difference.
+    return float(wilcoxon(ranked, zero_method="pratt").pvalue) if ranked.any() else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -209,13 +216,13 @@ def _summary(values: FloatArray, chosen: NDArray[np.intp]) -> DistanceSummary:
     sums = np.where(finite, drawn, 0.0).sum(axis=1)
     return DistanceSummary(
         statistics=statistics(np.where(np.isinf(values), np.nan, values).tolist()),
-        mean=_interval(sums[count > 0] / count[count > 0]),
-        median=_interval(np.median(drawn, axis=1)),
-        under_1=_interval((drawn < 1.0).mean(axis=1)),
+        mean=interval_of(sums[count > 0] / count[count > 0]),
+        median=interval_of(np.median(drawn, axis=1)),
+        under_1=interval_of((drawn < 1.0).mean(axis=1)),
     )
 
 
-def _interval(drawn: FloatArray) -> Interval:
+def interval_of(drawn: FloatArray) -> Interval:
     """Return percentiles; the nearest ranks, as nothing lies between a number and infinity."""
     if not len(drawn):
         return np.nan, np.nan

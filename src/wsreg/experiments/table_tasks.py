@@ -8,6 +8,7 @@ from pathlib import Path
 from wsreg.datasets.layout import QUESTIONABLE
 from wsreg.datasets.preparation import Preparation
 from wsreg.datasets.reader import DeepFluoroFile
+from wsreg.experiments.dice_comparisons import dice_medians, dice_tests
 from wsreg.experiments.dice_scores import dice_scores
 from wsreg.experiments.dice_tables import DiceScore, score_from_record, score_to_record, table_2
 from wsreg.experiments.similarity_tables import SimilarityPair, table_3
@@ -67,7 +68,8 @@ def table_1_tables(place: Place) -> None:
 
 def table_2_tables(place: Place) -> None:
     """Write Table 2 from the Dice of all images."""
-    write_tables(table_2(scores_in(place.made)), place.out)
+    scores = scores_in(place.made)
+    write_tables([*table_2(scores), dice_medians(scores), dice_tests(scores)], place.out)
 
 
 def table_3_tables(place: Place) -> None:
