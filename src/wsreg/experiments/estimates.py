@@ -38,7 +38,7 @@ class Seconds:
 
 SMALL = Seconds(
     training={
-        "unet": 480.0, "medsam": 600.0,
+        "unet": 1000.0, "medsam": 600.0,
         "encoder-geo": 240.0, "encoder-geo-ncc": 360.0, "encoder-geo-ncc-roi": 780.0,
     },
     xray={

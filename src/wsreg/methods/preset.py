@@ -83,7 +83,7 @@ def _plain(config: EncoderConfig | SegmentationConfig) -> dict[str, Any]:
 
 
 def small_segmentation(architecture: Architecture, xrays: int) -> SegmentationConfig:
-    """Return settings for nine (U-Net) or seven (small SAM) minutes of one core."""
+    """Return settings for about a quarter of an hour of one core."""
     return segmentations.begun_config(architecture)
 
 
