@@ -18,6 +18,7 @@ from wsreg.errors import InputError
 from wsreg.files.memory import check_fits
 from wsreg.files.packed import BLOCK, HIGHEST_RATIO
 from wsreg.files.reading_from import FOREIGN_ERRORS, reason_of
+from wsreg.files.watched_hdf5 import watched_hdf5
 
 MOST_LINKS = 16
 """That are followed from one to the next."""
@@ -229,7 +230,10 @@ def read(found: h5py.Dataset, selection: Any = ()) -> Any:
     """
     with _from(found):
         _check_size(found)
-        return found[selection]
+        if not found.dtype.hasobject:
+            return found[selection]
+        with watched_hdf5(found.file.filename) as file:
+            return file[found.name][selection]
 
 
 def _check_size(found: h5py.Dataset) -> None:
@@ -270,8 +274,10 @@ def record(parent: h5py.Group) -> dict[str, Any]:
     Raises:
         InputError: it is not a JSON object.
     """
-    with _from(parent):
-        noted = parent.attrs.get(RECORD_ATTRIBUTE, "{}")
+    if not has_record(parent):
+        return {}
+    with _from(parent), watched_hdf5(parent.file.filename) as file:
+        noted = file[parent.name].attrs[RECORD_ATTRIBUTE]
     try:
         found = json.loads(noted)
     except (TypeError, ValueError, RecursionError) as error:

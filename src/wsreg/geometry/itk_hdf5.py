@@ -10,6 +10,7 @@ from typing import Any
 
 from wsreg.errors import InputError
 from wsreg.files.reading_from import reading_from
+from wsreg.files.watched_hdf5 import watched_hdf5
 
 TEXT_HEADER = "#Insight Transform File"
 MOST_NUMBERS = 1000
@@ -23,10 +24,8 @@ def itk_text_of(path: Path) -> str:
     Raises:
         InputError: it is no HDF5 file of transforms, or has far more numbers than linear ones.
     """
-    import h5py
-
     rule = "must be an ITK transform in HDF5"
-    with reading_from(path, rule), h5py.File(path, "r") as file:
+    with reading_from(path, rule), watched_hdf5(path) as file:
         group = _inside(file, "TransformGroup", path)
         names = sorted(group, key=int)
         transforms = [_transform_text(_inside(group, name, path), path) for name in names]

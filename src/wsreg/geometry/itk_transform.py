@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsreg.errors import InputError
 from wsreg.files.reading_from import FOREIGN_ERRORS, reading_from
+from wsreg.files.watched_hdf5 import watched_hdf5
 from wsreg.files.whole import staged_file, write_text
 from wsreg.geometry.itk_hdf5 import TEXT_HEADER, itk_text_of
 from wsreg.geometry.matrix_file import MARK, marked_convention
@@ -140,9 +141,7 @@ def _direction(path: Path) -> str | None:
     """Return what a file of ours says that it is: in a comment, or in an attribute of HDF5."""
     if path.suffix.lower() not in HDF5_SUFFIXES:
         return marked_convention(path)
-    import h5py
-
     rule = "must be an ITK transform in HDF5"
-    with reading_from(path, rule), h5py.File(path, "r") as file:
+    with reading_from(path, rule), watched_hdf5(path) as file:
         found = file.attrs.get(ATTRIBUTE)
     return found if isinstance(found, str) else None
