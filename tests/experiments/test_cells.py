@@ -49,6 +49,11 @@ def test_the_best_of_each_column_ties_as_printed_included() -> None:
     assert best(rows[:1], [0, -1, 1, 0]) == [[False] * 4]
 
 
+def test_where_none_is_worse_none_is_the_best() -> None:
+    rows = [[cells.share(0.5), cells.share(1.0)], [cells.share(0.5), cells.share(0.9)]]
+    assert best(rows, [1, 1]) == [[False, True], [False, False]]
+
+
 def test_a_mean_without_its_failures_is_never_the_best() -> None:
     rows = [[cells.mean_sd(0.1, 0.1, measured=3)], [cells.mean_sd(2.0, 0.1)],
             [cells.mean_sd(math.nan, math.nan)]]  # fmt: skip

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from wsreg.errors import InputError
 from wsreg.vocabulary import ExperimentName, PresetName
 
 if TYPE_CHECKING:
+    from wsreg.jobs.crew import Crew
     from wsreg.jobs.progress import Progress
     from wsreg.jobs.task import Task
 
@@ -63,7 +64,6 @@ class Reproduce:
     def _reproduce(self) -> None:
         from wsreg.experiments.graph import left_out
         from wsreg.experiments.results import ends_of, printed, write_results
-        from wsreg.jobs.crew import call_crew
         from wsreg.jobs.run import run
         from wsreg.methods.preset import PRESETS
 
@@ -73,8 +73,7 @@ class Reproduce:
         for note in notes:
             self._say(note)
         self._ask(tasks)
-        call = functools.partial(call_crew, self.scheduler, self.workers)
-        made = run(tasks, self.out / "cache", call, tell=self._teller(), say=self._say)
+        made = run(tasks, self.out / "cache", self._call, tell=self._teller(), say=self._say)
         report = write_results(
             self.what, tasks, made, self.out, data=self.data, preset=PRESETS[self.preset],
             notes=notes,
@@ -106,6 +105,18 @@ class Reproduce:
             self.what, self.data, specimens, self.preset, self.xrays,
             accelerated=self._accelerated(),
         )  # fmt: skip
+
+    def _call(self) -> AbstractContextManager[Crew]:
+        """Call the workers; those of this machine find the kernels compiled.
+
+        What the first tasks took would tell less of the others otherwise.
+        """
+        from wsreg.jobs.crew import call_crew
+        from wsreg.rendering.loading import load_kernels
+
+        if self.scheduler in (None, "local"):
+            load_kernels()
+        return call_crew(self.scheduler, self.workers)
 
     def _accelerated(self) -> bool:
         """Tell whether trainings may have a GPU; workers elsewhere are thought to have one."""

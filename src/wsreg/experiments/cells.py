@@ -115,7 +115,8 @@ def seconds(found: Summary) -> Cell:
 def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[int]) -> list[list[Cell]]:
     """Return rows with the best of each column marked, ties as printed included.
 
-    A mean that leaves failures out is never the best.  One row has no best.
+    A mean that leaves failures out is never the best.  One row has no best, nor have rows of which
+    none is worse.
 
     Args:
         rows: cells of equal columns.
@@ -129,10 +130,12 @@ def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[int]) -> list[l
             continue
         shown = {row[column].text.split(" ")[0] for row, r in zip(rows, ranked, strict=True)
                  if r == best}  # fmt: skip
-        for row, rank in zip(marked, ranked, strict=True):
-            cell = row[column]
-            if rank > -math.inf and cell.text.split(" ")[0] in shown:
-                row[column] = dataclasses.replace(cell, best=True)
+        among = [rank > -math.inf and row[column].text.split(" ")[0] in shown
+                 for row, rank in zip(rows, ranked, strict=True)]  # fmt: skip
+        if all(among):
+            continue
+        for row, is_best in zip(marked, among, strict=True):
+            row[column] = dataclasses.replace(row[column], best=is_best)
     return marked
 
 
