@@ -72,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(end="", flush=True)  # what is held back may not fit on a full disk
         except InputError as error:
             return _told(error)
+        except KeyboardInterrupt:
+            print("wsreg: interrupted", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -106,8 +109,6 @@ def _main(arguments: Sequence[str] | None) -> int:
         with _errors_only(quiet=getattr(command, "quiet", False)):
             check_memory_limit()
             return command.run()
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last door: what gets here is told, not lost
         return _told(error)
 
