@@ -34,6 +34,7 @@ from wsreg.cli.run_report import Report
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
+from wsreg.cli.whole_lines import whole_lines
 from wsreg.errors import InputError, WsregError
 
 DESCRIPTION = f"""\
@@ -64,7 +65,7 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    with readers_may_leave():
+    with readers_may_leave(), whole_lines():
         try:
             try:
                 return _main(arguments)
