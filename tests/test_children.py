@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import psutil
 import pytest
+
+from wsreg.children import interrupts_held_back
 
 SCRIPTS = {
     "pool": """
@@ -54,3 +57,27 @@ def test_processes_end_with_a_parent_that_is_killed(how: str, tmp_path: object) 
     for child in alive:
         child.kill()
     assert not alive
+
+
+def test_an_interrupt_comes_after_the_block_that_holds_it_back() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(done)
+    assert done == ["the rest of the block"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def _interrupted(done: list[str]) -> None:
+    with interrupts_held_back():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="masks of signals are POSIX")
+def test_processes_begun_while_interrupts_are_held_back_never_see_one() -> None:
+    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    words = [sys.executable, "-c", code]
+    with interrupts_held_back():
+        assert subprocess.check_output(words, text=True) == "True\n"
+    assert subprocess.check_output(words, text=True) == "False\n"

@@ -49,7 +49,7 @@ def test_usage_errors_exit_with_2(words: list[str]) -> None:
     assert exit_.value.code == 2
 
 
-def test_interruption_is_130_and_quiet(
+def test_interruption_is_130_and_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(self: Example) -> int:
@@ -58,7 +58,7 @@ def test_interruption_is_130_and_quiet(
     monkeypatch.setattr(Example, "run", interrupted)
     assert main(["example", "chest"]) == 130
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "")
+    assert (said.out, said.err) == ("", "wsreg: interrupted\n")
 
 
 def raising(error: Exception) -> Callable[[Example], int]:

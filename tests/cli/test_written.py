@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wsreg.cli.main import main
-from wsreg.files.lock import held_folder
+from wsreg.files.lock import held_file, held_folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -61,6 +61,7 @@ def test_force_replaces_all_of_an_earlier_run(case: Any, registered: Path, tmp_p
         "train segmentation --data absent.h5",
         "evaluate --data absent.h5 --method ours",
         "reproduce table1 --data absent.h5",
+        "pose {x} --encoder absent",
     ],
 )
 def test_a_second_run_into_a_folder_is_refused(
@@ -71,6 +72,20 @@ def test_a_second_run_into_a_folder_is_refused(
         assert main([*words.format(**files).split(), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.splitlines()
     assert f"out is being written by another run (process {os.getpid()} on" in said[-1]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX")
+@pytest.mark.parametrize("words", ["rig --camera {camera}", "cohort --preset tiny"])
+def test_a_second_run_into_a_file_is_refused(
+    case: Any, tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "out.h5"
+    with held_file(out):
+        told = main(["simulate", *words.format(camera=case.camera).split(), "--out", str(out)])
+    assert told == 2
+    said = capsys.readouterr().err
+    assert f"{out} is being written by another run (process {os.getpid()} on" in said
     assert os.listdir(tmp_path) == []
 
 

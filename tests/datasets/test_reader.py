@@ -184,7 +184,7 @@ def test_a_whole_specimen_is_checked_without_its_pixels(changed: Change) -> None
     with h5py.File(path, "r+") as file:
         for name in list(file["17-1882/projections"]):
             del file[f"17-1882/projections/{name}"]
-    message = "specimen 17-1882 must have projections, it has none"
+    message = r"data set \S+\.h5 must have projections of specimen 17-1882, it has none"
     with pytest.raises(InputError, match=message), DeepFluoroFile(path) as file:
         file.check("17-1882")
 
@@ -240,7 +240,7 @@ def test_what_does_not_exist_is_answered_with_a_list(published: Path) -> None:
     with DeepFluoroFile(published) as file:
         with pytest.raises(InputError, match=r"no specimen '18-1109', it has 17-1882"):
             file.volume("18-1109")
-        with pytest.raises(InputError, match=r"no projection '002', it has 000 to 001"):
+        with pytest.raises(InputError, match=r"\.h5 has no projection '002', it has 000 to 001"):
             file.sample("17-1882", "002")
 
 

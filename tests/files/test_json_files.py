@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import check_fields, read_json, read_json_object, write_json
+from wsreg.files.json_files import (
+    check_fields,
+    read_json,
+    read_json_object,
+    read_sealed_json,
+    write_json,
+    write_sealed_json,
+)
 
 
 def test_reads_the_fields_of_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -87,3 +94,41 @@ def test_json_is_strict(tmp_path: Path) -> None:
 def test_any_content_comes_back(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", ["µ", 1, None])
     assert read_json(tmp_path / "a.json") == ["µ", 1, None]
+
+
+def test_every_flipped_bit_of_a_sealed_file_is_seen_or_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    content = {"b": 0.25, "a": [1, "x"], "name": "unet-17"}
+    write_sealed_json(path, {**content, "a": (1, "x")})
+    assert read_sealed_json(path) == content
+    whole = path.read_bytes()
+    refused = unsealed = 0
+    for bit in range(8 * len(whole)):
+        broken = bytearray(whole)
+        broken[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(broken)
+        try:
+            found = read_sealed_json(path)
+        except InputError:
+            refused += 1
+            continue
+        if found != content:  # the name of the check sum has changed: a field that nobody knows
+            assert found.keys() - content.keys()
+            unsealed += 1
+    assert refused > 4 * len(whole)
+    assert unsealed <= 8 * len("crc32")
+
+
+def test_a_file_without_a_check_sum_is_read_and_its_layout_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"step": 7}')
+    assert read_sealed_json(path) == {"step": 7}
+    path.write_text("[1]")
+    assert read_sealed_json(path) == [1]
+    write_sealed_json(path, {"step": 7, "kind": "unet"})
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(sorted(fields.items()))))
+    assert read_sealed_json(path) == {"step": 7, "kind": "unet"}
+    path.write_text(json.dumps({**fields, "step": float("nan")}))
+    with pytest.raises(InputError, match=r"a\.json cannot be read: it is garbled"):
+        read_sealed_json(path)

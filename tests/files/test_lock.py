@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wsreg.errors import InputError
-from wsreg.files.lock import LOCK_FILE, held_folder, locked
+from wsreg.files.lock import LOCK_FILE, held_file, held_folder, locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX")
 
@@ -55,6 +55,20 @@ def test_a_folder_that_stays_empty_goes_again_and_any_other_stays(tmp_path: Path
     with held_folder(tmp_path / "mine"):
         pass
     assert (tmp_path / "mine").is_dir()
+
+
+def test_a_file_is_held_beside_others_and_leaves_no_empty_folder(tmp_path: Path) -> None:
+    first, second = tmp_path / "new" / "a.json", tmp_path / "new" / "b.json"
+    again = pytest.raises(InputError, match=r"a\.json is being written by another run")
+    with held_file(first), held_file(second), again:
+        held_file(first).__enter__()
+    assert os.listdir(tmp_path) == []
+    with held_file(first):
+        first.write_text("")
+    assert os.listdir(tmp_path / "new") == ["a.json"]
+    for folder in (tmp_path, Path()):
+        with pytest.raises(InputError, match="must be a file, got the folder"):
+            held_file(folder).__enter__()
 
 
 @pytest.mark.parametrize("kind", ["file", "below a file", "link to nothing", "long"])

@@ -11,7 +11,7 @@ import pytest
 
 from wsreg.errors import InputError
 from wsreg.files.memory import check_fits, free_bytes
-from wsreg.files.reading_from import read_bytes, read_text, reading_from
+from wsreg.files.reading_from import naming, read_bytes, read_text, reading_from
 from wsreg.files.xml_files import parse_xml
 
 
@@ -82,3 +82,11 @@ def test_memory_is_foreseen() -> None:
         InputError, match=r"a\.nii must fit into memory: .* all of it.* GB are free"
     ):
         check_fits(2 * pages, "a.nii", "all of it")
+
+
+def test_what_a_file_holds_is_told_with_its_name_once() -> None:
+    path = Path("films") / "cine.dcm"
+    with pytest.raises(InputError, match=r"^films/cine\.dcm: frame 3 is empty$"), naming(path):
+        raise InputError("frame 3 is empty")
+    with pytest.raises(InputError, match=r"^cine\.dcm is empty$"), naming(path), naming(path):
+        raise InputError("cine.dcm is empty")

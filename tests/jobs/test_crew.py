@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -92,7 +93,10 @@ if __name__ == "__main__":
         find = importlib.util.find_spec
         importlib.util.find_spec = lambda name: None if name == "distributed" else find(name)
     long = Task(name="s", function=sleep, arguments={{"seconds": 60.0}}, needs=("end",))
-    run([*chain(), long], Path(sys.argv[1]), partial(call_crew, processes=1))
+    try:
+        run([*chain(), long], Path(sys.argv[1]), partial(call_crew, processes=1))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
 """
 
 
@@ -111,6 +115,39 @@ def test_a_parent_that_is_killed_takes_its_workers_along_and_results_stay(
     assert (made.folders["end"] / "sum.txt").read_text() == "14"
     again = Task(name="s", function=sleep, arguments={"seconds": 0.0}, needs=("end",))
     assert run([*chain(), again], cache, here).new == ("s",)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are POSIX")
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("kind", ["dask", "plain"])
+def test_an_interrupt_of_all_processes_is_told_by_the_first_alone(
+    tmp_path: Path, kind: str, early: bool
+) -> None:
+    script, cache = tmp_path / "parent.py", tmp_path / "cache"
+    script.write_text(PARENT)
+    words = [sys.executable, str(script), str(cache), kind]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True) as parent:
+        assert parent.stderr is not None
+        children = workers_of(parent.pid)
+        if not early:
+            next(contents_of_a_file(cache, "unfinished/s-*/begun"))
+            children = workers_of(parent.pid)
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+        assert parent.stderr.read() == b"interrupted\n"
+    for child in children:
+        wait_until_gone(child)
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the processes that another has begun, once there are any."""
+    end = time.monotonic() + 60.0
+    while time.monotonic() < end:
+        found = psutil.Process(parent).children(recursive=True)
+        workers = [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+        if workers:
+            return [child.pid for child in found]
+        time.sleep(0.01)
+    raise AssertionError(f"process {parent} begins none")
 
 
 def contents_of_a_file(folder: Path, pattern: str) -> Iterator[str]:

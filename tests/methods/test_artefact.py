@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,25 @@ def test_what_is_not_finished_is_not_made(
 ) -> None:
     assert not is_made(UNET, cohort, tmp_path, {}, tiny)
     assert not is_made(ENCODER, cohort, folders[ENCODER.name], {UNET.name: tmp_path}, tiny)
+
+
+def test_an_artefact_record_that_was_changed_is_damaged_and_one_without_check_sum_is_read(
+    folders: Mapping[str, Path],
+    cohort: Path,
+    tiny: Preset,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "unet"
+    shutil.copytree(folders[UNET.name], folder)
+    record = folder / "artefact.json"
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps({**fields, "settings": {}}))
+    assert not is_made(UNET, cohort, folder, {}, tiny)
+    assert f"{record} cannot be read: it is garbled" in caplog.text
+    fields.pop("crc32")
+    record.write_text(json.dumps(fields))
+    assert is_made(UNET, cohort, folder, {}, tiny)
 
 
 def test_other_settings_are_refused(

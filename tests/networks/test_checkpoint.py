@@ -16,6 +16,7 @@ from wsreg.networks.checkpoint import (
     read_weights,
     save_checkpoint,
 )
+from wsreg.networks.generic import FOLDER, SEGMENTER_FOLDERS
 
 CARD = ModelCard(
     kind="unet",
@@ -70,6 +71,22 @@ def test_a_card_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "model.json").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match="is no model card"):
             read_card(tmp_path)
+
+
+def test_a_card_that_was_changed_is_no_other_network(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, CARD, {"w": torch.ones(1)})
+    path = tmp_path / "model.json"
+    text = path.read_text(encoding="utf-8")
+    changed = text.replace('"size_px": 16', '"size_px": 17')
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json is no model card: .* it is garbled"):
+        read_card(tmp_path)
+
+
+def test_cards_that_come_with_the_package_are_read() -> None:
+    for folder in (FOLDER, *SEGMENTER_FOLDERS.values()):
+        assert read_card(folder).step > 0
 
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def test_frames_of_a_cine_are_read_as_its_first_that_shows_something(
     assert len(frames[:2]) == 2
 
 
+def test_a_frame_of_a_cine_that_cannot_be_read_is_told_with_its_file(
+    trunk: NDArray[Any], expose: Expose, write_dicom: Callable[..., Path]
+) -> None:
+    counts = expose(trunk)
+    path = write_dicom(np.stack((counts, np.full_like(counts, 7.0))).round())
+    frames = read_frames(path)
+    with pytest.raises(InputError, match=rf"{path.name}: X-ray {path.stem}-1 is constant"):
+        frames[1]
+
+
 def test_a_folder_and_a_frame_that_cannot_be_read(tmp_path: Path, trunk: NDArray[Any]) -> None:
     for number in (1, 2, 10):
         np.save(tmp_path / f"f{number}.npy", np.exp(-trunk) * (1000 + number))

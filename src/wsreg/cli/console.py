@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar, cast
 
+from wsreg.cli.whole_lines import LOCK, below, unfinished
 from wsreg.errors import InputError
 
 T = TypeVar("T")
@@ -25,13 +27,35 @@ def step(text: str, *, quiet: bool) -> Iterator[None]:
     if quiet:
         yield
         return
-    print(f"{text} ...", end=" ", file=sys.stderr, flush=True)
-    begin, outcome = time.perf_counter(), "stopped"
-    try:
-        yield
-        outcome = f"{time.perf_counter() - begin:.1f} s"
-    finally:
-        print(outcome, file=sys.stderr, flush=True)
+    line = _StepLine(text)
+    with unfinished(line):
+        begin, outcome = time.perf_counter(), "stopped"
+        try:
+            yield
+            outcome = f"{time.perf_counter() - begin:.1f} s"
+        finally:
+            line.finish(outcome)
+
+
+class _StepLine:
+    """The line of a step, which is said again, whole, when another line came before its end."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._stream, self._alone = text, below(sys.stderr), True
+        print(f"{text} ...", end=" ", file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        if self._alone:
+            print(file=self._stream, flush=True)
+        self._alone = False
+
+    def refresh(self) -> None:
+        pass
+
+    def finish(self, outcome: str) -> None:
+        with LOCK:
+            words = outcome if self._alone else f"{self._text} ... {outcome}"
+            print(words, file=self._stream, flush=True)
 
 
 @contextmanager
@@ -79,25 +103,33 @@ def progress_bar(text: str, *, quiet: bool) -> Iterator[Callable[[str, int, int]
 def _bar(text: str) -> Iterator[Callable[[str, int, int], None]]:
     from tqdm import tqdm
 
-    with tqdm(
-        desc=text,
-        leave=False,
-        bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left",
-        mininterval=0.0,
-        miniters=0,
-        delay=1e-6,  # the bar stays away until it first moves
-    ) as bar:
+    with (
+        contextlib.ExitStack() as stack,
+        tqdm(
+            desc=text,
+            file=below(sys.stderr),
+            dynamic_ncols=True,  # else it asks for the width of sys.stderr alone
+            leave=False,
+            bar_format="{desc} |{bar:30}| {n_fmt}/{total_fmt} {elapsed}, {remaining} left",
+            mininterval=0.0,
+            miniters=0,
+            delay=1e-6,  # the bar stays away until it first moves
+        ) as bar,
+    ):
         moved = False
 
         def move(stage: str, done: int, total: int) -> None:
             nonlocal moved
-            if done == 0:
-                bar.reset()
-            elif not moved:
-                bar.initial = bar.n = bar.last_print_n = done
-            moved = True
-            bar.total = total
-            bar.update(done - bar.n)
+            if not moved:
+                stack.enter_context(unfinished(bar))
+            with LOCK:
+                if done == 0:
+                    bar.reset()
+                elif not moved:
+                    bar.initial = bar.n = bar.last_print_n = done
+                moved = True
+                bar.total = total
+                bar.update(done - bar.n)
 
         yield move
 

@@ -34,6 +34,7 @@ from wsreg.cli.run_report import Report
 from wsreg.cli.segment import Segment
 from wsreg.cli.simulate import Simulate
 from wsreg.cli.train import Train
+from wsreg.cli.whole_lines import whole_lines
 from wsreg.errors import InputError, WsregError
 
 DESCRIPTION = f"""\
@@ -64,7 +65,7 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    with readers_may_leave():
+    with readers_may_leave(), whole_lines():
         try:
             try:
                 return _main(arguments)
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(end="", flush=True)  # what is held back may not fit on a full disk
         except InputError as error:
             return _told(error)
+        except KeyboardInterrupt:
+            print("wsreg: interrupted", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -106,8 +110,6 @@ def _main(arguments: Sequence[str] | None) -> int:
         with _errors_only(quiet=getattr(command, "quiet", False)):
             check_memory_limit()
             return command.run()
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last door: what gets here is told, not lost
         return _told(error)
 

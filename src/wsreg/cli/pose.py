@@ -39,10 +39,18 @@ class Pose:
 
     def run(self) -> int:
         """Find every pose and return the exit status."""
-        from wsreg.registration.starts.pose_estimator import load_pose_estimator
+        from wsreg.files.lock import held_folder
 
         if not self.xrays:
             raise InputError("pose needs at least one X-ray, got none")
+        if self.out is None:
+            return self._find_all()
+        with held_folder(self.out):
+            return self._find_all()
+
+    def _find_all(self) -> int:
+        from wsreg.registration.starts.pose_estimator import load_pose_estimator
+
         estimator = load_pose_estimator(self.encoder)
         if estimator.generic:
             raise InputError(

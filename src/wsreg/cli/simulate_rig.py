@@ -41,6 +41,15 @@ class Rig:
 
     def run(self) -> int:
         """Write the rig and return the exit status."""
+        from wsreg.files.lock import held_file
+
+        with held_file(self.out):
+            self._write()
+        if not self.quiet:
+            print(f"{self.out}: {' and '.join(self.names)}, {self.angle_deg:g} degrees apart")
+        return 0
+
+    def _write(self) -> None:
         from wsreg.files.json_files import write_json
         from wsreg.geometry.calibration_file import read_camera
         from wsreg.geometry.rig import orbit_rig
@@ -60,6 +69,3 @@ class Rig:
             names=self.names,
         )
         write_json(self.out, rig_record(rig))
-        if not self.quiet:
-            print(f"{self.out}: {' and '.join(self.names)}, {self.angle_deg:g} degrees apart")
-        return 0

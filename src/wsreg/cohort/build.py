@@ -26,8 +26,7 @@ from wsreg.cohort.exposure import (
 from wsreg.cohort.presets import SPECIMENS, Preset, person_of
 from wsreg.datasets.writer import CohortWriter, Projection
 from wsreg.errors import InputError
-from wsreg.files.lock import locked
-from wsreg.files.names import LONGEST_BYTES
+from wsreg.files.lock import held_file
 from wsreg.files.pieces import Pieces, open_pieces
 from wsreg.jobs.crew import Crew, call_crew
 from wsreg.simulation.detector import digitise
@@ -97,7 +96,7 @@ def build_cohort(
     plan = {
         "wsreg": version("wsreg"), "preset": preset.name, "seed": seed, "xrays": counts,
     }  # fmt: skip
-    with locked(path.with_name(f".wsreg-lock-{path.name[-LONGEST_BYTES:]}"), what=str(path)):
+    with held_file(path):
         parts = open_pieces(path.with_name(path.name + ".parts"), plan, of="cohort")
         parts.drop_damaged(dict(_arrays_of_parts(counts)))
         tasks = list(_tasks(parts, preset, seed, counts))

@@ -24,6 +24,7 @@ from wsreg.datasets.layout import (
 from wsreg.datasets.preparation import Preparation, prepared, prepared_labels, prepared_pixels
 from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
+from wsreg.files.reading_from import naming
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.conventions import (
     camera_from_ct_from_deepfluoro,
@@ -113,12 +114,13 @@ class DeepFluoroFile:
             names = hdf5.group(segmentation, "labels-def")
             hu = hdf5.array(ct, "pixels", None, None, None)
             label = hdf5.array(labels, "pixels", *hu.shape)
-            self._volumes[specimen] = Volume(
-                hu=torch.from_numpy(_smallest(hu)),
-                ct_from_voxel=_ct_from_voxel(ct, self._ct_shift_voxels),
-                labels=torch.from_numpy(label.astype(np.uint8, copy=False)),
-                label_names=_label_names(names),
-            )
+            with naming(self.path):
+                self._volumes[specimen] = Volume(
+                    hu=torch.from_numpy(_smallest(hu)),
+                    ct_from_voxel=_ct_from_voxel(ct, self._ct_shift_voxels),
+                    labels=torch.from_numpy(label.astype(np.uint8, copy=False)),
+                    label_names=_label_names(names),
+                )
         return self._volumes[specimen]
 
     def landmarks_mm(self, specimen: str) -> dict[str, Tensor]:
@@ -128,13 +130,14 @@ class DeepFluoroFile:
 
     def camera(self, *, rot_180_for_up: bool) -> Camera:
         """Return the geometry of the stored projections, before any cropping."""
-        return camera_from_deepfluoro(
-            self._intrinsic,
-            rows=self._rows,
-            columns=self._columns,
-            pixel_spacing_mm=self._spacing_mm,
-            rot_180_for_up=rot_180_for_up,
-        )
+        with naming(self.path):
+            return camera_from_deepfluoro(
+                self._intrinsic,
+                rows=self._rows,
+                columns=self._columns,
+                pixel_spacing_mm=self._spacing_mm,
+                rot_180_for_up=rot_180_for_up,
+            )
 
     def sample(self, specimen: str, projection: str) -> Sample:
         """Read one projection, prepared, with everything that is known of it.
@@ -145,12 +148,9 @@ class DeepFluoroFile:
         group = self._projection(specimen, projection)
         turned = hdf5.number(group, "rot-180-for-up") != 0
         camera = self.camera(rot_180_for_up=turned)
-        radiograph = prepared(
-            self._pixels(group, "image", turned, np.float32),
-            camera,
-            f"{specimen}-{projection}",
-            self.preparation,
-        )
+        pixels = self._pixels(group, "image", turned, np.float32)
+        with naming(self.path):
+            radiograph = prepared(pixels, camera, f"{specimen}-{projection}", self.preparation)
         return Sample(
             specimen=specimen,
             projection=projection,
@@ -180,12 +180,16 @@ class DeepFluoroFile:
         group = self._specimen(specimen)
         for name in ("vol", "vol-seg/image"):
             hdf5.numbers(hdf5.group(group, name), "pixels", None, None, None)
-        _label_names(hdf5.group(group, "vol-seg/labels-def"))
+        with naming(self.path):
+            _label_names(hdf5.group(group, "vol-seg/labels-def"))
         _ct_from_voxel(hdf5.group(group, "vol"), 0.0)
         self.landmarks_mm(specimen)
         names = self.projections(specimen)
         if not names:
-            raise InputError(f"specimen {specimen} must have projections, it has none")
+            raise InputError(
+                f"data set {self.path.name} must have projections of specimen {specimen}, "
+                "it has none"
+            )
         for name in names:
             projection = self._projection(specimen, name)
             turned = hdf5.number(projection, "rot-180-for-up") != 0
@@ -238,7 +242,8 @@ class DeepFluoroFile:
         if projection not in names:
             listed = f"{names[0]} to {names[-1]}" if names else "none"
             raise InputError(
-                f"specimen {specimen} has no projection {projection!r}, it has {listed}"
+                f"specimen {specimen} of data set {self.path.name} has no projection "
+                f"{projection!r}, it has {listed}"
             )
         return hdf5.group(self._specimen(specimen), f"projections/{projection}")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from wsreg.errors import InputError
+from wsreg.files.plans import plain_plan
 from wsreg.files.reading_from import read_bytes
 from wsreg.files.whole import write_text
 
+CHECK_SUM = "crc32"
 MOST_BYTES = 1 << 28
 """Larger is no JSON that this package reads."""
 
@@ -37,6 +40,37 @@ def read_json(path: str | Path) -> Any:
         return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be valid JSON: {error}") from None
+
+
+def write_sealed_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write an object as :func:`write_json` does, with a check sum as its last field.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    plain = plain_plan(content)
+    write_json(path, {**plain, CHECK_SUM: _check_sum(plain)})
+
+
+def read_sealed_json(path: str | Path) -> Any:
+    """Read JSON as :func:`read_json` does, without the check sum; older files have none.
+
+    Raises:
+        InputError: as :func:`read_json`, or the check sum does not fit.
+    """
+    content = read_json(path)
+    if isinstance(content, dict) and CHECK_SUM in content:
+        expected = content.pop(CHECK_SUM)
+        if expected != _check_sum(content):
+            raise InputError(
+                f"{path} cannot be read: it is garbled, its check sum ({CHECK_SUM}) does not fit"
+            )
+    return content
+
+
+def _check_sum(content: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of what an object says, however it is laid out."""
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from wsreg.errors import InputError
+from wsreg.files.names import LONGEST_BYTES
 from wsreg.files.whole import tidy, writing_to
 
 LOCK_FILE = ".wsreg-lock"
@@ -107,7 +108,7 @@ def held_folder(folder: Path) -> Iterator[None]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            new = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+            new = _missing(folder)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(folder, error) from error
@@ -120,6 +121,28 @@ def held_folder(folder: Path) -> Iterator[None]:
             raise
         tidy(folder)
         yield
+
+
+@contextlib.contextmanager
+def held_file(path: Path) -> Iterator[None]:
+    """Hold an output file for one run; folders that are made for it go again if they stay empty.
+
+    Raises:
+        InputError: it is a folder, its own cannot be written, or another run writes to it.
+    """
+    if not path.name or path.is_dir():
+        raise InputError(f"output must be a file, got the folder {path}")
+    lock = path.with_name(f"{LOCK_FILE}-{path.name[-LONGEST_BYTES:]}")
+    with contextlib.ExitStack() as stack:
+        with writing_to(path):
+            stack.callback(_remove_empty, _missing(path.parent))
+        stack.enter_context(locked(lock, what=str(path)))
+        yield
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Return a folder and those above it that are not there yet."""
+    return [path for path in (folder, *folder.parents) if not os.path.exists(path)]
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:

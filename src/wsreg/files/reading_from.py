@@ -51,6 +51,21 @@ def reading_from(path: object, rule: str, *more: type[Exception], hint: str = ""
         raise InputError(f"{path} {rule}: {reason_of(error)}{after}") from error
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have errors of what a file holds, a frame or a specimen, name the file as well.
+
+    Raises:
+        InputError: the block raised one.
+    """
+    try:
+        yield
+    except InputError as error:
+        if path.name in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+
+
 def reason_of(error: BaseException) -> str:
     """Return what an error says, in one line that is not too long."""
     if isinstance(error, MemoryError):

@@ -68,11 +68,8 @@ def call_crew(scheduler: str | None = None, processes: int | None = None) -> Ite
         raise InputError(f"--scheduler {scheduler} needs Dask: {INSTALL}")
     from wsreg.jobs.process_pool import ProcessPool
 
-    pool = ProcessPool(count)
-    try:
+    with ProcessPool(count) as pool:
         yield Crew(executor=pool, size=lambda: count)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def done_by(

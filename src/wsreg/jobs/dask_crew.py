@@ -13,6 +13,7 @@ from typing import Any
 import dask
 from distributed import Client, KilledWorker, LocalCluster
 
+from wsreg.children import interrupts_held_back
 from wsreg.errors import InputError, WsregError
 from wsreg.jobs.crew import Crew
 from wsreg.jobs.task import WSREG
@@ -33,13 +34,27 @@ def dask_crew(scheduler: str | None, count: int) -> Iterator[Crew]:
         InputError: the scheduler cannot be reached, or its workers do not fit.
     """
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
-        if scheduler is None:
-            client = stack.enter_context(Client(stack.enter_context(_local_cluster(count))))
-        else:
-            client = stack.enter_context(_connected(scheduler))
-            check_workers(_told_by_workers(client))
-        with _errors_in_words():
-            yield Crew(executor=DaskExecutor(client), size=lambda: max(len(client.nthreads()), 1))
+        # Interrupted, the begin or end of a cluster tells of itself at length.
+        with interrupts_held_back():
+            client = _begin(scheduler, count, stack)
+        try:
+            with _errors_in_words():
+                yield Crew(
+                    executor=DaskExecutor(client), size=lambda: max(len(client.nthreads()), 1)
+                )
+        finally:
+            with interrupts_held_back():
+                stack.close()
+
+
+def _begin(scheduler: str | None, count: int, stack: contextlib.ExitStack) -> Client:
+    """Return a client, which a stack ends, and with it what was begun for it."""
+    if scheduler is None:
+        cluster = stack.enter_context(_local_cluster(count))
+        return stack.enter_context(Client(cluster))
+    client = stack.enter_context(_connected(scheduler))
+    check_workers(_told_by_workers(client))
+    return client
 
 
 @contextlib.contextmanager

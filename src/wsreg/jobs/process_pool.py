@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal
 
-from wsreg.children import end_with_parent
+from wsreg.children import end_with_parent, interrupts_held_back
 from wsreg.errors import WsregError
 from wsreg.threads import keep_to_one_thread
 
@@ -22,6 +23,9 @@ DEATHS_ALLOWED = 3
 
 class ProcessPool(Executor):
     """Processes of one thread each; when one dies, all are begun anew with what is not done.
+
+    They see no interrupt; a block ``with`` the pool that fails kills them, whatever they have in
+    hand.
 
     Args:
         count: how many.
@@ -46,6 +50,24 @@ class ProcessPool(Executor):
             self._closed = True
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        with interrupts_held_back():
+            if kind is not None:
+                self._kill()
+            self.shutdown(cancel_futures=kind is not None)
+        return False
+
+    def _kill(self) -> None:
+        with self._lock:
+            self._closed = True  # what dies now is not begun anew
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
+
     def _begin(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._count, context, begin_worker)
@@ -53,7 +75,8 @@ class ProcessPool(Executor):
     def _send(self, outer: Future[Any], fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
         with self._lock:
             pool = self._pool
-            inner = pool.submit(fn, *args, **kwargs)
+            with interrupts_held_back():  # it begins a process for each of the first ones
+                inner = pool.submit(fn, *args, **kwargs)
 
         def hand_on(inner: Future[Any]) -> None:
             if inner.cancelled():
@@ -64,7 +87,7 @@ class ProcessPool(Executor):
                 _copy(inner, outer)
             elif self._renew(pool):
                 self._send(outer, fn, args, kwargs)
-            else:
+            elif outer.set_running_or_notify_cancel():
                 outer.set_exception(
                     WsregError("processes died again and again at this work (for want of memory?)")
                 )

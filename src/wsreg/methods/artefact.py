@@ -15,7 +15,7 @@ from wsreg.datasets.reader import DeepFluoroFile
 from wsreg.errors import InputError
 from wsreg.files.damage import say_damaged
 from wsreg.files.hashes import sha256_of
-from wsreg.files.json_files import read_json, write_json
+from wsreg.files.json_files import read_sealed_json, write_sealed_json
 from wsreg.files.lock import LOCK_FILE, locked
 from wsreg.files.plans import differing_keys
 from wsreg.methods.preset import Preset
@@ -132,7 +132,7 @@ def _make_artefact(
         _train_encoder(artefact, data, folder, made, preset, progress, workers)
     else:
         _train_segmentation(artefact, data, folder, preset, progress)
-    write_json(folder / ARTEFACT_FILE, _sources(artefact, data, made, preset))
+    write_sealed_json(folder / ARTEFACT_FILE, _sources(artefact, data, made, preset))
 
 
 def is_made(
@@ -149,7 +149,7 @@ def is_made(
         return False
     sources = _sources(artefact, data, made, preset)
     try:
-        found = read_json(folder / ARTEFACT_FILE)
+        found = read_sealed_json(folder / ARTEFACT_FILE)
         read_card(folder), read_weights(folder)
     except InputError as error:
         say_damaged(f"{error}; the artefact is made again")

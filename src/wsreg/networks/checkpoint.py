@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import read_json, write_json
+from wsreg.files.json_files import read_sealed_json, write_sealed_json
 from wsreg.files.reading_from import reading_from
 from wsreg.files.tensor_file import read_tensors, write_tensors
 
@@ -63,7 +63,7 @@ def save_checkpoint(folder: Path, card: ModelCard, weights: Mapping[str, Tensor]
         InputError: the folder cannot be written.
     """
     write_tensors(folder / WEIGHTS_FILE, weights, {})
-    write_json(folder / CARD_FILE, dataclasses.asdict(card))
+    write_sealed_json(folder / CARD_FILE, dataclasses.asdict(card))
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -84,7 +84,7 @@ def read_card(folder: Path) -> ModelCard:
             f"it has {', '.join(found[:6]) or 'nothing'}"
         )
     try:
-        record = read_json(folder / CARD_FILE)
+        record = read_sealed_json(folder / CARD_FILE)
         tuples = {name: tuple(record.get(name, ())) for name in ("roi_names", "held_out")}
         return ModelCard(**{**record, **tuples})
     except (InputError, AttributeError, TypeError) as error:

@@ -13,6 +13,7 @@ from wsreg.dicom.files import DICOM_SUFFIXES, is_dicom, read_dataset
 from wsreg.dicom.header import file_header
 from wsreg.errors import InputError
 from wsreg.files.names import as_path, different, stem
+from wsreg.files.reading_from import naming
 from wsreg.radiographs.blank import is_blank
 from wsreg.radiographs.cine import Cine, open_cine
 from wsreg.radiographs.radiograph import Radiograph
@@ -174,7 +175,8 @@ class FrameFiles(Sequence[Radiograph]):
 
     def _frame(self, number: int) -> Radiograph:
         source = self.source
-        return radiograph_like(source.raw(number), self.first, source.names[number])
+        with naming(source.place(number)[0]):
+            return radiograph_like(source.raw(number), self.first, source.names[number])
 
 
 class FramesOfViews(Sequence[tuple[Radiograph, ...]]):
@@ -235,7 +237,9 @@ def _first(source: FrameSource, read_first: ReadFirst) -> Radiograph:
         if found and number not in more:
             continue
         try:
-            one = read_first(*source.place(number))
+            path, frame = source.place(number)
+            with naming(path):
+                one = read_first(path, frame)
         except InputError as error:
             reason = reason or error
             continue

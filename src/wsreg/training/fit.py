@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from wsreg.children import end_with_parent
+from wsreg.children import end_with_parent, interrupts_held_back
 from wsreg.errors import InputError
 from wsreg.extras import check_extra
 from wsreg.files.damage import say_damaged
@@ -263,7 +263,9 @@ def _batches(task: Task, fabric: Any, begin: int, workers: int) -> Iterator[Batc
         worker_init_fn=_begin_worker,
         collate_fn=_as_sent,
     )
-    for batch in loader:
+    with interrupts_held_back():
+        batches = iter(loader)  # begins the processes
+    for batch in batches:
         if isinstance(batch, InputError):
             raise batch
         yield tuple(map(torch.from_numpy, batch))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
 from wsreg.errors import InputError
-from wsreg.jobs.process_pool import begin_worker
+from wsreg.jobs.process_pool import ProcessPool
 from wsreg.specimens.ct import scan
 from wsreg.specimens.person import sample_person
 from wsreg.specimens.specimen import Detail, build_specimen
@@ -37,9 +35,8 @@ def people_cts(count: int, seed: int, workers: int | None = None) -> Iterator[Vo
         InputError: fewer than ``FEWEST``.
     """
     check_people(count)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or usable_cores(), context, begin_worker) as executor:
-        yield from executor.map(functools.partial(_ct_of, seed), range(count))
+    with ProcessPool(workers or usable_cores()) as pool:
+        yield from pool.map(functools.partial(_ct_of, seed), range(count))
 
 
 def check_people(count: int) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from torch import Tensor
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.pose_frame import PoseFrame
 from wsreg.geometry.rigid import perturb
-from wsreg.jobs.process_pool import begin_worker
+from wsreg.jobs.process_pool import ProcessPool
 from wsreg.registration.bodies import make_bodies, middle_of
 from wsreg.registration.ties import TieConfig
 from wsreg.rendering.prepared import PreparedCt
@@ -63,14 +61,13 @@ def people_data(
         InputError: too few people.
     """
     check_people(count)
-    context = multiprocessing.get_context("spawn")
     resized = camera.resized(config.size_px, config.size_px)
     make = functools.partial(
         _layers_of, config.fit.seed, resized, config.rendered_per_specimen, cache
     )
     made: list[tuple[Layers, str]] = []
-    with ProcessPoolExecutor(workers or usable_cores(), context, begin_worker) as executor:
-        for path, source in executor.map(make, range(count)):
+    with ProcessPool(workers or usable_cores()) as pool:
+        for path, source in pool.map(make, range(count)):
             made.append((cached_layers(path, source, _nothing), source))
             progress("people", len(made), count)
     of, which = HELD_OUT_PEOPLE
