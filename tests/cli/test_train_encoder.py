@@ -12,7 +12,7 @@ import torch
 
 from wsreg import Volume, read_pose, read_volume
 from wsreg.cli.main import main
-from wsreg.files.json_files import read_json, write_json
+from wsreg.files.json_files import read_json, read_sealed_json, write_sealed_json
 from wsreg.networks.checkpoint import CARD_FILE
 
 
@@ -63,8 +63,8 @@ def test_an_encoder_of_another_patient_is_an_error_unless_asked_for(
     other.mkdir()
     for file in ("model.safetensors", CARD_FILE):
         (other / file).write_bytes((trained / file).read_bytes())
-    card = read_json(other / CARD_FILE)
-    write_json(other / CARD_FILE, {**card, "data_sha256": "ab" * 32})
+    card = read_sealed_json(other / CARD_FILE)
+    write_sealed_json(other / CARD_FILE, {**card, "data_sha256": "ab" * 32})
     words = ["register", case.xray, "--ct", case.ct, *labels_of(case), "--camera", case.camera,
              "--init", f"encoder:{other}", "--quiet", "--out"]  # fmt: skip
     assert main([*map(str, words), str(tmp_path / "out")]) == 2

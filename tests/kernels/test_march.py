@@ -96,7 +96,7 @@ def test_a_second_process_loads_from_disk_all_that_rendering_needs() -> None:
         " labels=torch.ones(3, 3, 3, dtype=torch.uint8))\n"
         "camera = wsreg.Camera(source_to_detector_mm=100.0, rows=3, columns=3,"
         " pixel_spacing_mm=(1.0, 1.0))\n"
-        "poses = torch.stack([wsreg.view_pose(volume, camera, v) for v in ('PA', 'LAT')])\n"
+        "poses = torch.stack([wsreg.view_pose(volume, camera, v) for v in ('PA', 'LAT', 'PA')])\n"
         "wsreg.render(volume, camera, poses, rois=[1], step_mm=2.0)\n"
         "wsreg.render_with_jacobian(volume, camera, poses[0])\n"
         "for kernel in (march_image, march_labels):\n"

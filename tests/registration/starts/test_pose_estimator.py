@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wsreg.errors import InputError
-from wsreg.files.json_files import read_json, write_json
+from wsreg.files.json_files import read_sealed_json, write_sealed_json
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.camera_file import camera_record
 from wsreg.geometry.rigid import transform_points
@@ -130,9 +130,9 @@ def test_what_is_no_encoder(tmp_path: Path, changes: dict[str, Any], message: st
 
 def test_weights_of_another_size(tmp_path: Path) -> None:
     encoder_folder(tmp_path)
-    card = read_json(tmp_path / CARD_FILE)
+    card = read_sealed_json(tmp_path / CARD_FILE)
     card["config"]["network"]["width"] = 8
-    write_json(tmp_path / CARD_FILE, card)
+    write_sealed_json(tmp_path / CARD_FILE, card)
     with pytest.raises(InputError, match="does not fit its architecture"):
         load_pose_estimator(tmp_path)
 

@@ -115,7 +115,8 @@ def _march_arguments(
     return (
         sampling.stride,
         first_plane(int(grid.shape[2]), sampling.stride),
-        rays.source.numpy()[chosen][:, order] + np.array([PAD, PAD, 0.0]),
+        # Of another layout it would be another kernel, compiled amid a registration.
+        np.ascontiguousarray(rays.source.numpy()[chosen][:, order] + np.array([PAD, PAD, 0.0])),
         np.ascontiguousarray(rays.linear.numpy()[chosen][:, order]),
         np.ascontiguousarray(rays.source_by_pose.numpy()[chosen][..., order]),
         np.ascontiguousarray(rays.linear_by_pose.numpy()[chosen][:, :, order]),
