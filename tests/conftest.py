@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -36,3 +38,11 @@ TINY_SAM: dict[str, Any] = {
 def sam_config() -> dict[str, Any]:
     """Config of a SAM with next to no weights."""
     return copy.deepcopy(TINY_SAM)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C interrupt this process and its children; in the background it may be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -59,6 +59,7 @@ def test_processes_end_with_a_parent_that_is_killed(how: str, tmp_path: object) 
     assert not alive
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_comes_after_the_block_that_holds_it_back() -> None:
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):
@@ -66,6 +67,17 @@ def test_an_interrupt_comes_after_the_block_that_holds_it_back() -> None:
     assert done == ["the rest of the block"]
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done: list[str] = []
+        _interrupted(done)
+        assert done == ["the rest of the block"]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _interrupted(done: list[str]) -> None:

@@ -59,7 +59,10 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
 
     The system hands them to any thread that does not mask them, as a library's may not.
     """
-    if threading.current_thread() is not threading.main_thread():
+    others = (
+        signal.getsignal(signal.SIGINT) is None
+    )  # a program around Python, which cannot know it
+    if others or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, handler)

@@ -118,6 +118,7 @@ def test_a_parent_that_is_killed_takes_its_workers_along_and_results_stay(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are POSIX")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("kind", ["dask", "plain"])
 def test_an_interrupt_of_all_processes_is_told_by_the_first_alone(
