@@ -12,10 +12,12 @@ from torch import Tensor
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import exp_so3, perturb, rigid
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration import solver
 from wsreg.registration.bodies import Body
 from wsreg.registration.config import LevelConfig, RegistrationConfig
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem, make_levels
+from wsreg.registration.readings import Reading
 from wsreg.registration.starts.config import SearchConfig
 from wsreg.registration.views import View
 from wsreg.rendering.prepared import PreparedCt
@@ -227,3 +229,13 @@ def _pair(
 @pytest.fixture(name="pair_level", scope="session")
 def _pair_level(pair: Problem) -> Level:
     return make_levels(pair)[0]
+
+
+@pytest.fixture
+def half_a_loss_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a state be lost from a loss of a half on, by the image at the finest level."""
+
+    def is_lost(reading: Reading, state: Tensor) -> bool:
+        return float(reading.plain[-1].loss(state[None])) >= 0.5
+
+    monkeypatch.setattr(solver, "is_lost", is_lost)
