@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wsreg.geometry.rig import PARALLEL_DEG, angle_between_views_deg
 from wsreg.geometry.views import nearest_view
 from wsreg.registration.alone import found_alone, joined
 from wsreg.registration.clock import Clock
@@ -34,16 +33,10 @@ from wsreg.registration.result import (
 from wsreg.registration.states import mean_distance_mm
 from wsreg.registration.strategy import Answer
 from wsreg.registration.trace import traced
-from wsreg.registration.verdict.bodies import (
-    BodyEvidence,
-    body_points,
-    judge_body,
-    shown_fraction,
-)
-from wsreg.registration.verdict.contradiction import moves_alone
-from wsreg.registration.verdict.deviation import remaining_gain
+from wsreg.registration.verdict.at_state import evidence_at, with_views_compared
+from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
-from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence, ViewEvidence
+from wsreg.registration.verdict.evidence import OTHER_SIDE, Evidence
 from wsreg.registration.verdict.judge import judge
 from wsreg.registration.verdict.steepness import middle, steepness
 from wsreg.registration.verdict.uncertainty import Uncertainty, uncertainty_of
@@ -175,24 +168,15 @@ def _evidence(
 ) -> Evidence:
     points = problem.volume.corners_mm
     distances = [mean_distance_mm(end.state[:1], other[:1], points) for other in answer.rivals]
-    model = end.model()
-    with_rois = any(view.rois is not None for view in problem.views)
-    return Evidence(
-        views=view_evidence(problem, end),
+    return dataclasses.replace(
+        evidence_at(problem, end, rise, uncertainty.of_depth(), shown),
         similarity_start=start.similarity,
-        similarity_end=end.similarity,
         loss_start=start.loss,
-        loss_end=end.loss,
-        steepness=rise,
         disagreement_mm=max(distances, default=0.0),
         rivals=len(distances),
         starts=answer.starts,
-        depth_deviation_mm=uncertainty.of_depth(),
         depth_per_percent_mm=_finite(uncertainty.depth_per_percent_mm),
-        remaining_gain=0.0 if model is None else remaining_gain(model),
         doubts=(*problem.doubts, *landmark_doubts(problem, end.state)),
-        shown=shown,
-        roi_dice=end.roi_dice() if with_rois else None,
         start_kept=answer.start_kept,
     )
 
@@ -231,43 +215,6 @@ def _with_distances(reading: Reading, state: Tensor, evidence: Evidence) -> Evid
         for view, fraction in zip(reading.problem.views, found.fractions, strict=True)
     }
     return dataclasses.replace(evidence, fitted_distances_mm=fitted)
-
-
-def with_views_compared(
-    problem: Problem, levels: Sequence[Level], state: Tensor, evidence: Evidence
-) -> Evidence:
-    """Return the evidence with what several views say of each other."""
-    poses = [view.camera_from_rig for view in problem.views]
-    angles = [angle_between_views_deg(poses[0], pose) for pose in poses[1:]]
-    parallel = max(angles) < PARALLEL_DEG
-    if not all(level.least_squares for level in levels[-2:]):
-        return dataclasses.replace(evidence, parallel=parallel)
-    longest = problem.settings.longest_step.vector(1)
-    points, _ = body_points(problem, problem.bodies[0])
-    moves = [move.beyond_noise_mm() for move in moves_alone(levels, state, longest, points)]
-    worst = max(range(len(moves)), key=lambda number: (math.isnan(moves[number]), moves[number]))
-    return dataclasses.replace(
-        evidence,
-        parallel=parallel,
-        contradiction_mm=moves[worst],
-        contradicting=problem.views[worst].radiograph.name,
-    )
-
-
-def view_evidence(problem: Problem, end: Evaluation) -> tuple[ViewEvidence, ...]:
-    return tuple(
-        ViewEvidence(
-            name=view.radiograph.name,
-            similarity=similarity,
-            gradient_agreement=agreement,
-            overlap=overlap * view.coverage,
-            coverage=view.coverage,
-            masked=1.0 - float(view.radiograph.mask.float().mean()),
-        )
-        for view, similarity, agreement, overlap in zip(
-            problem.views, end.similarities, end.gradient_agreements, end.overlaps, strict=True
-        )
-    )
 
 
 def _bodies(

@@ -16,6 +16,7 @@ from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading
 from wsreg.registration.strategy import Answer
 from wsreg.registration.terms.image_term import ImageTerm
+from wsreg.registration.verdict import at_state
 from wsreg.registration.verdict.contradiction import MoveAlone
 from wsreg.registration.verdict.evaluation import evaluate
 from wsreg.rendering.render import render, render_with_jacobian
@@ -64,7 +65,7 @@ def test_a_conclusion_renders_start_and_answer_once(
 ) -> None:
     counted = Counted(monkeypatch)
     still = MoveAlone(distance_mm=0.0, deviation_mm=0.1)
-    monkeypatch.setattr(conclusion, "moves_alone", lambda *_: [still, still])
+    monkeypatch.setattr(at_state, "moves_alone", lambda *_: [still, still])
     monkeypatch.setattr(conclusion, "fitted_distances", lambda *_: None)
     reading = Reading(problem=pair, levels=[pair_level])
     answer = Answer(

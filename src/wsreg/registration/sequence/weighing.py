@@ -7,12 +7,10 @@ neighbouring frames already answer (descents from other starts).
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor
 
-from wsreg.registration.conclusion import view_evidence, with_views_compared
 from wsreg.registration.level import Level
 from wsreg.registration.problem import Problem
 from wsreg.registration.readings import Reading
@@ -21,8 +19,9 @@ from wsreg.registration.result import Orientation, Verdict
 from wsreg.registration.sequence.remembering import RememberingLevel
 from wsreg.registration.sequence.step import Step, Way
 from wsreg.registration.states import with_bodies
+from wsreg.registration.verdict.at_state import evidence_at, with_views_compared
 from wsreg.registration.verdict.bodies import BodyEvidence, judge_body, shown_fraction
-from wsreg.registration.verdict.deviation import covariance, remaining_gain
+from wsreg.registration.verdict.deviation import covariance
 from wsreg.registration.verdict.evaluation import Evaluation, evaluate
 from wsreg.registration.verdict.evidence import Evidence
 from wsreg.registration.verdict.judge import judge, looks_wrong
@@ -61,7 +60,7 @@ def weighed(
     ]
     losses = losses_beside(middle(levels), state)
     rise = float((losses[1:] - losses[0]).min())
-    evidence = _evidence(problem, end, rise, deviations, shown[0])
+    evidence = evidence_at(problem, end, rise, {IMAGE: float(deviations[5])}, shown[0])
     evidence = _with_what_frames_share(evidence, orientation)
     if len(problem.views) > 1:
         evidence = with_views_compared(problem, levels, state, evidence)
@@ -98,29 +97,6 @@ def _deviations(end: Evaluation) -> Tensor:
         return torch.full((6 * len(end.level.bodies),), torch.nan, dtype=torch.float64)
     valid_pixels = sum(float(view.mask.sum()) for view in end.level.views)
     return covariance(model, valid_pixels).diagonal().clamp_min(0.0).sqrt()
-
-
-def _evidence(
-    problem: Problem, end: Evaluation, rise: float, deviations: Tensor, shown: float
-) -> Evidence:
-    model = end.model()
-    with_rois = any(view.rois is not None for view in problem.views)
-    return Evidence(
-        views=view_evidence(problem, end),
-        similarity_start=end.similarity,
-        similarity_end=end.similarity,
-        loss_start=math.inf,  # a frame has no start of its own to be compared with
-        loss_end=end.loss,
-        steepness=rise,
-        disagreement_mm=0.0,
-        rivals=0,
-        starts=0,
-        depth_deviation_mm={IMAGE: float(deviations[5])},
-        remaining_gain=0.0 if model is None else remaining_gain(model),
-        doubts=problem.doubts,
-        shown=shown,
-        roi_dice=end.roi_dice() if with_rois else None,
-    )
 
 
 def _with_what_frames_share(evidence: Evidence, orientation: Orientation) -> Evidence:
