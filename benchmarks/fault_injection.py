@@ -185,9 +185,9 @@ def harm(out: Path, chance: random.Random, share: float = 0.5) -> None:
 
 
 def kill(process: subprocess.Popen[str], *, worker: bool, chance: random.Random) -> str:
-    """Kill a run or one of its workers, and return which."""
+    """Kill a run or one of its workers, and return which; "" if neither was there any more."""
     if process.poll() is not None:
-        return "nothing, it was done"
+        return ""
     if not worker:
         process.kill()
         return "the run"
@@ -197,28 +197,38 @@ def kill(process: subprocess.Popen[str], *, worker: bool, chance: random.Random)
         if workers:
             chance.choice(workers).send_signal(signal.SIGKILL)
             return "a worker"
-    return "nothing, there was no worker"
+    return ""
 
 
 def disturb(options: Options, out: Path, seconds: float) -> Iterator[str]:
-    """Kill and harm, each time at another moment, and fill the disk once; say what happened."""
+    """Kill and harm, each time at another moment, and fill the disk once; say what happened.
+
+    A run that was done before its moment came is no kill, and another one takes its place.
+    """
     chance = random.Random(options.seed)
-    for number in range(options.kills):
+    kills = 0
+    while kills < options.kills:
         harm(out, chance)
         moment = chance.uniform(0.0, seconds)
         process = begin(options, out)
-        time.sleep(moment)
-        killed = kill(process, worker=number % 2 == 1, chance=chance)
-        said = process.communicate()[1].strip().splitlines()[-1:]
-        yield _told(f"after {moment:.1f} s: killed {killed}", process, said)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        killed = kill(process, worker=kills % 2 == 1, chance=chance)
+        told = _told(f"after {moment:.1f} s: killed {killed}", process)
+        if killed:
+            kills += 1
+            yield told
+        elif process.returncode != 0:
+            yield told
     harm(out, chance, share=1.0)
-    process = begin(options, out, full_disk=True)
-    said = process.communicate()[1].strip().splitlines()[-1:]
-    yield _told("disk full", process, said)
+    yield _told("disk full", begin(options, out, full_disk=True))
 
 
-def _told(what: str, process: subprocess.Popen[str], said: list[str]) -> str:
-    words = ("ended well" if process.returncode == 0 else f"status {process.returncode}", *said)
+def _told(what: str, process: subprocess.Popen[str]) -> str:
+    """Wait for a run, and return how it ended, with the last that wsreg said."""
+    said = process.communicate()[1].strip().splitlines()
+    last = [line for line in said if line.startswith("wsreg:")][-1:]
+    words = ("ended well" if process.returncode == 0 else f"status {process.returncode}", *last)
     return f"{what}; " + ": ".join(words)[:MOST_LETTERS]
 
 

@@ -9,7 +9,7 @@ from distributed import LocalCluster
 from tests.jobs.chores import chain, square
 
 import wsreg.jobs.dask_crew as dask_crew
-from wsreg.errors import InputError
+from wsreg.errors import InputError, WsregError
 from wsreg.jobs.crew import Call, call_crew, done_by
 from wsreg.jobs.dask_crew import check_workers, on_worker
 from wsreg.jobs.run import run
@@ -83,3 +83,26 @@ def test_work_that_is_done_does_not_fail_with_processes_that_end_slowly(
     monkeypatch.setattr(dask_crew, "LocalCluster", _SlowToDie)
     with dask_crew._local_cluster(2) as cluster:
         assert isinstance(cluster, _SlowToDie)
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_process_that_dies_at_its_beginning_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    begun: list[int] = []
+
+    class Frail(_SlowToDie):
+        def __init__(self, **settings: object) -> None:
+            begun.append(len(begun))
+            if len(begun) <= failures:
+                raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(dask_crew, "LocalCluster", Frail)
+    if failures < dask_crew.ATTEMPTS:
+        with dask_crew._local_cluster(2) as cluster:
+            assert isinstance(cluster, Frail)
+    else:
+        message = "processes cannot be begun: Nanny failed to start; run the command again"
+        with pytest.raises(WsregError, match=message), dask_crew._local_cluster(2):
+            pass
+    assert len(begun) == 3

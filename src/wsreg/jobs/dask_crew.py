@@ -19,6 +19,8 @@ from wsreg.jobs.crew import Crew
 from wsreg.jobs.task import WSREG
 
 SECONDS_TO_ANSWER = 10
+ATTEMPTS = 3
+"""At a cluster of this machine, of which a process may be killed before it works."""
 ONE_THREAD = {"WSREG_THREADS": "1", "OMP_NUM_THREADS": "1"}
 SETTINGS = {
     "distributed.worker.daemon": False,  # a task may begin processes of its own
@@ -71,13 +73,7 @@ def _errors_in_words() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _local_cluster(count: int) -> Iterator[LocalCluster]:
-    try:
-        cluster = LocalCluster(
-            n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
-            dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
-        )  # fmt: skip
-    except (RuntimeError, TimeoutError) as error:  # one was killed before it worked
-        raise WsregError(f"processes cannot be begun: {error}; run the command again") from error
+    cluster = _begun_cluster(count)
     try:
         yield cluster
     finally:
@@ -85,6 +81,19 @@ def _local_cluster(count: int) -> Iterator[LocalCluster]:
             TimeoutError
         ):  # killed processes of a busy machine take their time
             cluster.close()
+
+
+def _begun_cluster(count: int) -> LocalCluster:
+    for _ in range(ATTEMPTS):
+        try:
+            return LocalCluster(
+                n_workers=count, threads_per_worker=1, env=ONE_THREAD, memory_limit=0,
+                dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+        except (RuntimeError, TimeoutError) as error:  # one was killed before it worked
+            reason = error
+    told = str(reason).rstrip(".")
+    raise WsregError(f"processes cannot be begun: {told}; run the command again") from reason
 
 
 def _connected(scheduler: str) -> Client:
