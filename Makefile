@@ -65,6 +65,11 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	for part in starts seconds capture robustness; do $(BIN)/python benchmarks/intraoperative.py --cohort benchmarks/output/cohort-small.h5 --unet benchmarks/output/unet/others --part $$part --write; done
 	$(BIN)/python benchmarks/sequence.py --seed 202 --write
 	$(BIN)/python benchmarks/pose_encoder.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/reproduction.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/public_baseline.py --cohort benchmarks/output/cohort-small.h5 --write
+	$(BIN)/python benchmarks/fault_injection.py --reproduce table1 --write
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/fuzz_readers.py --seed 1 --write
 
 clean:
 	rm -rf $(VENV) demo-output build .mypy_cache .ruff_cache .pytest_cache
