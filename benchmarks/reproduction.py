@@ -86,8 +86,8 @@ def hours(options: Options) -> str:
         (
             f"Nothing cached, all {len(tasks)} tasks take "
             f"{duration(sum(task.seconds for task in costs))} of one core, so "
-            f"{duration(seconds_left(costs, {}, (), options.workers))} with {options.workers} "
-            "processes, by what one of each kind took:",
+            f"{duration(seconds_left(costs, {}, (), options.workers))} with --workers "
+            f"{options.workers}, by what one of each kind took:",
             "",
             "| tasks | n | seconds, median | core minutes |\n|---|---:|---:|---:|",
             *rows,
@@ -112,7 +112,7 @@ def report(options: Options) -> str:
     return "\n\n".join(
         (
             f"### The paper's tables on `{options.cohort.name}`, preset `{options.preset}`",
-            f"{describe_hardware(1, PACKAGES)}; {options.workers} processes.",
+            f"{describe_hardware(1, PACKAGES)}; --workers {options.workers}.",
             hours(options),
             *(file.read_text(encoding="utf-8").strip() for file in files if file.exists()),
         )

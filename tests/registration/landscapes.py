@@ -45,9 +45,28 @@ class Seen:
         object.__setattr__(self, "roi_term", REGION if REGION in self.terms else None)
 
 
+class Flat:
+    """A level that is flat to the solver, so that states stay; what it refines is put down."""
+
+    refined: list[list[float]]
+
+    def loss(self, states: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def linearize(self, states: Tensor) -> QuadraticModel:
+        self.refined.append(states[:, 0, 0, 3].tolist())
+        zero = torch.zeros(len(states), 6, dtype=torch.float64)
+        return QuadraticModel(
+            value=self.loss(states), gradient=zero, normal_matrix=torch.diag_embed(zero + 1.0)
+        )
+
+    def move(self, states: Tensor, steps: Tensor) -> Tensor:
+        return states
+
+
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """A level whose loss of x mm is given; it is flat to the solver, so states stay.
+class Ground(Flat):
+    """A flat level whose loss of x mm is given.
 
     A region in its view adds ``of_region`` to the loss.
     """
@@ -64,16 +83,6 @@ class Ground:
         x = states[:, 0, 0, 3]
         led = self.views[0].roi_term is not None
         return self.loss_of(x) + (self.of_region(x) if led else 0.0)
-
-    def linearize(self, states: Tensor) -> QuadraticModel:
-        self.refined.append(states[:, 0, 0, 3].tolist())
-        zero = torch.zeros(len(states), 6, dtype=torch.float64)
-        return QuadraticModel(
-            value=self.loss(states), gradient=zero, normal_matrix=torch.diag_embed(zero + 1.0)
-        )
-
-    def move(self, states: Tensor, steps: Tensor) -> Tensor:
-        return states
 
     def with_rois_alone(self, config: object) -> None:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.registration.landscapes import Flat, at
 from torch import Tensor
 
 from wsreg.optimisation.levenberg_marquardt import LevenbergMarquardtConfig, minimise
@@ -32,15 +33,8 @@ def _steep_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsreg.registration.strategy.steepness", lambda level, state: 0.01)
 
 
-def at(*along_x_mm: float) -> Tensor:
-    """[N,1,4,4]"""
-    states = torch.eye(4, dtype=torch.float64).repeat(len(along_x_mm), 1, 1, 1)
-    states[:, 0, 0, 3] = torch.tensor(along_x_mm, dtype=torch.float64)
-    return states
-
-
-class Landscape:
-    """A level whose loss of x mm is given; it is flat to the solver, so states stay.
+class Landscape(Flat):
+    """A flat level whose loss of x mm is given.
 
     What is seen is the X-ray's pattern where the loss is under a half, else noise.
     """
@@ -57,16 +51,6 @@ class Landscape:
 
     def loss(self, states: Tensor) -> Tensor:
         return self.loss_of(states[:, 0, 0, 3])
-
-    def linearize(self, states: Tensor) -> QuadraticModel:
-        self.refined.append(states[:, 0, 0, 3].tolist())
-        zero = torch.zeros(len(states), 6, dtype=torch.float64)
-        return QuadraticModel(
-            value=self.loss(states), gradient=zero, normal_matrix=torch.diag_embed(zero + 1.0)
-        )
-
-    def move(self, states: Tensor, steps: Tensor) -> Tensor:
-        return states
 
     def project(self, states: Tensor, *, derivatives: bool) -> tuple[Projection]:
         good = float(self.loss(states)) < 0.5

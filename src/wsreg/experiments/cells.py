@@ -112,6 +112,20 @@ def seconds(found: Summary) -> Cell:
     return Cell(text=number(found.median_seconds), values={"median": found.median_seconds})
 
 
+def paired(
+    pairs: int, better: int, worse: int, difference: float, p: float, adjusted: float
+) -> list[Cell]:
+    """Return a paired test: counts, the median difference, its p-value, and that of Holm."""
+    return [
+        count(pairs),
+        count(better),
+        count(worse),
+        Cell(text=number(difference, 3), values={"median": difference}),
+        p_value(p),
+        p_value(adjusted),
+    ]
+
+
 def best_marked(rows: Sequence[Sequence[Cell]], better: Sequence[int]) -> list[list[Cell]]:
     """Return rows with the best of each column marked, ties as printed included.
 

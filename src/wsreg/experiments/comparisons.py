@@ -8,7 +8,7 @@ from wsreg.experiments import cells
 from wsreg.experiments.columns import NOTES
 from wsreg.experiments.entries import Entry
 from wsreg.experiments.statistics import PairedTest, best_reference, holm, paired_test
-from wsreg.experiments.table import Block, Cell, Column, ResultTable
+from wsreg.experiments.table import Cell, ResultTable, measured_table
 
 TESTED = {
     "mtre_diffpose_mm": "mTRE† (mm)",
@@ -58,23 +58,13 @@ def tests_table(name: str, title: str, pairs: Sequence[tuple[Entry, Entry, str]]
         [cells.text(own.title), cells.text(other.title), *_cells(test, p)]
         for (own, other, _), test, p in zip(pairs, tests, adjusted, strict=True)
     ]
-    return ResultTable(
-        name=name,
-        title=title,
-        columns=[Column(key=key, title=words) for key, words in _COLUMNS.items()],
-        blocks=[Block(source="measured", title="", rows=rows)],
-        notes=[NOTE, NOTES[0]],
-    )
+    return measured_table(name, title, _COLUMNS, rows, [NOTE, NOTES[0]])
 
 
 def _cells(test: PairedTest, adjusted: float) -> list[Cell]:
-    difference = test.median_difference
     return [
         cells.text(TESTED[test.distance]),
-        cells.count(test.pairs),
-        cells.count(test.better),
-        cells.count(test.worse),
-        Cell(text=cells.number(difference, 3), values={"median": difference}),
-        cells.p_value(test.p_value),
-        cells.p_value(adjusted),
+        *cells.paired(
+            test.pairs, test.better, test.worse, test.median_difference, test.p_value, adjusted
+        ),
     ]

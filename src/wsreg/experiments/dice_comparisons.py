@@ -11,7 +11,7 @@ from wsreg.experiments import cells
 from wsreg.experiments.columns import SEED
 from wsreg.experiments.dice_tables import IMAGES, DiceScore, Images
 from wsreg.experiments.statistics import holm, interval_of, resamplings, signed_rank_p
-from wsreg.experiments.table import Block, Cell, Column, ResultTable
+from wsreg.experiments.table import ResultTable, measured_table
 
 MEDIANS_NOTE = (
     "Medians over images of the mean over the regions that an image shows, with 95 % bootstrap "
@@ -47,12 +47,12 @@ def dice_medians(scores: Sequence[DiceScore]) -> ResultTable:
                 ),
             ]
         )  # fmt: skip
-    return _table(
+    return measured_table(
         "table2-medians",
         "The paper's Table 2: medians with 95 % intervals",
         {"images": "Images", "network": "Network", "n": "n", "dice": "Dice"},
         rows,
-        MEDIANS_NOTE,
+        [MEDIANS_NOTE],
     )
 
 
@@ -74,19 +74,20 @@ def dice_tests(scores: Sequence[DiceScore]) -> ResultTable:
     rows = [
         [
             *map(cells.text, words),
-            cells.count(len(known)),
-            cells.count(int((known > 0).sum())),
-            cells.count(int((known < 0).sum())),
-            Cell(
-                text=cells.number(float(np.median(known)), 3),
-                values={"median": float(np.median(known))},
+            *cells.paired(
+                len(known),
+                int((known > 0).sum()),
+                int((known < 0).sum()),
+                float(np.median(known)),
+                p,
+                adjusted,
             ),
-            cells.p_value(p),
-            cells.p_value(adjusted),
         ]
         for (*words, known), p, adjusted in zip(found, p_values, holm(p_values), strict=True)
     ]
-    return _table("table2-tests", "The paper's Table 2: paired tests", _TESTS, rows, TESTS_NOTE)
+    return measured_table(
+        "table2-tests", "The paper's Table 2: paired tests", _TESTS, rows, [TESTS_NOTE]
+    )
 
 
 def _groups(scores: Sequence[DiceScore]) -> list[tuple[Images, str]]:
@@ -98,15 +99,3 @@ def _groups(scores: Sequence[DiceScore]) -> list[tuple[Images, str]]:
 
 def _of(scores: Sequence[DiceScore], images: Images, network: str) -> list[DiceScore]:
     return [one for one in scores if (one.images, one.network) == (images, network)]
-
-
-def _table(
-    name: str, title: str, columns: dict[str, str], rows: list[list[Cell]], note: str
-) -> ResultTable:
-    return ResultTable(
-        name=name,
-        title=title,
-        columns=[Column(key=key, title=words) for key, words in columns.items()],
-        blocks=[Block(source="measured", title="", rows=rows)],
-        notes=[note],
-    )

@@ -84,6 +84,23 @@ class ResultTable:
     notes: Sequence[str] = ()
 
 
+def measured_table(
+    name: str,
+    title: str,
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence[Cell]],
+    notes: Sequence[str],
+) -> ResultTable:
+    """Return a table of one block of measured rows; columns are key -> title."""
+    return ResultTable(
+        name=name,
+        title=title,
+        columns=[Column(key=key, title=words) for key, words in columns.items()],
+        blocks=[Block(source="measured", title="", rows=rows)],
+        notes=notes,
+    )
+
+
 def markdown(table: ResultTable) -> str:
     """Return a table as Markdown: caption, rows, notes."""
     numbers = columns_of_numbers(table)
