@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,19 +71,52 @@ def test_a_worker_that_came_later_is_checked_too(tmp_path: Path) -> None:
 class _SlowToDie:
     """A cluster whose processes have been killed and are not gone yet."""
 
+    reason: type[Exception] = TimeoutError
+
     def __init__(self, **options: object) -> None:
         pass
 
     def close(self) -> None:
-        raise TimeoutError
+        raise self.reason
 
 
+@pytest.mark.parametrize("reason", [TimeoutError, AssertionError])
 def test_work_that_is_done_does_not_fail_with_processes_that_end_slowly(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, reason: type[Exception]
 ) -> None:
     monkeypatch.setattr(dask_crew, "LocalCluster", _SlowToDie)
+    monkeypatch.setattr(_SlowToDie, "reason", reason)
     with dask_crew._local_cluster(2) as cluster:
         assert isinstance(cluster, _SlowToDie)
+
+
+def test_a_cluster_is_closed_when_killed_processes_are_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[str] = []
+
+    class Returning:
+        def nthreads(self) -> dict[str, int]:
+            events.append("look")
+            return {str(number): 1 for number in range(min(len(events), 2))}
+
+    dask_crew._wait_for_the_dead(Returning(), 2)
+    assert events == ["look", "look"]
+    monkeypatch.setattr(dask_crew, "SECONDS_TO_ANSWER", 0.2)
+    dask_crew._wait_for_the_dead(Returning(), 3)  # one does not come back
+
+    @contextmanager
+    def named(name: str) -> Iterator[str]:
+        yield name
+        events.append(name)
+
+    monkeypatch.setattr(dask_crew, "_local_cluster", lambda count: named("cluster"))
+    monkeypatch.setattr(dask_crew, "Client", named)
+    monkeypatch.setattr(dask_crew, "_wait_for_the_dead", lambda *_: events.append("wait"))
+    with ExitStack() as stack:
+        dask_crew._begin(None, 2, stack)
+        events.clear()
+    assert events == ["wait", "cluster", "cluster"]
 
 
 @pytest.mark.parametrize("failures", [2, 3])

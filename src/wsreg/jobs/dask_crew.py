@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
@@ -19,6 +20,7 @@ from wsreg.jobs.crew import Crew
 from wsreg.jobs.task import WSREG
 
 SECONDS_TO_ANSWER = 10
+SECONDS_BETWEEN_LOOKS = 0.05
 ATTEMPTS = 3
 """At a cluster of this machine, of which a process may be killed before it works."""
 ONE_THREAD = {"WSREG_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -53,7 +55,9 @@ def _begin(scheduler: str | None, count: int, stack: contextlib.ExitStack) -> Cl
     """Return a client, which a stack ends, and with it what was begun for it."""
     if scheduler is None:
         cluster = stack.enter_context(_local_cluster(count))
-        return stack.enter_context(Client(cluster))
+        client = stack.enter_context(Client(cluster))
+        stack.callback(_wait_for_the_dead, client, count)
+        return client
     client = stack.enter_context(_connected(scheduler))
     check_workers(_told_by_workers(client))
     return client
@@ -77,10 +81,16 @@ def _local_cluster(count: int) -> Iterator[LocalCluster]:
     try:
         yield cluster
     finally:
-        with contextlib.suppress(
-            TimeoutError
-        ):  # killed processes of a busy machine take their time
+        # Killed processes of a busy machine take their time; Dask asserts that none just begins.
+        with contextlib.suppress(TimeoutError, AssertionError):
             cluster.close()
+
+
+def _wait_for_the_dead(client: Client, count: int) -> None:
+    """Wait until processes that were killed are begun again: amid that no cluster can be closed."""
+    end = time.monotonic() + SECONDS_TO_ANSWER
+    while len(client.nthreads()) < count and time.monotonic() < end:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _begun_cluster(count: int) -> LocalCluster:
