@@ -123,7 +123,7 @@ def _figures(asked: Asked) -> list[Task]:
     figures = [
         *found,
         _end("figure1", draw.draw_anatomy, asked, (), shown),
-        _end("figure4", draw.draw_landmarks, asked, of_rows, {"xrays": xrays}),
+        _end("figure4", draw.draw_landmarks, asked, of_rows, {"xrays": xrays}, version=2),
         _end("distributions", draw.draw_distributions, asked, every),
         _end("risk", draw.draw_risk, asked, every),
         *_curves(asked, one),
@@ -131,7 +131,7 @@ def _figures(asked: Asked) -> list[Task]:
     if one == CASE_STUDY:
         parts = _case_parts(asked)
         needed = (*_registered(parts), *_scored(parts))
-        figures += [*parts, _end("figure5", draw.draw_overlap, asked, needed, shown)]
+        figures += [*parts, _end("figure5", draw.draw_overlap, asked, needed, shown, version=2)]
     return figures
 
 
