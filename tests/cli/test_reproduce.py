@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import io
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from wsreg.cli.main import main
+from wsreg.cli.reproduce import Reproduce
 from wsreg.cohort.build import build_cohort
 from wsreg.cohort.presets import Preset
 from wsreg.specimens.specimen import Detail
@@ -48,6 +51,8 @@ def test_the_case_study_is_made_once(
     assert {p.suffix for p in tmp_path.glob("case-study.*")} == {".md", ".csv", ".tex"}
     report = tmp_path / "report-case-study.html"
     assert "Case study: schemes of segmentation" in report.read_text()
+    settings = html.unescape(report.read_text()).replace(" ", "").replace("\n", "")
+    assert '"asked":{"specimens":["17-1882","18-2799"],"xrays":null}' in settings
     written = report.stat().st_mtime_ns
     assert reproduce(*words) == 0
     again = capsys.readouterr()
@@ -93,3 +98,23 @@ def test_the_papers_preset_is_asked_about(
     assert "GB in" in said
     assert "pass --yes to begin" in said
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it is not asked where there is a GPU")
+@pytest.mark.parametrize("typed", ["n\n", ""])
+def test_no_and_the_end_of_input_begin_nothing(
+    typed: str,
+    cohort: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = io.StringIO(typed)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert reproduce("table1", cohort, tmp_path, "--preset", "paper") == 2
+    assert "nothing was begun" in capsys.readouterr().err
+
+
+def test_it_is_not_asked_where_nothing_is_missing(cohort: Path, tmp_path: Path) -> None:
+    Reproduce(what="table1", data=cohort, out=tmp_path, preset="paper")._ask([])

@@ -25,6 +25,10 @@ def test_what_leaves_failures_out_says_so() -> None:
 
 def test_shares_intervals_and_p_values() -> None:
     assert cells.share(0.876).text == "88 %"
+    assert [cells.share(n / 366).text for n in (0, 1, 365, 366)] == [
+        "0 %", "0.3 %", "99.7 %", "100 %",
+    ]  # fmt: skip
+    assert cells.share(1 / 366, (0.0, 3 / 366)).text == "0.3 % [0, 1]"
     cell = cells.share(0.5, (0.25, 0.75))
     assert cell.text == "50 % [25, 75]"
     assert cell.values == {"share": 0.5, "low": 0.25, "high": 0.75}

@@ -54,6 +54,15 @@ def test_capture_range_counts_what_is_found(make_trial: TrialMaker) -> None:
     assert np.asarray(line.get_ydata()) == pytest.approx([100.0, 50.0])
 
 
+def test_each_panel_has_its_own_distance(make_trial: TrialMaker) -> None:
+    trial = make_trial(9.0, mpd_mm=0.5, mtre_3d_mm=3.0)
+    entry = Entry(name="ours", title="Ours", role="ours", trials=[trial])
+    panels = distribution_figure([entry]).axes
+    assert [np.asarray(panel.lines[0].get_xdata())[0] for panel in panels] == [0.5, 3.0]
+    (axes,) = capture_range_figure({"Ours": {20.0: [trial]}}).axes
+    assert np.asarray(axes.lines[0].get_ydata()) == pytest.approx([100.0])  # by the projected one
+
+
 def test_wilson_interval_of_known_values() -> None:
     assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)

@@ -74,6 +74,12 @@ def test_boxes_are_those_of_the_truth_and_the_same_each_time(square: Sample) -> 
     assert first[2].isnan().all()
 
 
+def test_projections_need_no_numbers_as_names(sample: Sample) -> None:
+    named = dataclasses.replace(sample, projection="lateral")
+    scores = dice_scores("MedSAM", segmenter(torch.ones(3, 161, 161), "medsam"), named)
+    assert [one.projection for one in scores] == ["lateral", "lateral"]
+
+
 def test_both_kinds_of_images(square: Sample) -> None:
     scores = dice_scores("U-Net", segmenter(torch.ones(3, 161, 161)), square)
     assert [(one.images, one.projection) for one in scores] == [("X-rays", "007"),

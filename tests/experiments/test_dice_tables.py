@@ -44,6 +44,17 @@ def test_table_2_beside_the_papers() -> None:
     assert texts(table, 1)[0] == ["X-rays", "0.81 ± 0.07", "", "0.85 ± 0.07", ""]
 
 
+def test_images_without_a_region_are_not_counted() -> None:
+    nothing = score("U-Net", "X-rays", "C", math.nan, math.nan)
+    assert texts(table_2([*SCORES, nothing])[0]) == texts(table_2(SCORES)[0])
+
+
+def test_who_is_told_boxes_is_said() -> None:
+    told = table_2([*SCORES, score("MedSAM", "X-rays", "A", 0.9, 0.9)])[0].notes
+    assert any("boxes around the true masks" in note for note in told)
+    assert not any("boxes" in note for note in table_2(SCORES)[0].notes)
+
+
 def test_folds_and_regions() -> None:
     _, folds, regions = table_2(SCORES)
     assert texts(folds) == [

@@ -11,6 +11,18 @@ from wsreg.experiments.dice_tables import DiceScore
 from wsreg.experiments.overlap import overlap_figure
 
 
+def test_a_scheme_without_an_answer_is_not_left_out(sample: Sample) -> None:
+    score = DiceScore(
+        network="U-Net", images="X-rays", specimen="A", projection="000", dice={"x": 0.7}
+    )
+    figure: Any = overlap_figure([score], sample, {"Theirs": None})
+    _, axial, *_ = figure.axes
+    assert axial.get_ylabel().startswith("Theirs, no answer")
+    assert [tuple(circle.get_center()) for circle in axial.patches] == [
+        (0.0, -22.0), (0.0, 30.0), (38.0, 0.0),
+    ]  # fmt: skip
+
+
 def test_bars_are_means_and_spheres_lie_where_the_pose_has_them(sample: Sample) -> None:
     scores = [
         DiceScore(network="U-Net", images="X-rays", specimen="A", projection=p, dice={"x": d})

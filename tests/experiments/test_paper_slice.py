@@ -90,7 +90,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Task], Path]:
                 patch.delitem(cast("MutableMapping[str, object]", variants), name)
         tasks = graph("all", data, (CASE,), "paper", 1)
         found = run(tasks, folder / "cache", this_process)
-        write_results("all", tasks, found, folder / "out", data=data, preset=few)
+        write_results(
+            "all", tasks, found, folder / "out", data=data, preset=few,
+            asked={"specimens": [CASE], "xrays": 1},
+        )  # fmt: skip
     return tasks, folder
 
 

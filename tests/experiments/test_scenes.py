@@ -57,6 +57,16 @@ def test_landmarks_under_both_poses(sample: Sample, make_trial: TrialMaker) -> N
     assert len(second.lines) == 1
 
 
+def test_landmarks_behind_the_source_are_outside(sample: Sample, make_trial: TrialMaker) -> None:
+    """The answer is 800 mm too near: of the landmarks one lies before the source, by 30 mm."""
+    pose = sample.camera_from_ct.clone()
+    pose[2, 3] -= 800.0
+    rows = tuple(tuple(row) for row in pose.tolist())
+    found = make_trial(800.0, camera_from_ct=rows, mpd_mm=math.nan)
+    (axes,) = landmarks_figure([sample], {"Ours": {("A", "000"): found}}).axes
+    assert axes.get_xlabel() == "– mm projected\n3 of 3 landmarks outside"
+
+
 def test_a_method_that_did_not_try_an_xray_is_named(sample: Sample) -> None:
     with pytest.raises(InputError, match="trials of Ours must have X-ray A/000"):
         landmarks_figure([sample], {"Ours": {}})

@@ -103,7 +103,9 @@ def test_paired_test_is_scipys(make_entry: EntryMaker) -> None:
     test = paired_test(make_entry("own", own), make_entry("other", other), "mpd_mm")
     assert test.p_value == scipy.stats.wilcoxon(own, other, zero_method="pratt").pvalue
     assert (test.pairs, test.better, test.worse) == (8, 7, 1)
-    assert test.median_difference == pytest.approx(-0.4)
+    assert test.median_difference == pytest.approx(-0.35)  # between -0.4 and -0.3
+    back = paired_test(make_entry("other", other), make_entry("own", own), "mpd_mm")
+    assert back.median_difference == pytest.approx(0.35)
 
 
 def test_six_of_six_nearer_has_the_exact_p_value(make_entry: EntryMaker) -> None:
@@ -120,6 +122,26 @@ def test_failures_are_the_largest_differences_and_two_are_a_tie(make_entry: Entr
     largest = [-0.1, -0.2, -0.3, -0.4, 9.0, 0.0]
     assert test.p_value == pytest.approx(scipy.stats.wilcoxon(largest, zero_method="pratt").pvalue)
     assert paired_test(other, own, "mpd_mm").p_value == pytest.approx(test.p_value)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "middle"),
+    [
+        ([1.0, 1.0, NAN, NAN], [2.0, 2.0, 1.0, 1.0], math.inf),  # -1 and infinity in the middle
+        ([1.0, 1.0, NAN], [2.0, 3.0, 1.0], -1.0),
+        ([1.0, 1.0, 1.0, 9.0], [NAN, NAN, 2.0, 1.0], -math.inf),
+    ],
+)
+def test_the_median_difference_where_failures_are_in_the_middle(
+    make_entry: EntryMaker, own: list[float], other: list[float], middle: float
+) -> None:
+    test = paired_test(make_entry("own", own), make_entry("other", other), "mpd_mm")
+    assert test.median_difference == middle
+
+
+def test_failures_of_both_in_the_middle_have_no_median(make_entry: EntryMaker) -> None:
+    own, other = make_entry("own", [1.0, NAN]), make_entry("other", [NAN, 1.0])
+    assert math.isnan(paired_test(own, other, "mpd_mm").median_difference)
 
 
 def test_the_same_answers_do_not_differ(make_entry: EntryMaker) -> None:

@@ -12,7 +12,7 @@ from wsreg.errors import WsregError
 from wsreg.jobs.cache import RECORD_FILE
 from wsreg.jobs.crew import Call
 from wsreg.jobs.progress import Progress
-from wsreg.jobs.run import run
+from wsreg.jobs.run import missing, run
 from wsreg.jobs.task import Task
 
 
@@ -49,8 +49,10 @@ def test_a_second_run_does_nothing_and_calls_no_one(tmp_path: Path, here: Call) 
 def test_only_what_is_missing_is_made(tmp_path: Path, here: Call) -> None:
     log = tmp_path / "log.txt"
     run([chain(str(log))[2]], tmp_path / "cache", here)
+    assert [task.name for task in missing(chain(str(log)), tmp_path / "cache")] == ["two", "end"]
     run(chain(str(log)), tmp_path / "cache", here)
     assert log.read_text() == "1\n2\n10\n"
+    assert missing(chain(str(log)), tmp_path / "cache") == []
 
 
 def test_an_input_file_with_other_content_is_another_result(tmp_path: Path, here: Call) -> None:

@@ -108,6 +108,25 @@ def test_it_is_told_what_lacks_and_what_can_be_run(broken: Path) -> None:
             check_specimens(file, (SPECIMEN,), learnt=True)
 
 
+def test_specimens_are_registered_once_in_the_order_of_the_file(cohort: Path) -> None:
+    with DeepFluoroFile(cohort) as file:
+        named = ("18-1109", SPECIMEN, "18-1109")
+        assert check_specimens(file, named, learnt=True) == (SPECIMEN, "18-1109")
+        assert check_specimens(file, named[:1] * 2, learnt=False) == ("18-1109",)
+
+
+def test_those_registered_need_landmarks(cohort: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bare.h5"
+    shutil.copy(cohort, path)
+    with h5py.File(path, "r+") as file:
+        for name in list(file["18-1109/vol-landmarks"]):
+            del file[f"18-1109/vol-landmarks/{name}"]
+    with DeepFluoroFile(path) as opened:
+        with pytest.raises(InputError, match="18-1109 cannot be used: it must have landmarks"):
+            check_specimens(opened, (), learnt=False)
+        assert check_specimens(opened, (SPECIMEN,), learnt=True) == (SPECIMEN,)
+
+
 def test_nobody_is_left_to_learn_from(cohort: Path, tmp_path: Path) -> None:
     path = tmp_path / "alone.h5"
     shutil.copyfile(cohort, path)

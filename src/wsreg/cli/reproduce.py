@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -76,7 +77,7 @@ class Reproduce:
         made = run(tasks, self.out / "cache", self._call, tell=self._teller(), say=self._say)
         report = write_results(
             self.what, tasks, made, self.out, data=self.data, preset=PRESETS[self.preset],
-            notes=notes,
+            asked={"specimens": list(specimens), "xrays": self.xrays}, notes=notes,
         )  # fmt: skip
         if not self.quiet:
             for name in ends_of(tasks):
@@ -125,23 +126,30 @@ class Reproduce:
         return self.scheduler not in (None, "local") or torch.cuda.is_available()
 
     def _ask(self, tasks: Sequence[Task]) -> None:
-        """Ask whether to train at the paper's size without a GPU."""
+        """Ask whether to make at the paper's size, without a GPU, what is missing."""
         from wsreg.experiments.estimates import disk_bytes
         from wsreg.jobs.progress import duration, seconds_left
+        from wsreg.jobs.run import missing
         from wsreg.threads import usable_cores
 
         if self.preset != "paper" or self.yes or self._accelerated():
             return
+        left = missing(tasks, self.out / "cache")
+        if not left:
+            return
         workers = self.workers or usable_cores()
-        time_needed = duration(seconds_left(tasks, {}, (), workers))
+        done = {task.name for task in tasks}.difference(task.name for task in left)
+        time_needed = duration(seconds_left(tasks, {}, done, workers))
         text = (
             f"--preset paper without a GPU takes about {time_needed} with {workers} processes, "
-            f"and {disk_bytes(tasks) / 1e9:.1f} GB in {self.out}"
+            f"and {disk_bytes(left) / 1e9:.1f} GB in {self.out}"
         )
         if not sys.stdin.isatty():
             raise InputError(f"{text}; pass --yes to begin all the same")
-        if input(f"{text}. Begin? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise InputError("nothing was begun")
+        with contextlib.suppress(EOFError):  # the end of what is typed is no answer
+            if input(f"{text}. Begin? [y/N] ").strip().lower() in ("y", "yes"):
+                return
+        raise InputError("nothing was begun")
 
     def _teller(self) -> Callable[[Progress], None]:
         """Return what says how far a run is, whenever a task is done and every ten minutes."""

@@ -50,7 +50,7 @@ def share(value: float, interval: Interval | None = None) -> Cell:
         return Cell(text=_percent(value), values={"share": value})
     low, high = interval
     return Cell(
-        text=f"{_percent(value)} [{100 * low:.0f}, {100 * high:.0f}]",
+        text=f"{_percent(value)} [{_percents(low)}, {_percents(high)}]",
         values={"share": value, "low": low, "high": high},
     )
 
@@ -162,4 +162,10 @@ def _rank(cell: Cell, sign: int) -> float:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %" if not math.isnan(value) else "–"
+    return f"{_percents(value)} %" if not math.isnan(value) else "–"
+
+
+def _percents(value: float) -> str:
+    """Return whole percents; with a decimal where they would hide the only ones among many."""
+    hidden = round(100 * value) in (0, 100) and value not in (0.0, 1.0)
+    return f"{100 * value:.{int(hidden)}f}"

@@ -6,6 +6,7 @@ Paper, Table 2 ("the synthetic X-rays are rendered based on the real X-ray proje
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,7 +90,8 @@ def dice_scores(network: str, segmenter: Segmenter, sample: Sample) -> list[Dice
     views: dict[Images, MaskedImage] = {
         "X-rays": xray_of(sample, labels), "rendered": rendering_of(sample, labels),
     }  # fmt: skip
-    found = {name: dice_of(segmenter, view, int(sample.projection)) for name, view in views.items()}
+    seed = _seed(sample.projection)
+    found = {name: dice_of(segmenter, view, seed) for name, view in views.items()}
     return [
         DiceScore(
             network=network, images=images, specimen=sample.specimen,
@@ -97,3 +99,8 @@ def dice_scores(network: str, segmenter: Segmenter, sample: Sample) -> list[Dice
         )
         for images, dice in found.items()
     ]  # fmt: skip
+
+
+def _seed(projection: str) -> int:
+    """Return the number that a projection's name is, or stands for where it is none."""
+    return int(projection) if projection.isdecimal() else zlib.crc32(projection.encode())

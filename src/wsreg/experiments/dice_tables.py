@@ -23,6 +23,10 @@ NOTE = (
     "Mean ± standard deviation over images of the mean over the regions that an image shows; each "
     "specimen by a network that has not seen it."
 )
+BOX_NOTE = (
+    "A MedSAM is told boxes around the true masks, each side off by up to 10 of 1024 pixels, as a "
+    "person's would be."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ def table_2(scores: Sequence[DiceScore]) -> list[ResultTable]:
             Block(source="measured", title="", rows=[[*row, *missing] for row in rows]),
             Block(source="quoted", title=QUOTED, rows=quoted),
         ],
-        notes=[NOTE],
+        notes=[NOTE, *([BOX_NOTE] if "MedSAM" in networks else [])],
     )
     specimens = list(dict.fromkeys(score.specimen for score in scores))
     regions = list(dict.fromkeys(name for score in scores for name in score.dice))
@@ -141,9 +145,9 @@ def _grid(
 
 
 def _pair_row(scores: Sequence[DiceScore], networks: Sequence[str], images: Images) -> list[Cell]:
-    """Return Dice and number of images of each network."""
+    """Return Dice of each network, and of how many images: those that show a region."""
     found = _means(scores)
-    values = [found.get((name, images), []) for name in networks]
+    values = [[d for d in found.get((name, images), []) if not np.isnan(d)] for name in networks]
     return [cell for some in values for cell in (dice_cell(some), cells.count(len(some)))]
 
 

@@ -28,8 +28,9 @@ FIGURES = {
     "figure5": "Figure 5: Dice of the networks, and landmarks under true and estimated poses.",
     "distributions": "Share of all X-rays that are nearer than so much, by method.",
     "risk": "Gross failures among the most trusted answers, by method.",
-    "capture-range": "X-rays found, by how far off the start is; the image alone, no search.",
-    "convergence": f"Errors from step to step, from starts {DESCENT_MM} mm off.",
+    "capture-range": "X-rays of one specimen that are found, by how far off the start is; the CT "
+    "as one body, by the image alone, no search.",
+    "convergence": f"Errors from step to step, from starts {DESCENT_MM} mm off; the same X-rays.",
 }
 """Names of files, and what they show."""
 
@@ -50,12 +51,14 @@ def draw_landmarks(place: Place, *, xrays: Sequence[Sequence[str]]) -> None:
 
 
 def draw_overlap(place: Place, *, specimen: str, projection: str) -> None:
-    """Draw Figure 5; a scheme without an answer has no planes."""
+    """Draw Figure 5; of a scheme without an answer it says so."""
     poses = {
         entry.title: _by_key(entry.trials)[specimen, projection].camera_from_ct
         for entry in entries_in(place.made).values()
     }
-    answers = {title: torch.tensor(p, dtype=torch.float64) for title, p in poses.items() if p}
+    answers = {
+        title: torch.tensor(p, dtype=torch.float64) if p else None for title, p in poses.items()
+    }
     with DeepFluoroFile(place.files["data"]) as file:
         sample = file.sample(specimen, projection)
     figure = overlap.overlap_figure(scores_in(place.made), sample, answers)

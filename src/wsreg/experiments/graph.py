@@ -76,13 +76,13 @@ def left_out(what: ExperimentName, specimens: Sequence[str]) -> list[str]:
 
 def _table_1(asked: Asked) -> list[Task]:
     found = _all_trials(TABLE_1, asked, asked.specimens)
-    end = _end("table1", tabulate.table_1_tables, asked, _registered(found), version=2)
+    end = _end("table1", tabulate.table_1_tables, asked, _registered(found), version=3)
     return [*found, end]
 
 
 def _table_2(asked: Asked) -> list[Task]:
     found = _all_dice(asked, asked.specimens)
-    end = _end("table2", tabulate.table_2_tables, asked, _scored(found), version=3)
+    end = _end("table2", tabulate.table_2_tables, asked, _scored(found), version=4)
     return [*found, end]
 
 
@@ -91,7 +91,7 @@ def _table_3(asked: Asked) -> list[Task]:
     found = [
         task for name in SIMILARITY_VARIANTS for task in trials(name, asked, asked.specimens, most)
     ]
-    end = _end("table3", tabulate.table_3_tables, asked, _registered(found), version=3)
+    end = _end("table3", tabulate.table_3_tables, asked, _registered(found), version=4)
     return [*found, end]
 
 
@@ -103,7 +103,7 @@ def _case_study(asked: Asked) -> list[Task]:
         )
     found = _case_parts(asked)
     needed = (*_registered(found), *_scored(found))
-    return [*found, _end("case-study", tabulate.case_study_tables, asked, needed, version=2)]
+    return [*found, _end("case-study", tabulate.case_study_tables, asked, needed, version=3)]
 
 
 def _case_parts(asked: Asked) -> list[Task]:
@@ -123,7 +123,7 @@ def _figures(asked: Asked) -> list[Task]:
     figures = [
         *found,
         _end("figure1", draw.draw_anatomy, asked, (), shown),
-        _end("figure4", draw.draw_landmarks, asked, of_rows, {"xrays": xrays}),
+        _end("figure4", draw.draw_landmarks, asked, of_rows, {"xrays": xrays}, version=2),
         _end("distributions", draw.draw_distributions, asked, every),
         _end("risk", draw.draw_risk, asked, every),
         *_curves(asked, one),
@@ -131,7 +131,7 @@ def _figures(asked: Asked) -> list[Task]:
     if one == CASE_STUDY:
         parts = _case_parts(asked)
         needed = (*_registered(parts), *_scored(parts))
-        figures += [*parts, _end("figure5", draw.draw_overlap, asked, needed, shown)]
+        figures += [*parts, _end("figure5", draw.draw_overlap, asked, needed, shown, version=2)]
     return figures
 
 

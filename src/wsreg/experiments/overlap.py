@@ -30,14 +30,15 @@ PLANES = (("Axial", 0, 1, "Left", "Posterior"), ("Coronal", 0, 2, "Left", "Super
 
 
 def overlap_figure(
-    scores: Sequence[DiceScore], sample: Sample, answers: Mapping[str, Tensor]
+    scores: Sequence[DiceScore], sample: Sample, answers: Mapping[str, Tensor | None]
 ) -> Figure:
     """Draw Figure 5: Dice of networks, and landmarks under true and estimated poses on planes.
 
     Args:
         scores: of the networks, at least one.
         sample: one X-ray.
-        answers: title -> [4,4] estimated pose ``camera_from_ct``, a row of planes each.
+        answers: title -> [4,4] estimated pose ``camera_from_ct``, None if there is none; a row of
+            planes each.
 
     Raises:
         InputError: the sample has no landmarks.
@@ -57,7 +58,8 @@ def overlap_figure(
         for row, (title, pose) in zip(panels, answers.items(), strict=True):
             for panel, plane in zip(row, PLANES, strict=True):
                 _draw_plane(panel, sample, pose, plane)
-            row[0].set_ylabel(f"{title}\n{row[0].get_ylabel()}", fontsize=7)
+            called = title if pose is not None else f"{title}, no answer"
+            row[0].set_ylabel(f"{called}\n{row[0].get_ylabel()}", fontsize=7)
         for panel, (title, *_) in zip(panels[0], PLANES, strict=True):
             panel.set_title(title, fontsize=8)
         parts[1].legend(handles=_sphere_handles(), loc="outside lower center", ncols=2)
@@ -89,17 +91,20 @@ def _draw_dice(axes: Axes, scores: Sequence[DiceScore]) -> None:
 
 
 def _draw_plane(
-    axes: Axes, sample: Sample, pose: Tensor, plane: tuple[str, int, int, str, str]
+    axes: Axes, sample: Sample, pose: Tensor | None, plane: tuple[str, int, int, str, str]
 ) -> None:
     """Draw landmarks as spheres, in CT coordinates: where they are and where a pose has them."""
     from matplotlib.patches import Circle
 
     title, across, up, right, top = plane
     points = landmarks_of(sample)
-    there = transform_points(inverse_rigid(sample.camera_from_ct) @ pose.double(), points)
-    for place, drawn in ((points, _SPHERES["true"]), (there, _SPHERES["estimated"])):
+    places = {"true": points}
+    if pose is not None:
+        ct_from_found = inverse_rigid(sample.camera_from_ct) @ pose.double()
+        places["estimated"] = transform_points(ct_from_found, points)
+    for name, place in places.items():
         for centre in place[:, [across, up]].tolist():
-            axes.add_patch(Circle(centre, SPHERE_MM, **drawn))
+            axes.add_patch(Circle(centre, SPHERE_MM, **_SPHERES[name]))
     low, high = points.min(dim=0).values - 4 * SPHERE_MM, points.max(dim=0).values + 4 * SPHERE_MM
     axes.set(xlim=(float(low[across]), float(high[across])), aspect="equal",
              ylim=(float(low[up]), float(high[up])))  # fmt: skip

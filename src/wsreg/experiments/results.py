@@ -45,6 +45,7 @@ def write_results(
     *,
     data: Path,
     preset: Preset,
+    asked: Mapping[str, Any],
     notes: Sequence[str] = (),
 ) -> Path:
     """Put tables and figures where people look for them, with a report of them.
@@ -59,6 +60,7 @@ def write_results(
         out: a folder.
         data: the data set.
         preset: how large.
+        asked: what else was asked for, in JSON's types: specimens, and how many X-rays of each.
         notes: sentences for the report.
 
     Returns:
@@ -73,7 +75,7 @@ def write_results(
     report = out / ("report.html" if what == "all" else f"report-{what}.html")
     if stale or made.new or not report.exists():
         run = Run(
-            configuration=_configuration(what, preset),
+            configuration={"experiment": what, "asked": dict(asked), **_settings(preset)},
             seconds=made.seconds,
             inputs={"data": {"name": data.name, "sha256": data_sha256(data)}},
             notes=[*notes, "Hardware and versions are those of the machine that wrote this."],
@@ -116,11 +118,10 @@ def _chapters(folders: Mapping[str, Path]) -> list[Chapter]:
     return [*tables, *([Chapter(title=FIGURES_CHAPTER, figures=figures)] if figures else [])]
 
 
-def _configuration(what: ExperimentName, preset: Preset) -> dict[str, Any]:
+def _settings(preset: Preset) -> dict[str, Any]:
     """Return all settings of a preset, in JSON's types."""
     begun = preset.begin_with
     return {
-        "experiment": what,
         **preset.record(),
         "xrays": preset.xrays,
         "similarity_xrays": preset.similarity_xrays,

@@ -15,6 +15,7 @@ from wsreg.datasets.sample import Sample
 from wsreg.errors import InputError
 from wsreg.evaluation.pose_errors import landmarks_of
 from wsreg.evaluation.trial import Trial
+from wsreg.experiments import cells
 from wsreg.experiments.bone_view import bone_view
 from wsreg.geometry.rigid import transform_points
 from wsreg.outputs import display
@@ -163,9 +164,10 @@ def _draw_landmarks(axes: Axes, sample: Sample, trial: Trial) -> None:
         axes.plot(*np.stack((first, second)).T, color="white", linewidth=0.6)
     for style_name in ("under", "estimated"):
         axes.plot(*found.T, "x", markersize=6, **_MARKED[style_name])
-    outside = int(((found < -0.5) | (found > (columns - 0.5, rows - 0.5))).any(axis=1).sum())
+    inside = ((found >= -0.5) & (found <= (columns - 0.5, rows - 0.5))).all(axis=1)
+    outside = int((~inside).sum())  # behind the source, too
     lost = f"\n{outside} of {len(found)} landmarks outside" if outside else ""
-    axes.set_xlabel(f"{trial.errors.mpd_mm:.2f} mm projected{lost}", fontsize=7)
+    axes.set_xlabel(f"{cells.number(trial.errors.mpd_mm)} mm projected{lost}", fontsize=7)
 
 
 _MARKED: Mapping[str, Mapping[str, Any]] = {

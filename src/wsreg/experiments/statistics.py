@@ -74,7 +74,7 @@ class PairedTest:
         pairs: X-rays that both have tried.
         better, worse: on how many of them the method is nearer, or further off.
         median_difference: of method less reference, negative where the method is better; infinite
-            where failures of one of them make up the middle.
+            where failures of one of them make up the middle, NaN where failures of both meet there.
         p_value: two-sided.
     """
 
@@ -175,7 +175,7 @@ def paired_test(entry: Entry, reference: Entry, distance: str) -> PairedTest:
         pairs=len(common),
         better=int(np.sum(difference < 0)),
         worse=int(np.sum(difference > 0)),
-        median_difference=float(np.quantile(difference, 0.5, method="inverted_cdf")),
+        median_difference=_median(difference),
         p_value=signed_rank_p(difference),
     )
 
@@ -201,6 +201,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
     return [float(value) for value in adjusted]
+
+
+def _median(difference: FloatArray) -> float:
+    """Return the median of differences [N], half-way between the middle two of an even number.
+
+    NumPy's warns of infinite ones.
+    """
+    low, high = np.sort(difference)[[(len(difference) - 1) // 2, len(difference) // 2]].tolist()
+    return float(0.5 * (low + high))
 
 
 def _differences(own: FloatArray, other: FloatArray) -> FloatArray:

@@ -90,15 +90,29 @@ def run(
     }
     state = _State(tasks=ordered, entries=entries, taken=_taken_before(cache, entries, say))
     folders = {name: entry.folder for name, entry in entries.items()}
-    missing = [task.name for task in ordered if task.name not in state.taken]
-    if not missing:
+    new = tuple(task.name for task in ordered if task.name not in state.taken)
+    if not new:
         say(f"nothing to do: all {len(ordered)} results are in {cache}")
         return Made(folders=folders, new=(), seconds=state.taken)
     with call() as crew:
         _work(state, crew, tell, say)
     if state.failed:
         raise WsregError(_failures_in_words(state))
-    return Made(folders=folders, new=tuple(missing), seconds=state.taken)
+    return Made(folders=folders, new=new, seconds=state.taken)
+
+
+def missing(tasks: Iterable[Task], cache: Path) -> list[Task]:
+    """Return the tasks without a result, in order; whether results are whole is not looked at.
+
+    Raises:
+        InputError: tasks that are no graph, or an input file that cannot be read.
+    """
+    ordered = in_order(tasks)
+    recipes = recipes_of(ordered)
+    return [
+        task for task in ordered
+        if not Entry(cache=cache, name=task.name, recipe=recipes[task.name]).folder.exists()
+    ]  # fmt: skip
 
 
 def _taken_before(cache: Path, entries: Mapping[str, Entry], say: Say) -> dict[str, float]:

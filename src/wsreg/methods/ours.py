@@ -5,7 +5,8 @@ Nothing of these settings was chosen for a table: they are those of :func:`wsreg
 - ``ours``: pelvis, femurs and soft tissue move by themselves, from a search; nothing is trained.
 - ``ours-search``: the whole CT as one, as the published methods have it, from a search.
 - ``ours-encoder``: the whole CT as one, from the encoder of the paper's method, so that the two
-  differ in what follows the start.
+  differ in what follows the start.  A search may follow, too: where the pose found is like nothing
+  in the X-ray, ``wsreg.register`` searches.
 """
 
 from __future__ import annotations

@@ -124,6 +124,8 @@ def check_specimens(
 ) -> tuple[str, ...]:
     """Return the specimens to register, all of the file if none are named.
 
+    They come once each and in the file's order, in whichever they were named: results are the same.
+
     Args:
         file: the data set.
         specimens: those that are named.
@@ -135,8 +137,8 @@ def check_specimens(
     unknown = [name for name in specimens if name not in file.specimens]
     if unknown:
         file.check(unknown[0])  # which says what there is
-    broken = {name: why for name in file.specimens if (why := _problem(file, name))}
-    wanted = tuple(specimens) or file.specimens
+    wanted = tuple(name for name in file.specimens if not specimens or name in specimens)
+    broken = {name: why for name in file.specimens if (why := _problem(file, name, name in wanted))}
     if not wanted:
         raise InputError(f"data set {file.path.name} must have specimens, it has none")
     if learnt and len(file.specimens) < 2:
@@ -155,9 +157,11 @@ def check_specimens(
     return wanted
 
 
-def _problem(file: DeepFluoroFile, specimen: str) -> str:
+def _problem(file: DeepFluoroFile, specimen: str, registered: bool) -> str:
+    """Return what a specimen lacks, "" if nothing; errors are measured at its landmarks."""
     try:
         file.check(specimen)
     except InputError as error:
         return str(error)
-    return ""
+    lacking = registered and not file.landmarks_mm(specimen)
+    return "it must have landmarks to measure errors at, it has none" if lacking else ""
