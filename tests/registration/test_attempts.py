@@ -26,14 +26,14 @@ pytestmark = pytest.mark.usefixtures("half_a_loss_is_lost")
 
 def test_the_order_of_attempts() -> None:
     pose, search = Attempt(init="pose"), Attempt(init="search")
-    quarter = Attempt(init="search", quarter=True)
-    assert tried() == [pose, search, quarter]
-    assert tried(init="search") == [search, quarter]
+    more = [Attempt(init="search", wide=True), Attempt(init="search", quarter=True)]
+    assert tried() == [pose, search, *more]
+    assert tried(init="search") == [search, *more]
     led, led_search = Attempt(init="dicom", led=True), Attempt(init="search", led=True)
     plain = Attempt(init="dicom")
-    assert tried((False, True), init="dicom") == [plain, led, search, led_search, quarter]
-    assert tried((True, False), init="dicom") == [led, plain, search, led_search, quarter]
-    assert tried((False, True), init="search") == [search, led_search, quarter]
+    assert tried((False, True), init="dicom") == [plain, led, search, led_search, *more]
+    assert tried((True, False), init="dicom") == [led, plain, search, led_search, *more]
+    assert tried((False, True), init="search") == [search, led_search, *more]
 
 
 def test_a_single_bone_with_a_pose_is_not_searched_for() -> None:
@@ -52,6 +52,16 @@ def test_a_lost_start_widens_into_a_search(monkeypatch: pytest.MonkeyPatch) -> N
     assert (first, again) == ([0.0], [0.0])  # one level is the coarsest and the finest
     assert len(searched[0]) == 6  # the best of the search
     assert searched[1][0] == place(found)
+
+
+def test_what_lies_farther_around_is_found_by_the_second_search_alone() -> None:
+    """Places are up to 60 mm from the view's, then up to 105 mm, of four times as many."""
+    level = Ground(towards(95.0))
+    found = solved(Asked(init="search"), level)
+    assert abs(place(found) - 95.0) < 10.0
+    first, *_ = level.refined
+    assert max(abs(x) for x in first) <= 60.0
+    assert max(len(some) for some in level.refined) == 24
 
 
 def test_a_single_bone_is_not_searched_beyond_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,18 +90,19 @@ def test_a_search_that_finds_nothing_better_does_not_replace_the_answer(
     level = Ground(lambda x: 0.6 + 0.001 * x.abs())
     found = solved(Asked(), level)
     assert place(found) == 0.0
-    assert level.refined == [[0.0], [0.0], *[[30.0, 40.0]] * 4]
-    assert found.renders == 10
+    assert level.refined == [[0.0], [0.0], *[[30.0, 40.0]] * 6]
+    assert found.renders == 14
 
 
-def test_a_search_is_not_searched_again_but_turned_by_a_quarter(
+def test_a_search_looks_farther_around_then_at_the_image_turned_by_a_quarter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = started(monkeypatch, search=[0.0])
     solved(Asked(init="search"), Ground(lambda x: x + 0.6))
-    assert [name for name, _ in asked] == ["search", "search"]
-    (_, first), (_, second) = asked
+    assert [name for name, _ in asked] == ["search", "search", "search"]
+    (_, first), (_, wide), (_, second) = asked
     assert torch.equal(first, at(0.0)[0])
+    assert torch.equal(wide, first)
     assert torch.equal(second, QUARTER @ first)
     # What points along the columns then points along the rows.
     x = torch.tensor([1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
@@ -104,7 +115,7 @@ def test_what_a_start_of_the_header_finds_ends_the_attempts(
     asked = started(monkeypatch, dicom=[0.0], search=[5.0])
     assert place(solved(Asked(init="dicom"), Ground(towards(0.0)))) == 0.0
     assert place(solved(Asked(init="dicom"), Ground(towards(30.0)))) == 5.0
-    assert [name for name, _ in asked] == ["dicom", "dicom", "search", "search"]
+    assert [name for name, _ in asked] == ["dicom", "dicom", *["search"] * 3]
 
 
 TURNED = {
@@ -134,7 +145,7 @@ def test_the_header_turns_what_is_not_a_given_pose(
     right = list(TURNED.values())
     as_said, quarter_more = right[quarters], right[(quarters + 1) % 4]
     first = {"search": [], "dicom": [as_said], "pose": [right[0]]}[init]
-    assert turns == [*first, as_said, quarter_more]
+    assert turns == [*first, as_said, as_said, quarter_more]
 
 
 @pytest.mark.parametrize("header", [None, ("L", "X"), ("A", "H")])
@@ -144,6 +155,6 @@ def test_a_header_that_tells_nothing_turns_nothing(
     """Along the rays lies neither the columns' nor the rows' direction."""
     asked = started(monkeypatch, search=[0.0])
     solved(Asked(init="search", views=(seen(header),) * 2), Ground(torch.ones_like))
-    (_, first), (_, second) = asked
+    (_, first), _, (_, second) = asked
     assert torch.equal(first, at(0.0)[0])
     assert torch.equal(second, QUARTER @ first)

@@ -12,6 +12,7 @@ from wsreg.evaluation.distances import mpd_mm, mtre_3d_mm
 from wsreg.geometry.camera import Camera
 from wsreg.geometry.rigid import perturb
 from wsreg.radiographs.radiograph import Radiograph
+from wsreg.registration import solver
 from wsreg.registration.asked import asked_views
 from wsreg.registration.bodies import Body
 from wsreg.registration.config import RegistrationConfig
@@ -58,6 +59,12 @@ def exposed(uneven: Volume, view: str = "PA") -> Radiograph:
     )
 
 
+def affine_shift(slices: float) -> Tensor:
+    affine = torch.eye(4, dtype=torch.float64)
+    affine[2, 3] = slices
+    return affine
+
+
 def problem_of(
     volume: Volume, uneven: Volume, config: RegistrationConfig, body: Body | None = None
 ) -> Problem:
@@ -100,6 +107,27 @@ def test_rays_through_the_cut_face_are_left_out(
     turned = covered_pixels(problem_of(cut, uneven, brisk), view, upside_down)
     assert turned is not None
     assert float((turned == found.flip(0, 1)).float().mean()) > 0.98
+
+
+def test_what_is_spared_at_a_cut_end_is_left_out_too(
+    cut: Volume, uneven: Volume, brisk: RegistrationConfig
+) -> None:
+    """As if the CT ended there: 40 mm more, which are 52 on the detector in the body's middle."""
+    pose = view_pose(uneven, CAMERA, "PA")
+    problem = problem_of(cut, uneven, brisk)
+    (view,) = problem.views
+    found = covered_pixels(problem, view, pose, 40.0)
+    assert found is not None
+    shorter = dataclasses.replace(
+        cut, hu=cut.hu[10:], labels=None,
+        ct_from_voxel=cut.ct_from_voxel @ affine_shift(10.0),
+    )  # fmt: skip
+    ended = covered_pixels(problem_of(shorter, uneven, brisk), view, pose)
+    assert ended is not None
+    assert float((found == ended).float().mean()) > 0.95
+    assert float((found == covered_pixels(problem, view, pose)).float().mean()) < 0.9
+    reading = reading_of(problem)
+    assert covered(reading, pose[None], spared_mm=40.0).problem.views[0].covered is not None
 
 
 def test_a_ct_that_shows_all_of_the_body_covers_all(
@@ -229,12 +257,38 @@ def test_without_the_rule_the_cut_ct_would_move(
     cut: Volume, uneven: Volume, brisk: RegistrationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("solver", "strategy"):
-        monkeypatch.setattr(f"wsreg.registration.{module}.covered", lambda reading, state: reading)
+        monkeypatch.setattr(
+            f"wsreg.registration.{module}.covered", lambda reading, state, **named: reading
+        )
     truth = truth_of(uneven)
     found = register(
         exposed(uneven), cut, init=truth, config=dataclasses.replace(brisk, probes=0)
     )  # fmt: skip
     assert float(mtre_3d_mm(cut.corners_mm, found.camera_from_ct, truth)) > 3.0
+
+
+def test_where_the_ct_fills_the_image_what_lies_far_from_its_end_leads_on(
+    cut: Volume, uneven: Volume, brisk: RegistrationConfig
+) -> None:
+    """Started 40 mm off, the cut CT moves until it fills the image, and covers all of it there."""
+    reading = reading_of(problem_of(cut, uneven, brisk))
+    aside = torch.tensor([0.0, 0.0, 0.0, 0.0, 40.0, 0.0], dtype=torch.float64)
+    start = perturb(truth_of(uneven), aside, uneven.centre_mm)
+    begun = solver._descended_coarse(reading, start[None, None], led=False)
+    found = {
+        beyond: solver._by_what_is_covered(begun, led=False, beyond=beyond)
+        for beyond in (False, True)
+    }
+    nearest_mm = {
+        beyond: min(
+            float(mtre_3d_mm(cut.corners_mm, state[0], truth_of(uneven))) for state in one.states
+        )
+        for beyond, one in found.items()
+    }
+    assert nearest_mm[False] > 50.0
+    assert nearest_mm[True] < 4.0
+    assert found[True].lowest < 0.5 * found[False].lowest
+    assert found[True].renders > found[False].renders > begun.renders
 
 
 def test_a_cut_ct_is_found_by_a_search(cut: Volume, uneven: Volume) -> None:

@@ -167,7 +167,7 @@ def attempts_made(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
 
 @pytest.mark.parametrize(
     ("quarters", "header", "attempts"),
-    [(1, ("H", "R"), 1), (3, ("F", "L"), 1), (1, None, 2), (0, ("H", "R"), 2)],
+    [(1, ("H", "R"), 1), (3, ("F", "L"), 1), (1, None, 3), (0, ("H", "R"), 3)],
 )
 def test_a_turn_that_the_header_says_is_tried_first(
     monkeypatch: pytest.MonkeyPatch, torso: Volume, xray: Stored, brisk: RegistrationConfig,
@@ -181,7 +181,12 @@ def test_a_turn_that_the_header_says_is_tried_first(
     found = register(radiograph, torso, config=brisk)
     assert error_mm(torso, found, xray) < 1.0
     assert found.views[0].orientation == NAMED[quarters]
-    assert made == [Attempt(init="search"), Attempt(init="search", quarter=True)][:attempts]
+    search = Attempt(init="search")
+    wide, quarter = (
+        dataclasses.replace(search, wide=True),
+        dataclasses.replace(search, quarter=True),
+    )
+    assert made == [search, wide, quarter][:attempts]
 
 
 def test_a_turn_that_the_header_says_of_a_mirrored_image(

@@ -75,6 +75,15 @@ def test_one_cut_end_is_found_where_it_is() -> None:
     assert float(face.attenuation.max()) == pytest.approx(0.02 * 1.080, rel=1e-4)
 
 
+def test_a_face_is_moved_into_the_ct() -> None:
+    below, above = (
+        CutFace(axis=2, at=at, up=up, attenuation=torch.zeros(2, 2))
+        for at, up in ((-0.5, False), (11.5, True))
+    )
+    assert below.inwards(3.0).at == 2.5
+    assert above.inwards(3.0).at == 8.5
+
+
 def test_air_beyond_a_cut_end_does_not_hide_it() -> None:
     """As of a CT that was resampled onto a larger grid."""
     hu = ellipsoid(70.0, 48.0, 95.0)

@@ -27,11 +27,13 @@ class Attempt:
         init: the name of the start.
         led: whether regions of interest lead.
         quarter: whether the image is looked at turned by a quarter.
+        wide: whether a search looks farther around.
     """
 
     init: str
     led: bool = False
     quarter: bool = False
+    wide: bool = False
 
 
 def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
@@ -48,13 +50,16 @@ def attempts(problem: Problem, ways: Sequence[bool]) -> list[Attempt]:
         return tried
     if problem.init != "search":
         tried += [Attempt(init="search", led=led) for led in sorted(ways)]
-    return [*tried, Attempt(init="search", quarter=True)]
+    return [*tried, Attempt(init="search", wide=True), Attempt(init="search", quarter=True)]
 
 
 def starts_of(attempt: Attempt, problem: Problem, level: Level) -> Tensor:
     """Return the states [N,K,4,4] of an attempt, of the image turned as it and the header say."""
-    turned = dataclasses.replace(problem, start=_turn(attempt, problem) @ problem.start)
-    return STARTS[attempt.init](turned, level)
+    asked = dataclasses.replace(problem, start=_turn(attempt, problem) @ problem.start)
+    if attempt.wide:
+        settings = dataclasses.replace(problem.settings, search=problem.settings.search.wider())
+        asked = dataclasses.replace(asked, settings=settings)
+    return STARTS[attempt.init](asked, level)
 
 
 def _turn(attempt: Attempt, problem: Problem) -> Tensor:

@@ -25,15 +25,20 @@ CHANGED = 0.01
 """Coverage that differs in a smaller fraction of the image is taken for the same."""
 
 
-def covered(reading: Reading, state: Tensor) -> Reading:
+def covered(reading: Reading, state: Tensor, *, spared_mm: float = 0.0) -> Reading:
     """Return the reading without the pixels of which the CT at a state [K,4,4] shows but a part.
 
     It is the same where nothing is cut off, and where a single bone is registered.
+
+    Args:
+        reading: of the X-ray.
+        state: where the CT is.
+        spared_mm: of the CT at the faces where it is cut off, which is taken for missing, too.
     """
     problem = reading.problem
     if problem.bodies[0].part.kind == "alone":
         return reading
-    masks = [covered_pixels(problem, view, state[0]) for view in problem.views]
+    masks = [covered_pixels(problem, view, state[0], spared_mm) for view in problem.views]
     changed = [
         _fraction_apart(view.covered, mask) > CHANGED
         for view, mask in zip(problem.views, masks, strict=True)
@@ -49,13 +54,16 @@ def covered(reading: Reading, state: Tensor) -> Reading:
     return dataclasses.replace(reading, problem=problem, levels=levels)
 
 
-def covered_pixels(problem: Problem, view: View, rig_from_ct: Tensor) -> Tensor | None:
+def covered_pixels(
+    problem: Problem, view: View, rig_from_ct: Tensor, spared_mm: float = 0.0
+) -> Tensor | None:
     """Return [H,W] bool, the pixels whose rays the CT covers at a pose [4,4]; None if all are."""
     coarse = problem.ct.levels(problem.voxel_sizes_mm)[0].volume
     # the grid of the coarsest level depends on the finer ones that it is made of
     faces = problem.ct.keep(("cut faces", problem.voxel_sizes_mm), lambda: cut_faces(coarse))
     if not faces:
         return None
+    faces = tuple(face.inwards(spared_mm / coarse.spacing_mm[face.axis]) for face in faces)
     scale = min(1.0, GRID_PX / max(view.camera.rows, view.camera.columns))
     camera = view.camera.resized(
         max(1, round(scale * view.camera.rows)), max(1, round(scale * view.camera.columns))

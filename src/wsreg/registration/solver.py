@@ -33,6 +33,8 @@ from wsreg.registration.strategy import (
     with_work,
 )
 
+SPARED_MM = 60.0
+"""So far from an end of the CT an X-ray shows the same, wherever in it that end is."""
 MANY, FIRST_STEPS = 8, 6
 """Of so many descents the worse half is given up after the first steps."""
 
@@ -115,7 +117,7 @@ def _attempted(
     clock.lap("start")
     if attempt.init in ("search", "dicom") and len(readings[0].problem.views) == 1:
         found = _with_near_matches(found, led=attempt.led)
-    found = [_by_what_is_covered(one, led=attempt.led) for one in found]
+    found = [_by_what_is_covered(one, led=attempt.led, beyond=attempt.wide) for one in found]
     clock.lap("level_1")
     near, out = _pruned(found)
     if len(near) > 1 and len(near[0].reading.levels) > 2:
@@ -209,12 +211,23 @@ def _with_near_matches(found: Sequence[_Coarse], *, led: bool) -> list[_Coarse]:
     ]
 
 
-def _by_what_is_covered(found: _Coarse, *, led: bool) -> _Coarse:
+def _by_what_is_covered(found: _Coarse, *, led: bool, beyond: bool) -> _Coarse:
     """Return what was found, where the CT is cut off, with each state by the pixels it covers.
 
-    The reading is then that of the best state.
+    The reading is then that of the best state.  An X-ray ``beyond`` an end of the CT is like no
+    pose in all of its pixels, but like one where the CT fills it: such states are led on by what
+    is far from the ends.
     """
     reading, states = found.reading, _promising(found, led=led)
+    if beyond:
+        spared = [(covered(reading, state, spared_mm=SPARED_MM), state) for state in states]
+        led_on = [
+            _descended_coarse(one, state[None], led=led)
+            for one, state in spared
+            if one is not reading
+        ]
+        states = torch.cat((states, *(one.states for one in led_on)))
+        found = functools.reduce(_with_work_of, led_on, found)
     begun = [covered(reading, state) for state in states]
     if all(one is reading for one in begun):
         return found
@@ -229,6 +242,14 @@ def _by_what_is_covered(found: _Coarse, *, led: bool) -> _Coarse:
         reading=best.reading,
         iterations=joined.iterations + found.iterations,
         renders=joined.renders + found.renders,
+    )
+
+
+def _with_work_of(found: _Coarse, other: _Coarse) -> _Coarse:
+    return dataclasses.replace(
+        found,
+        iterations=found.iterations + other.iterations,
+        renders=found.renders + other.renders,
     )
 
 

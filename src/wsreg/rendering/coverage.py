@@ -7,7 +7,7 @@ which rays a rendering of the CT cannot be compared with, not what they would sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,6 +56,10 @@ class CutFace:
     at: float
     up: bool
     attenuation: Tensor
+
+    def inwards(self, indices: float) -> CutFace:
+        """Return the face as if the CT ended earlier."""
+        return replace(self, at=self.at - indices if self.up else self.at + indices)
 
 
 def cut_faces(volume: Volume) -> tuple[CutFace, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wsreg.errors import InputError
+
+WIDER, MORE = 1.75, 4
+"""How much farther a search looks that comes when all else has failed, from how many more poses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +44,13 @@ class SearchConfig:
                 "poses, refined, kept and finished of a search must be at least 1, got "
                 f"{self.poses}, {self.refined}, {self.kept} and {self.finished}"
             )
+
+    def wider(self) -> SearchConfig:
+        """Return a search that looks farther around, with more poses."""
+        return replace(
+            self,
+            rotation_deg=WIDER * self.rotation_deg,
+            shift_mm=WIDER * self.shift_mm,
+            poses=MORE * self.poses,
+            refined=MORE * self.refined,
+        )
