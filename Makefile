@@ -52,6 +52,7 @@ bench: $(VENV)/bench-installed benchmarks/output/cohort-small.h5
 	$(BIN)/python benchmarks/two_views.py --cohort benchmarks/output/cohort-small.h5 --pairs 2 --timing --write
 	$(BIN)/python benchmarks/label_errors.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/orientations.py --cohort benchmarks/output/cohort-small.h5 --every 2 --write
+	$(BIN)/python benchmarks/off_centre.py --write
 	$(BIN)/python benchmarks/bad_rois.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/single_bones.py --cohort benchmarks/output/cohort-small.h5 --write
 	$(BIN)/python benchmarks/roi_march.py --cohort benchmarks/output/cohort-small.h5 --write
