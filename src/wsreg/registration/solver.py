@@ -219,17 +219,11 @@ def _by_what_is_covered(found: _Coarse, *, led: bool, beyond: bool) -> _Coarse:
     is far from the ends.
     """
     reading, states = found.reading, _promising(found, led=led)
-    if beyond:
-        spared = [(covered(reading, state, spared_mm=SPARED_MM), state) for state in states]
-        led_on = [
-            _descended_coarse(one, state[None], led=led)
-            for one, state in spared
-            if one is not reading
-        ]
-        states = torch.cat((states, *(one.states for one in led_on)))
-        found = functools.reduce(_with_work_of, led_on, found)
+    led_on = _led_on(reading, states, led=led) if beyond else []
+    states = torch.cat((states, *(one.states for one in led_on)))
+    found = functools.reduce(_with_work_of, led_on, found)
     begun = [covered(reading, state) for state in states]
-    if all(one is reading for one in begun):
+    if not led_on and all(one is reading for one in begun):
         return found
     each = [
         _descended_coarse(one, state[None], led=led)
@@ -251,6 +245,14 @@ def _with_work_of(found: _Coarse, other: _Coarse) -> _Coarse:
         iterations=found.iterations + other.iterations,
         renders=found.renders + other.renders,
     )
+
+
+def _led_on(reading: Reading, states: Tensor, *, led: bool) -> list[_Coarse]:
+    """Return where states go by what lies far from the ends of the CT, of those near an end."""
+    spared = [(covered(reading, state, spared_mm=SPARED_MM), state) for state in states]
+    return [
+        _descended_coarse(one, state[None], led=led) for one, state in spared if one is not reading
+    ]
 
 
 def _joined(one: _Coarse, other: _Coarse) -> _Coarse:
