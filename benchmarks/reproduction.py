@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,8 @@ TABLES = (
     "case-study", "case-study-medians", "case-study-seconds",
 )  # fmt: skip
 PACKAGES = ("torch", "numba", "wsreg")
+SHOWN = "distributions.png"
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Options:
         preset: how large.
         out: folder of the tables; results are kept in its folder cache.
         workers: processes.
-        write: put the tables into docs/results.md.
+        write: put the tables into docs/results.md, and a figure beside it.
     """
 
     cohort: Path
@@ -113,6 +116,7 @@ def report(options: Options) -> str:
         (
             f"### The paper's tables on `{options.cohort.name}`, preset `{options.preset}`",
             f"{describe_hardware(1, PACKAGES)}; --workers {options.workers}.",
+            f"![Share of all X-rays that are nearer than so much](images/{SHOWN})",
             hours(options),
             *(file.read_text(encoding="utf-8").strip() for file in files if file.exists()),
         )
@@ -125,6 +129,7 @@ def main(options: Options) -> None:
     text = report(options)
     print(text)
     if options.write:
+        shutil.copyfile(options.out / SHOWN, IMAGES / SHOWN)
         write_section(f"reproduction {options.cohort.stem} {options.preset}", text)
 
 
