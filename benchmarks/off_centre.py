@@ -89,7 +89,6 @@ def trials_of(name: str, options: Options, done: set[str]) -> Iterator[Row]:
             "way": way,
             "mpd_mm": projected if np.isfinite(projected) else 1e3,
             "mtre_3d_mm": float(mtre_3d_mm(landmarks_mm, found.camera_from_ct, truth)),
-            "coverage": found.config["evidence"]["views"][0]["coverage"],
             "verdict": found.verdict.status,
             "seconds": found.seconds["total"],
         }
@@ -117,21 +116,17 @@ def report(rows: Sequence[Row], options: Options) -> str:
         f"seed {options.seed}, {OFF_MM[0]:.0f} to {OFF_MM[1]:.0f} mm farther along the body than a "
         "cohort's; search around PA, pelvis, femurs and soft tissue apart.  Found: under "
         f"{SUCCESS_MM:.0f} mm projected and {FAILURE_MM:.0f} mm in 3D.", "",
-        "| centred | n | CT covers | found | pass / check / fail | wrong that pass |"
-        " projected, median mm | seconds, median (most) |",
-        "|---|---:|---:|---:|---|---:|---:|---:|",
+        "| centred | n | found | pass / check / fail | wrong that pass | projected, median mm |",
+        "|---|---:|---:|---|---:|---:|",
     ]  # fmt: skip
     for way in WAYS:
         some = [row for row in rows if row["way"] == way]
         statuses = [row["verdict"] for row in some]
         counts = " / ".join(str(statuses.count(status)) for status in ("pass", "check", "fail"))
         wrong = sum(not _found(row) and row["verdict"] == "pass" for row in some)
-        seconds = [row["seconds"] for row in some]
         lines.append(
-            f"| {way} | {len(some)} | {np.median([row['coverage'] for row in some]):.0%} "
-            f"| {sum(map(_found, some))} | {counts} | {wrong} "
-            f"| {np.median([row['mpd_mm'] for row in some]):.2f} "
-            f"| {np.median(seconds):.1f} ({max(seconds):.1f}) |"
+            f"| {way} | {len(some)} | {sum(map(_found, some))} | {counts} | {wrong} "
+            f"| {np.median([row['mpd_mm'] for row in some]):.2f} |"
         )
     return "\n".join(lines)
 
