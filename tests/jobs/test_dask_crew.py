@@ -100,10 +100,10 @@ def test_a_cluster_is_closed_when_killed_processes_are_back(
             events.append("look")
             return {str(number): 1 for number in range(min(len(events), 2))}
 
-    dask_crew._wait_for_the_dead(Returning(), 2)
+    dask_crew._wait_for_restarts(Returning(), 2)
     assert events == ["look", "look"]
     monkeypatch.setattr(dask_crew, "SECONDS_TO_ANSWER", 0.2)
-    dask_crew._wait_for_the_dead(Returning(), 3)  # one does not come back
+    dask_crew._wait_for_restarts(Returning(), 3)  # one does not come back
 
     @contextmanager
     def named(name: str) -> Iterator[str]:
@@ -112,7 +112,7 @@ def test_a_cluster_is_closed_when_killed_processes_are_back(
 
     monkeypatch.setattr(dask_crew, "_local_cluster", lambda count: named("cluster"))
     monkeypatch.setattr(dask_crew, "Client", named)
-    monkeypatch.setattr(dask_crew, "_wait_for_the_dead", lambda *_: events.append("wait"))
+    monkeypatch.setattr(dask_crew, "_wait_for_restarts", lambda *_: events.append("wait"))
     with ExitStack() as stack:
         dask_crew._begin(None, 2, stack)
         events.clear()

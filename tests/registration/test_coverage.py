@@ -129,7 +129,9 @@ def test_what_is_spared_at_a_cut_end_is_left_out_too(
     assert float((found == ended).float().mean()) > 0.95
     assert float((found == plain).float().mean()) < 0.9
     reading = reading_of(problem)
-    assert covered(reading, pose[None], spared_mm=40.0).problem.views[0].covered is not None
+    left = covered(reading, pose[None], spared_mm=40.0).problem.views[0].covered
+    assert left is not None
+    assert torch.equal(left, found)
 
 
 def test_a_ct_that_shows_all_of_the_body_covers_all(

@@ -56,7 +56,7 @@ def _begin(scheduler: str | None, count: int, stack: contextlib.ExitStack) -> Cl
     if scheduler is None:
         cluster = stack.enter_context(_local_cluster(count))
         client = stack.enter_context(Client(cluster))
-        stack.callback(_wait_for_the_dead, client, count)
+        stack.callback(_wait_for_restarts, client, count)
         return client
     client = stack.enter_context(_connected(scheduler))
     check_workers(_told_by_workers(client))
@@ -86,8 +86,8 @@ def _local_cluster(count: int) -> Iterator[LocalCluster]:
             cluster.close()
 
 
-def _wait_for_the_dead(client: Client, count: int) -> None:
-    """Wait until processes that were killed are begun again: amid that no cluster can be closed."""
+def _wait_for_restarts(client: Client, count: int) -> None:
+    """Wait until processes that died are begun again: a cluster that is closed before fails."""
     end = time.monotonic() + SECONDS_TO_ANSWER
     while len(client.nthreads()) < count and time.monotonic() < end:
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,6 +1,7 @@
 """Ours: Gauss-Newton from exact derivatives, coarse to fine, with a verdict.
 
-Nothing of these settings was chosen for a table: they are those of :func:`wsreg.register`.
+The settings are those of :func:`wsreg.register`.  None was chosen for a table; but that a search
+that fails looks farther around followed from an X-ray of the cohort that is reported on.
 
 - ``ours``: pelvis, femurs and soft tissue move by themselves, from a search; nothing is trained.
 - ``ours-search``: the whole CT as one, as the published methods have it, from a search.

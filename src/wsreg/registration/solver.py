@@ -34,7 +34,7 @@ from wsreg.registration.strategy import (
 )
 
 SPARED_MM = 60.0
-"""So far from an end of the CT an X-ray shows the same, wherever in it that end is."""
+"""Of the CT at its cut ends, what does not count where a state is to move across an end."""
 MANY, FIRST_STEPS = 8, 6
 """Of so many descents the worse half is given up after the first steps."""
 
@@ -183,11 +183,7 @@ def _on_next_level(found: _Coarse, *, led: bool) -> _Coarse:
     starts = _promising(found, led=led)
     reading = covered(found.reading, starts[0])
     finer = _descended_coarse(reading, starts, led=led, number=found.number + 1)
-    return dataclasses.replace(
-        finer,
-        iterations=finer.iterations + found.iterations,
-        renders=finer.renders + found.renders,
-    )
+    return _with_work_of(finer, found)
 
 
 def _promising(found: _Coarse, *, led: bool) -> Tensor:
@@ -230,13 +226,8 @@ def _by_what_is_covered(found: _Coarse, *, led: bool, beyond: bool) -> _Coarse:
         for one, state in zip(begun, states, strict=True)
     ]
     best = min(each, key=lambda one: one.lowest)
-    joined = functools.reduce(_joined, each)
-    return dataclasses.replace(
-        joined,
-        reading=best.reading,
-        iterations=joined.iterations + found.iterations,
-        renders=joined.renders + found.renders,
-    )
+    joined = _with_work_of(functools.reduce(_joined, each), found)
+    return dataclasses.replace(joined, reading=best.reading)
 
 
 def _with_work_of(found: _Coarse, other: _Coarse) -> _Coarse:
